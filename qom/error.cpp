@@ -1,0 +1,96 @@
+#include "qom/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+
+namespace machina {
+
+std::string Origin::brief() const { return line > 0 ? fmt::format("{}:{}:{}", place, line, column) : place; }
+
+Error& Error::at(const Origin& origin) {
+  if (!origin_.known()) origin_ = origin;
+  return *this;
+}
+
+Error& Error::object(std::string_view path) {
+  if (object_.empty()) object_ = path;
+  return *this;
+}
+
+Error& Error::why(std::string_view cause) {
+  if (why_.empty()) why_ = cause;
+  return *this;
+}
+
+Error& Error::hint(std::string_view advice) {
+  if (hint_.empty()) hint_ = advice;
+  return *this;
+}
+
+const char* Error::what() const noexcept {
+  try {
+    std::string text;
+    if (origin_.known()) text += origin_.brief() + ": ";
+    if (!object_.empty()) text += object_ + ": ";
+    text += message_;
+    if (!why_.empty()) text += ": " + why_;
+    if (origin_.line > 0 && !origin_.line_text.empty()) {
+      // Tabs are kept in the padding so that the caret stands under the right column in any terminal.
+      std::string padding;
+      for (int i = 0; i < origin_.column - 1 && i < static_cast<int>(origin_.line_text.size()); ++i)
+        padding += origin_.line_text[static_cast<std::size_t>(i)] == '\t' ? '\t' : ' ';
+      const std::string carets(static_cast<std::size_t>(std::max(1, origin_.length)), '^');
+      text += fmt::format("\n{:5} | {}\n      | {}{}", origin_.line, origin_.line_text, padding, carets);
+      if (!hint_.empty()) text += " " + hint_;
+    } else if (!hint_.empty()) {
+      text += "\n  " + hint_;
+    }
+    text_ = std::move(text);
+    return text_.c_str();
+  } catch (...) {
+    return "out of memory while reporting an error";
+  }
+}
+
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+      const std::size_t replace = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replace});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance && distance < std::max(name.size(), candidate.size())) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
+  const std::string nearest = nearest_name(name, candidates);
+  return nearest.empty() ? std::string() : fmt::format("did you mean '{}'?", nearest);
+}
+
+}  // namespace machina
