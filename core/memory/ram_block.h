@@ -1,0 +1,45 @@
+#pragma once
+/// A block of guest-visible memory of the host: a memfd mapping, so that other processes (vhost-user, migration) can
+/// share it. Zero-filled, allocated by the host page by page as it is touched.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace machina {
+
+class RamBlock {
+ public:
+  /// `size` in bytes, rounded up to the page size (4096). Throws Error when the host cannot map that much.
+  static std::shared_ptr<RamBlock> create(std::string name, std::uint64_t size);
+  ~RamBlock();
+  RamBlock(const RamBlock&) = delete;
+  RamBlock& operator=(const RamBlock&) = delete;
+
+  const std::string& name() const { return name_; }
+  std::uint64_t size() const { return size_; }
+  std::uint8_t* host() const { return host_; }
+  int fd() const { return fd_; }
+  std::span<std::uint8_t> bytes() const { return {host_, size_}; }
+
+  /// Dirty bitmap, one bit a page of 4 KiB; exists from the first call of enable_dirty_log(). Any thread.
+  void enable_dirty_log();
+  bool dirty_log_enabled() const { return dirty_pages_.load(std::memory_order_acquire) != nullptr; }
+  void mark_dirty(std::uint64_t offset, std::uint64_t length);
+  /// True when a page of the range was dirty; clears the bits.
+  bool test_and_clear_dirty(std::uint64_t offset, std::uint64_t length);
+
+ private:
+  RamBlock() = default;
+  std::string name_;
+  std::uint64_t size_ = 0;
+  std::uint8_t* host_ = nullptr;
+  int fd_ = -1;
+  std::atomic<std::atomic<std::uint64_t>*> dirty_pages_{nullptr};
+  std::vector<std::atomic<std::uint64_t>> dirty_storage_;
+};
+
+}  // namespace machina
