@@ -139,11 +139,14 @@ void realize_tree(Object& object) {
     }
     object.phase_ = Phase::Realizing;
     try {
+      object.pre_realize();
       object.realize();
     } catch (Error& e) {
+      object.post_unrealize();
       object.phase_ = Phase::Created;
       throw e.object(object.path());
     } catch (...) {
+      object.post_unrealize();
       object.phase_ = Phase::Created;
       throw;
     }
@@ -161,6 +164,7 @@ void realize_tree(Object& object) {
       for (auto it = done.rbegin(); it != done.rend(); ++it) unrealize_tree(**it);
       object.phase_ = Phase::Unrealizing;
       object.unrealize();
+      object.post_unrealize();
       object.phase_ = Phase::Created;
       try {
         throw;
@@ -196,6 +200,7 @@ void unrealize_tree(Object& object) {
   for (auto it = object.children_.rbegin(); it != object.children_.rend(); ++it) unrealize_tree(**it);
   object.phase_ = Phase::Unrealizing;
   object.unrealize();
+  object.post_unrealize();
   object.phase_ = Phase::Created;
 }
 

@@ -72,6 +72,10 @@ class Object {
   Object() = default;
   virtual ~Object();
 
+  /// For framework classes (Device): what comes before realize() of any subclass; throws Error. Its counterpart runs
+  /// after unrealize(), and also when pre_realize() or realize() failed, so that it can take back what was half done.
+  virtual void pre_realize() {}
+  virtual void post_unrealize() {}
   /// Power up. Throws Error when that is impossible, and has then left nothing behind: the driver does not call
   /// unrealize() on an object whose realize() threw. Children are realized after it returns.
   virtual void realize() {}

@@ -1,0 +1,35 @@
+#pragma once
+/// The ISA bus and what plugs into it. Its 16 interrupt lines are inputs of whatever the bridge is wired to; its ports
+/// and its memory are the machine's.
+
+#include "hw/base/bus.h"
+
+namespace machina {
+
+class IsaBus final : public Bus {
+ public:
+  static constexpr const char* kType = "isa-bus";
+  static void class_init(qom::ObjectClass& c);
+  static constexpr unsigned kLines = 16;
+
+  /// The bridge says where its lines end: 16 inputs that it owns.
+  void set_irq_lines(IrqInBank& lines) { lines_ = &lines; }
+  IrqIn* irq_line(unsigned n) override { return lines_ && n < lines_->size() ? &(*lines_)[n] : nullptr; }
+
+ private:
+  IrqInBank* lines_ = nullptr;
+};
+
+class IsaDevice : public Device {
+ public:
+  static constexpr const char* kType = "isa-device";
+  static void class_init(DeviceClass& c);
+
+  IsaBus& isa_bus() const { return static_cast<IsaBus&>(*parent_bus()); }
+
+ protected:
+  /// Ports of the machine, until unrealize. Throws Error naming who has them already.
+  void map_ports(std::uint16_t base, IoRegion& ports);
+};
+
+}  // namespace machina
