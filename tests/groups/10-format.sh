@@ -1,0 +1,2 @@
+# formatting of every source (clang-format); tests/format --fix repairs it
+check "clang-format" tests/format

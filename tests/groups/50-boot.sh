@@ -1,0 +1,9 @@
+# firmware boots GRUB from a disk to its prompt, as ./quickstart does (needs /dev/kvm)
+need_build release
+boot_grub() {
+  local problem
+  problem=$(kvm_problem)
+  [ -z "$problem" ] || { echo "$problem"; return 77; }
+  timeout -s KILL 240 ./quickstart --check
+}
+check "quickstart ends at GRUB's prompt" boot_grub
