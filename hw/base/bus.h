@@ -1,5 +1,7 @@
 #pragma once
-/// A bus: what devices plug into. Owned by the device that drives it (a bridge), as a child object.
+/// A bus: what devices plug into. Owned by the device that drives it (a bridge), as a child object named as users name
+/// the bus: "pci.0". The bridge's constructor makes it (add_new_child), not its realize(): the board loader finds out
+/// which buses a type brings by making an instance, and plugs devices in before anything is realized.
 
 #include <vector>
 
