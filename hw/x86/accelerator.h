@@ -1,0 +1,72 @@
+#pragma once
+/// The seam between a machine and what executes its CPUs. Devices never see it; accel/ implements it.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "hw/x86/x86_state.h"
+#include "qom/object.h"
+
+namespace machina {
+
+struct System;
+class X86Cpu;
+
+/// Why a vCPU left guest mode for its thread to act. Port and memory accesses are carried out inside run().
+enum class VcpuExit {
+  Interrupted,    ///< kicked, or nothing to do: look at the requests and run again
+  Halted,         ///< HLT with IF set, and the accelerator leaves sleeping to us
+  HaltedMasked,   ///< HLT with IF clear: only NMI, SMI, INIT or a reset end it
+  Shutdown,       ///< triple fault
+  Debug,          ///< a breakpoint or single step
+  InternalError,  ///< the accelerator cannot go on; it has reported why
+};
+
+/// One virtual CPU of an accelerator.
+class Vcpu {
+ public:
+  virtual ~Vcpu() = default;
+  /// vCPU thread, machine lock not held. Never returns with an access half done: state can be read after it.
+  virtual VcpuExit run() = 0;
+  /// Any thread: makes run(), now or at its next call, return soon. Never lost.
+  virtual void kick() = 0;
+  /// Both on the vCPU thread, or on another while the vCPU is parked. load_state throws Error when the accelerator
+  /// refuses the state as a whole; what it refuses in part it names once in the log.
+  virtual void load_state(const X86State& state) = 0;
+  virtual void store_state(X86State& state) = 0;
+};
+
+class Accelerator : public qom::Object {
+ public:
+  static constexpr const char* kType = "accel";
+  static void class_init(qom::ObjectClass& c);
+
+  struct Probe {
+    bool usable = false;
+    double figure = 0;   ///< kernel-mode guest instructions per second, in millions, where it was measured
+    std::string reason;  ///< why not, or what was measured; one line for the user
+  };
+  /// Can it run here, and how well? A few milliseconds at most; changes nothing.
+  virtual Probe probe() = 0;
+
+  /// Before any object of the machine is realized: opens the host's facility, listens to the address spaces. Throws
+  /// Error.
+  virtual void init_machine(System& system, unsigned max_cpus) = 0;
+  /// After all devices are realized, before the first vCPU runs.
+  virtual void machine_ready() {}
+  /// The type that implements a device model here: "i8259" may become "kvm-i8259".
+  virtual std::string implementation_of(const std::string& model) const { return model; }
+  /// Called while the CPU object is realized. Throws Error.
+  virtual std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) = 0;
+  /// False for accelerators that execute nothing (qtest): no vCPU threads.
+  virtual bool has_vcpus() const { return true; }
+  /// Virtual time is stepped by someone else (qtest).
+  virtual bool manual_time() const { return false; }
+  /// The accelerator's own HLT, INIT and SIPI handling: with an in-kernel local APIC, run() sleeps in it.
+  virtual bool handles_mp_state() const { return false; }
+  /// The virtual clock starts or stops; all vCPUs are parked.
+  virtual void clock_running(bool /*running*/) {}
+};
+
+}  // namespace machina

@@ -1,0 +1,279 @@
+#include "hw/x86/x86_cpu.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include "hw/intc/interrupt_acknowledge.h"
+
+namespace machina {
+
+void X86Cpu::class_init(DeviceClass& c) {
+  c.description = "x86-64 CPU";
+  c.category = Category::Cpu;
+  c.user_creatable = false;  // the machine makes as many as -smp says
+  c.property("model", &X86Cpu::model_, "qemu64")
+      .doc("CPU model and features: host, max, qemu64, kvm64; NAME,+avx,-sse3");
+  c.property("index", &X86Cpu::index_, 0U).doc("number of the CPU; 0 is the bootstrap processor");
+  c.property("apic-id", &X86Cpu::apic_id_, 0U).doc("local APIC ID");
+  c.link("pic", &X86Cpu::pic_).doc("interrupt controller that answers this CPU's INTA cycles");
+  c.inputs(&X86Cpu::intr_, "intr");
+  c.inputs(&X86Cpu::nmi_in_, "nmi");
+  c.inputs(&X86Cpu::smi_in_, "smi");
+  c.inputs(&X86Cpu::a20_in_, "a20");
+}
+
+X86Cpu::X86Cpu() = default;
+X86Cpu::~X86Cpu() = default;
+
+void X86Cpu::realize() {
+  if (!accelerator_) throw Error("a CPU needs an accelerator");
+  System& s = system();
+  memory_ = std::make_unique<MemoryDispatch>(s.memory);
+  ports_ = std::make_unique<MemoryDispatch>(s.io);
+  vcpu_ = accelerator_->create_vcpu(*this);
+  if (!accelerator_->has_vcpus()) return;
+  quit_ = false;
+  park_requested_ = true;
+  parked_ = false;
+  thread_ = std::thread([this] { thread_main(); });
+  const std::string name = fmt::format("CPU {}/{}", index_, accelerator_->type_name());
+  pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
+  while (!parked_) parked_changed_.wait(s.lock);
+}
+
+void X86Cpu::unrealize() {
+  if (thread_.joinable()) {
+    quit_ = true;
+    kick();
+    // The thread needs the machine lock to see that it should end.
+    MachineLock& lock = system().lock;
+    lock.unlock();
+    thread_.join();
+    lock.lock();
+  }
+  vcpu_.reset();
+  memory_.reset();
+  ports_.reset();
+}
+
+// --- interrupts ---
+
+void X86Cpu::set_intr(unsigned, bool level) {
+  intr_level_.store(level, std::memory_order_release);
+  if (level) kick();
+}
+
+int X86Cpu::acknowledge_interrupt() {
+  const MachineLock::Guard guard(system().lock);
+  return pic_ ? pic_->acknowledge() : -1;
+}
+
+void X86Cpu::raise_nmi() {
+  nmi_.store(true, std::memory_order_release);
+  kick();
+}
+
+void X86Cpu::raise_smi() {
+  smi_.store(true, std::memory_order_release);
+  kick();
+}
+
+void X86Cpu::raise_init() {
+  init_requested_ = true;
+  sipi_requested_ = -1;
+  kick();
+}
+
+void X86Cpu::raise_sipi(std::uint8_t vector) {
+  sipi_requested_ = vector;
+  kick();
+}
+
+// --- run control ---
+
+void X86Cpu::kick() {
+  wake_.notify_all();
+  if (vcpu_) vcpu_->kick();
+}
+
+void X86Cpu::request_park() {
+  park_requested_ = true;
+  kick();
+}
+
+bool X86Cpu::parked() const { return parked_ || !thread_.joinable(); }
+
+void X86Cpu::unpark() {
+  park_requested_ = false;
+  wake_.notify_all();
+}
+
+void X86Cpu::run_on_thread(std::function<void()> work) {
+  work_.push_back(std::move(work));
+  kick();
+}
+
+X86State X86Cpu::state() {
+  X86State s;
+  vcpu_->store_state(s);
+  if (!accelerator_->handles_mp_state()) {
+    const bool halted = sleep_ == Sleep::Halted || sleep_ == Sleep::HaltedMasked;
+    s.mp_state = sleep_ == Sleep::WaitForSipi ? MpState::InitReceived : halted ? MpState::Halted : MpState::Runnable;
+  }
+  return s;
+}
+
+void X86Cpu::set_state(const X86State& state) {
+  vcpu_->load_state(state);
+  sleep_ = Sleep::Running;
+  if (accelerator_->handles_mp_state()) return;
+  switch (state.mp_state) {
+    case MpState::Runnable:
+    case MpState::SipiReceived:
+      sleep_ = Sleep::Running;
+      break;
+    case MpState::Uninitialized:
+    case MpState::InitReceived:
+      sleep_ = Sleep::WaitForSipi;
+      break;
+    case MpState::Halted:
+      sleep_ = (state.rflags & 0x200) ? Sleep::Halted : Sleep::HaltedMasked;
+      break;
+  }
+}
+
+void X86Cpu::reset_hold() {
+  nmi_ = smi_ = false;
+  init_requested_ = false;
+  sipi_requested_ = -1;
+  if (vcpu_) set_state(X86State::at_reset(signature(), bootstrap()));
+}
+
+// --- the vCPU thread ---
+
+void X86Cpu::thread_main() {
+  MachineLock& lock = system().lock;
+  lock.lock();
+  while (prepare_to_run()) {
+    lock.unlock();
+    const VcpuExit exit = vcpu_->run();
+    lock.lock();
+    handle_exit(exit);
+  }
+  lock.unlock();
+}
+
+bool X86Cpu::awake() const {
+  switch (sleep_) {
+    case Sleep::Running:
+      return true;
+    case Sleep::Halted:
+      return interrupt_pending() || nmi_ || smi_;
+    case Sleep::HaltedMasked:
+      return nmi_ || smi_;
+    case Sleep::WaitForSipi:
+    case Sleep::Stopped:
+      return false;
+  }
+  return true;
+}
+
+void X86Cpu::take_init_and_sipi() {
+  if (init_requested_) {
+    init_requested_ = false;
+    X86State s;
+    vcpu_->store_state(s);
+    s.apply_init(signature(), bootstrap());
+    vcpu_->load_state(s);
+    sleep_ = bootstrap() ? Sleep::Running : Sleep::WaitForSipi;
+  }
+  if (sipi_requested_ >= 0) {
+    const auto vector = static_cast<std::uint8_t>(sipi_requested_);
+    // One that finds the CPU not waiting is lost, as on hardware; left pending it would wake the CPU for ever.
+    sipi_requested_ = -1;
+    if (sleep_ == Sleep::WaitForSipi) {
+      const qom::LifecycleTrace::Scope trace([&] { return fmt::format("sipi {} vector {:#x}", path(), vector); });
+      X86State s;
+      vcpu_->store_state(s);
+      s.apply_sipi(vector);
+      vcpu_->load_state(s);
+      sleep_ = Sleep::Running;
+    }
+  }
+}
+
+bool X86Cpu::prepare_to_run() {
+  MachineLock& lock = system().lock;
+  for (;;) {
+    while (!work_.empty()) {
+      const auto work = std::move(work_.front());
+      work_.pop_front();
+      work();
+    }
+    if (quit_) return false;
+    if (park_requested_) {
+      if (!parked_) {
+        qom::LifecycleTrace::line(fmt::format("vcpu {} parked", path()));
+        parked_ = true;
+        parked_changed_.notify_all();
+      }
+      wake_.wait(lock);
+      continue;
+    }
+    if (parked_) {
+      qom::LifecycleTrace::line(fmt::format("vcpu {} runs", path()));
+      parked_ = false;
+    }
+    take_init_and_sipi();
+    if (awake()) {
+      sleep_ = Sleep::Running;
+      return true;
+    }
+    wake_.wait(lock);
+  }
+}
+
+void X86Cpu::handle_exit(VcpuExit exit) {
+  RunControl& control = system().control;
+  switch (exit) {
+    case VcpuExit::Interrupted:
+      break;
+    case VcpuExit::Halted:
+      sleep_ = Sleep::Halted;
+      break;
+    case VcpuExit::HaltedMasked:
+      sleep_ = Sleep::HaltedMasked;
+      break;
+    case VcpuExit::Shutdown:
+      qom::LifecycleTrace::line(fmt::format("vcpu {} triple fault", path()));
+      sleep_ = Sleep::Stopped;
+      control.request_reset(ShutdownCause::GuestReset);
+      break;
+    case VcpuExit::Debug:
+      control.request_stop(RunState::Debug);
+      break;
+    case VcpuExit::InternalError:
+      sleep_ = Sleep::Stopped;
+      control.request_stop(RunState::InternalError);
+      break;
+  }
+}
+
+// --- all CPUs ---
+
+void CpuSet::park_all() {
+  for (X86Cpu* cpu : cpus_) cpu->request_park();
+  for (X86Cpu* cpu : cpus_) {
+    while (!cpu->parked()) cpu->parked_changed_.wait(system_.lock);
+  }
+  parked_ = true;
+}
+
+void CpuSet::unpark_all() {
+  parked_ = false;
+  for (X86Cpu* cpu : cpus_) cpu->unpark();
+}
+
+MACHINA_TYPE(X86Cpu, Device);
+
+}  // namespace machina

@@ -1,0 +1,151 @@
+#pragma once
+/// The x86-64 CPU object. Realizing it makes the accelerator's vCPU and a thread that runs it.
+///
+/// Threads: everything is the main thread's, under the machine lock, unless it says otherwise. The vCPU thread takes
+/// the machine lock for device accesses and requests, and holds none in guest mode.
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "core/memory/address_space.h"
+#include "hw/base/device.h"
+#include "hw/x86/accelerator.h"
+#include "hw/x86/cpuid.h"
+
+namespace machina {
+
+/// INTA cycle of an interrupt controller: hw/intc/interrupt_acknowledge.h.
+class InterruptAcknowledge;
+
+class X86Cpu final : public Device {
+ public:
+  static constexpr const char* kType = "x86_64-cpu";
+  static void class_init(DeviceClass& c);
+  X86Cpu();
+  ~X86Cpu() override;
+
+  unsigned index() const { return index_; }
+  std::uint32_t apic_id() const { return apic_id_; }
+  bool bootstrap() const { return index_ == 0; }
+  const std::string& model() const { return model_; }
+  const CpuTopology& topology() const { return topology_; }
+
+  // --- before realize, by the machine ---
+  void set_accelerator(Accelerator& accelerator) { accelerator_ = &accelerator; }
+  void set_topology(const CpuTopology& topology) { topology_ = topology; }
+
+  /// What the guest sees; made by the accelerator's create_vcpu() from the model and what the accelerator supports.
+  CpuidTable cpuid;
+  std::uint32_t signature() const { return cpuid.find(1).eax; }
+
+  Vcpu* vcpu() const { return vcpu_.get(); }
+
+  // --- accesses of the guest; vCPU thread ---
+  MemoryDispatch& memory() { return *memory_; }
+  MemoryDispatch& ports() { return *ports_; }
+
+  // --- interrupts that the accelerator does not handle itself; any thread under the machine lock ---
+  /// INTR is asserted by the PIC or the user-space APIC. Readable from any thread without a lock.
+  bool interrupt_pending() const { return intr_level_.load(std::memory_order_acquire); }
+  bool take_nmi() { return nmi_.exchange(false, std::memory_order_acq_rel); }
+  /// Address line 20 is let through. Hardware-assisted accelerators cannot mask it and do not look.
+  bool a20_enabled() const { return a20_.load(std::memory_order_acquire); }
+  bool take_smi() { return smi_.exchange(false, std::memory_order_acq_rel); }
+  /// The INTA cycle: the vector, or -1 when the request has gone away. Takes the machine lock.
+  int acknowledge_interrupt();
+  void raise_nmi();
+  void raise_smi();
+  void raise_init();
+  void raise_sipi(std::uint8_t vector);
+
+  // --- run control ---
+  /// Asks the thread to park; returns at once. parked() tells when it has.
+  void request_park();
+  bool parked() const;
+  void unpark();
+  void kick();
+  /// Runs `work` on the vCPU thread outside guest mode, before guest code goes on. Returns at once.
+  void run_on_thread(std::function<void()> work);
+  /// The state as of now; the vCPU must be parked.
+  X86State state();
+  void set_state(const X86State& state);
+
+  void reset_hold() override;
+
+ protected:
+  void realize() override;
+  void unrealize() override;
+
+ private:
+  friend class CpuSet;
+  /// Why no guest code runs although nobody asked for a pause. Stopped: after a triple fault or an internal error,
+  /// until the machine is reset.
+  enum class Sleep { Running, Halted, HaltedMasked, WaitForSipi, Stopped };
+
+  void set_intr(unsigned, bool level);
+  void thread_main();
+  bool prepare_to_run();  ///< false: end the thread. Waits while parked or asleep, letting go of the machine lock.
+  void take_init_and_sipi();
+  bool awake() const;
+  void handle_exit(VcpuExit exit);
+
+  // configuration
+  std::string model_;
+  std::uint32_t apic_id_ = 0;
+  std::uint32_t index_ = 0;
+  CpuTopology topology_;
+
+  // dependencies
+  Accelerator* accelerator_ = nullptr;
+  qom::Link<InterruptAcknowledge> pic_;
+
+  // sub-parts
+  IrqInBank intr_{"intr", 1, this, &X86Cpu::set_intr};
+  IrqInBank nmi_in_{"nmi", 1, [this](unsigned, bool level) {
+                      if (level) raise_nmi();
+                    }};
+  IrqInBank smi_in_{"smi", 1, [this](unsigned, bool level) {
+                      if (level) raise_smi();
+                    }};
+  IrqInBank a20_in_{"a20", 1, [this](unsigned, bool level) { a20_.store(level, std::memory_order_release); }};
+  std::unique_ptr<Vcpu> vcpu_;
+  std::unique_ptr<MemoryDispatch> memory_, ports_;
+  std::thread thread_;
+
+  // requests; written under the machine lock, the atomics read without it by the vCPU thread
+  std::atomic<bool> intr_level_{false}, nmi_{false}, smi_{false}, a20_{true};
+  bool init_requested_ = false;
+  int sipi_requested_ = -1;
+  bool park_requested_ = true;
+  bool parked_ = false;
+  bool quit_ = false;
+  Sleep sleep_ = Sleep::Running;
+  std::deque<std::function<void()>> work_;
+  std::condition_variable_any wake_;  ///< with the machine lock
+  std::condition_variable_any parked_changed_;
+};
+
+/// All CPUs of a machine: stop and go as one. Main thread, machine lock held.
+class CpuSet {
+ public:
+  explicit CpuSet(System& system) : system_(system) {}
+  void add(X86Cpu& cpu) { cpus_.push_back(&cpu); }
+  void clear() { cpus_.clear(); }
+  const std::vector<X86Cpu*>& cpus() const { return cpus_; }
+  /// Every vCPU has left guest mode and stays out when this returns. The machine lock is let go while waiting.
+  void park_all();
+  void unpark_all();
+  bool parked() const { return parked_; }
+
+ private:
+  System& system_;
+  std::vector<X86Cpu*> cpus_;
+  bool parked_ = true;
+};
+
+}  // namespace machina
