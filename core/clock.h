@@ -5,8 +5,10 @@
 /// time is the wall clock of the host (RTC base). Realtime is monotonic and never stops (display refresh, the monitor).
 /// Devices use virtual time unless their datasheet ticks on a battery.
 ///
-/// A Timer belongs to a clock. Arming and cancelling need the machine lock; callbacks run with it held, on the main
-/// thread (or in the thread that steps the clock).
+/// A Timer belongs to a clock and must not outlive it. Arming, cancelling, creating, destroying, starting and stopping
+/// need the machine lock; callbacks run with it held, on the main thread (or in the thread that steps the clock).
+/// Timers run in the order of (deadline, order of arming); a callback may arm, cancel and destroy any timer, its own
+/// too.
 
 #include <cstdint>
 #include <functional>
@@ -28,7 +30,7 @@ class Clock {
   Clock& operator=(const Clock&) = delete;
 
   ClockKind kind() const;
-  /// Nanoseconds; any thread, lock-free. Virtual and realtime start near 0; host is since the epoch, UTC.
+  /// Nanoseconds, at most 2^62; any thread, lock-free. Virtual and realtime start near 0; host is since the epoch, UTC.
   std::int64_t now_ns() const;
 
   /// Virtual clocks: run with the host's monotonic time, or stand still. A new virtual clock stands still at 0.
@@ -40,13 +42,13 @@ class Clock {
   void make_manual(std::int64_t start_ns);
   bool manual() const;
   /// Moves a manual clock forward to `ns`, running each timer on the way at its own time, in order. Going back is
-  /// ignored. Machine lock held.
+  /// ignored. A timer that is armed on the way for a time up to `ns` runs too. Machine lock held.
   void step_to(std::int64_t ns);
 
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   /// When the earliest timer is due, or kNever.
   std::int64_t next_deadline() const;
-  /// Runs the timers that are due. Called by the event loop.
+  /// Runs the timers that are due and were armed before this call. Called by the event loop.
   void run_due();
   /// The event loop's: called, from any thread, when the earliest deadline got earlier or the clock started or stopped.
   void on_change(std::function<void()> callback);

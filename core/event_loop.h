@@ -2,7 +2,8 @@
 /// The main thread's event loop: posted work, descriptors, signals, and the timers of the machine's clocks.
 /// Built on Boost.Asio, which stays behind this header.
 ///
-/// Each handler runs on the thread that calls run(), with the machine lock held.
+/// Each handler runs on the thread that calls run(), with the machine lock held. The lock is not held while the loop
+/// waits. An exception that leaves a handler leaves run().
 
 #include <cstdint>
 #include <functional>
@@ -28,17 +29,21 @@ class EventLoop {
   void run();
   /// Runs what is ready now, without waiting; for tests. Returns the number of handlers that ran.
   std::size_t poll();
-  /// Waits for at most `timeout_ns` for `done` to become true, running handlers. For tests and shutdown.
+  /// Waits for at most `timeout_ns` for `done` to become true, running handlers. For tests and shutdown. `done` is
+  /// asked with the machine lock held; a caller that holds the lock gets it back at the end, but not while this waits.
   bool run_until(const std::function<bool()>& done, std::int64_t timeout_ns);
   /// Any thread, also a signal handler's thread.
   void stop();
 
-  /// Timers of `clock` are run by this loop as long as both live. Main thread, before run().
+  /// Timers of `clock` are run by this loop as long as both live. Main thread, before run(). Arming a timer from
+  /// another thread moves the host's timer and does not wake the loop.
   void drive(Clock& clock);
 
   /// Calls `readable` (and, while `want_write` is set, `writable`) when the descriptor is ready. Level triggered. The
   /// descriptor stays the caller's: it must outlive the watch. Destroying the watch cancels it; handlers that were
-  /// about to run do not. Main thread.
+  /// about to run do not. Main thread, or under the machine lock. A watch starts with reading on and writing off and
+  /// must not outlive the loop. Regular files count as always ready. Throws Error for a descriptor that is closed or
+  /// watched already.
   class Watch {
    public:
     virtual ~Watch() = default;
@@ -47,7 +52,8 @@ class EventLoop {
   };
   std::unique_ptr<Watch> watch(int fd, std::function<void()> readable, std::function<void()> writable = {});
 
-  /// Calls `handler(signo)` in the loop when the process gets one of these signals.
+  /// Calls `handler(signo)` in the loop when the process gets one of these signals, until the watch is destroyed. One
+  /// that comes while want_read() is off is kept.
   std::unique_ptr<Watch> on_signal(const std::vector<int>& signals, std::function<void(int)> handler);
 
  private:

@@ -1,0 +1,176 @@
+#include "core/clock.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+#include <vector>
+
+namespace machina {
+namespace {
+
+std::int64_t read_host(clockid_t id) {
+  timespec t{};
+  clock_gettime(id, &t);
+  return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+// A clock's time is one atomic word, so that a reader needs neither a lock nor a retry: bit 0 says whether the clock
+// runs, the other 63 bits are the time at which it stands or, while it runs, what the host's clock is ahead of it.
+// 62 bits of nanoseconds are 146 years; host time gets there in the year 2116.
+constexpr std::int64_t kLatest = (std::int64_t{1} << 62) - 1;
+
+constexpr std::int64_t standing_at(std::int64_t ns) { return std::clamp(ns, -kLatest, kLatest) * 2; }
+constexpr std::int64_t behind_by(std::int64_t ns) { return standing_at(ns) | 1; }
+constexpr bool is_running(std::int64_t word) { return (word & 1) != 0; }
+constexpr std::int64_t payload(std::int64_t word) { return word >> 1; }
+
+}  // namespace
+
+struct Clock::Impl {
+  explicit Impl(ClockKind k) : kind(k), host_id(k == ClockKind::Host ? CLOCK_REALTIME : CLOCK_MONOTONIC) {}
+
+  std::int64_t now() const {
+    const std::int64_t w = word.load(std::memory_order_acquire);
+    return is_running(w) ? read_host(host_id) - payload(w) : payload(w);
+  }
+
+  // Latest deadline first, so that the earliest is taken from the end; there are some dozens of timers at most.
+  static bool later(const Timer* a, const Timer* b) {
+    return a->deadline_ != b->deadline_ ? a->deadline_ > b->deadline_ : a->order_ > b->order_;
+  }
+
+  void insert(Timer& t) {
+    timers.insert(std::upper_bound(timers.begin(), timers.end(), &t, later), &t);
+    publish();
+  }
+
+  void erase(Timer& t) {
+    timers.erase(std::lower_bound(timers.begin(), timers.end(), &t, later));
+    publish();
+  }
+
+  void publish() { earliest.store(timers.empty() ? kNever : timers.back()->deadline_, std::memory_order_release); }
+
+  void changed() const {
+    if (on_change) on_change();
+  }
+
+  void fire(std::vector<Timer*>::iterator which) {
+    Timer& t = **which;
+    timers.erase(which);
+    t.deadline_ = kNever;
+    publish();
+    // A copy, since the callback may destroy the timer. It captures a pointer or two, which costs no allocation.
+    const auto callback = t.callback_;
+    if (callback) callback();
+  }
+
+  const ClockKind kind;
+  const clockid_t host_id;
+  std::atomic<std::int64_t> word{0};
+  std::atomic<std::int64_t> earliest{kNever};
+  std::atomic<bool> manual{false};
+  std::vector<Timer*> timers;
+  std::uint64_t next_order = 0;
+  std::function<void()> on_change;
+};
+
+Clock::Clock(ClockKind kind) : impl_(std::make_unique<Impl>(kind)) {
+  switch (kind) {
+    case ClockKind::Virtual:
+      break;
+    case ClockKind::Host:
+      impl_->word = behind_by(0);
+      break;
+    case ClockKind::Realtime:
+      impl_->word = behind_by(read_host(CLOCK_MONOTONIC));
+      break;
+  }
+}
+
+Clock::~Clock() = default;
+
+ClockKind Clock::kind() const { return impl_->kind; }
+
+std::int64_t Clock::now_ns() const { return impl_->now(); }
+
+void Clock::start() {
+  if (impl_->kind != ClockKind::Virtual || manual() || running()) return;
+  const std::int64_t stands = payload(impl_->word.load(std::memory_order_relaxed));
+  impl_->word.store(behind_by(read_host(CLOCK_MONOTONIC) - stands), std::memory_order_release);
+  impl_->changed();
+}
+
+void Clock::stop() {
+  if (impl_->kind != ClockKind::Virtual || manual() || !running()) return;
+  impl_->word.store(standing_at(now_ns()), std::memory_order_release);
+  impl_->changed();
+}
+
+bool Clock::running() const { return is_running(impl_->word.load(std::memory_order_acquire)); }
+
+void Clock::make_manual(std::int64_t start_ns) {
+  if (impl_->kind == ClockKind::Realtime) return;
+  impl_->manual.store(true, std::memory_order_release);
+  impl_->word.store(standing_at(start_ns), std::memory_order_release);
+  impl_->changed();
+}
+
+bool Clock::manual() const { return impl_->manual.load(std::memory_order_acquire); }
+
+void Clock::step_to(std::int64_t ns) {
+  if (!manual()) return;
+  ns = std::min(ns, kLatest);
+  while (!impl_->timers.empty() && impl_->timers.back()->deadline_ <= ns) {
+    // A callback may have stepped further than this timer's time; time never goes back.
+    const std::int64_t at = std::max(impl_->timers.back()->deadline_, now_ns());
+    impl_->word.store(standing_at(at), std::memory_order_release);
+    impl_->fire(impl_->timers.end() - 1);
+  }
+  if (ns > now_ns()) impl_->word.store(standing_at(ns), std::memory_order_release);
+}
+
+std::int64_t Clock::next_deadline() const { return impl_->earliest.load(std::memory_order_acquire); }
+
+void Clock::run_due() {
+  if (!running() && !manual()) return;
+  // Only what was armed before: a timer that its callback always re-arms for a time in the past must not keep the loop
+  // from its other work, nor other timers from theirs. Such a timer is due again, and the loop comes back to it.
+  const std::uint64_t armed_before = impl_->next_order;
+  const std::int64_t now = now_ns();
+  auto& timers = impl_->timers;
+  for (;;) {
+    auto next = timers.end();
+    while (next != timers.begin() && (*(next - 1))->deadline_ <= now && (*(next - 1))->order_ >= armed_before) --next;
+    if (next == timers.begin() || (*(next - 1))->deadline_ > now) return;
+    impl_->fire(next - 1);
+  }
+}
+
+void Clock::on_change(std::function<void()> callback) { impl_->on_change = std::move(callback); }
+
+Timer::Timer(Clock& clock, std::string name, std::function<void()> callback)
+    : clock_(clock), name_(std::move(name)), callback_(std::move(callback)) {}
+
+Timer::~Timer() { cancel(); }
+
+void Timer::arm(std::int64_t deadline_ns) {
+  Clock::Impl& clock = *clock_.impl_;
+  const std::int64_t earliest = clock_.next_deadline();
+  if (armed()) clock.erase(*this);
+  deadline_ = deadline_ns;
+  if (deadline_ns == Clock::kNever) return;
+  order_ = clock.next_order++;
+  clock.insert(*this);
+  if (deadline_ns < earliest) clock.changed();
+}
+
+void Timer::cancel() {
+  if (!armed()) return;
+  clock_.impl_->erase(*this);
+  deadline_ = Clock::kNever;
+}
+
+}  // namespace machina
