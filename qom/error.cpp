@@ -45,6 +45,10 @@ const char* Error::what() const noexcept {
       const std::string carets(static_cast<std::size_t>(std::max(1, origin_.length)), '^');
       text += fmt::format("\n{:5} | {}\n      | {}{}", origin_.line, origin_.line_text, padding, carets);
       if (!hint_.empty()) text += " " + hint_;
+    } else if (origin_.known() && origin_.line == 0 && origin_.column > 0) {
+      // An option: the message starts with it, so the carets go right below.
+      text += fmt::format("\n{:{}}{:^<{}}", "", origin_.column - 1, "", std::max(1, origin_.length));
+      if (!hint_.empty()) text += " " + hint_;
     } else if (!hint_.empty()) {
       text += "\n  " + hint_;
     }

@@ -16,7 +16,7 @@ namespace machina {
 struct Origin {
   std::string place;      ///< file name, or the option as the user typed it: "-device isa-serial,irq=x"
   int line = 0;           ///< 1-based; 0 when the place has no lines
-  int column = 0;         ///< 1-based, counted in bytes
+  int column = 0;         ///< 1-based, counted in bytes; within the place itself when that has no lines
   int length = 0;         ///< bytes to underline; 0 when unknown
   std::string line_text;  ///< the line itself, for the caret picture
 
@@ -41,7 +41,8 @@ class Error : public std::exception {
   const std::string& cause() const { return why_; }
   const std::string& advice() const { return hint_; }
 
-  /// All of it, as shown to the user; several lines when the origin has a line to show.
+  /// All of it, as shown to the user; several lines when there is a line to show or an option to point into. It starts
+  /// with the place, below which carets may stand: print it at the start of a line.
   const char* what() const noexcept override;
 
  private:
