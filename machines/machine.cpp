@@ -1,0 +1,241 @@
+#include "machines/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/block/block_backend.h"
+#include "core/units.h"
+#include "hw/base/reset.h"
+
+namespace machina {
+
+void Machine::class_init(qom::ObjectClass& c) { c.description = "Machine"; }
+
+Machine::Machine() = default;
+
+Machine::~Machine() = default;
+
+void Machine::set_accelerator(qom::Ref<Accelerator> accelerator, unsigned max_cpus) {
+  accelerator_ = std::move(accelerator);
+  add_child("accel", accelerator_);
+  if (accelerator_->manual_time()) {
+    system_.clock.make_manual(0);
+    system_.host_clock.make_manual(system_.host_clock.now_ns());
+  }
+  const qom::LifecycleTrace::Scope trace([&] { return fmt::format("accelerator {}", accelerator_->type_name()); });
+  accelerator_->init_machine(system_, max_cpus);
+}
+
+void Machine::set_ram(const RamConfig& ram) {
+  ram_ = ram;
+  if (ram.size == 0) return;
+  const std::uint64_t low = std::min(ram.size, ram.below_4g);
+  const MemoryTransaction transaction;
+  system_.ram = RamBlock::create("pc.ram", ram.size);
+  system_.ram_below_4g = low;
+  system_.ram_above_4g = ram.size - low;
+  low_ram_ = std::make_unique<RamRegion>("ram-below-4g", system_.ram, 0, low);
+  system_.memory_root.add(0, *low_ram_);
+  if (ram.size > low) {
+    high_ram_ = std::make_unique<RamRegion>("ram-above-4g", system_.ram, low, ram.size - low);
+    system_.memory_root.add(4 * GiB, *high_ram_);
+  }
+}
+
+void Machine::add_cpus(const CpuConfig& config) {
+  cpu_config_ = config;
+  for (unsigned i = 0; i < config.count; ++i) {
+    auto cpu = qom::TypeRegistry::global().create_as<X86Cpu>(config.type);
+    cpu->set("model", config.model);
+    cpu->set("index", i);
+    cpu->set("apic-id", config.topology.apic_id(i));
+    cpu->set_topology(config.topology);
+    cpu->set_accelerator(*accelerator_);
+    cpus_.add(*cpu);
+    add_child(fmt::format("cpu[{}]", i), cpu);
+  }
+}
+
+void Machine::power_on(const std::vector<Device*>& devices) {
+  order_ = devices;
+  powered_ = true;
+  std::vector<Device*> done;
+  try {
+    for (Device* d : devices) {
+      if (d->realized()) continue;
+      qom::realize_tree(*d);
+      done.push_back(d);
+    }
+    qom::realize_tree(*this);
+  } catch (...) {
+    for (auto it = done.rbegin(); it != done.rend(); ++it) qom::unrealize_tree(**it);
+    throw;
+  }
+  accelerator_->machine_ready();
+  reset_tree(*this);
+}
+
+void Machine::power_off() {
+  if (powered_) {
+    cpus_.park_all();
+    system_.clock.stop();
+    drain_disks();
+    // CPUs go first: no vCPU may reach a device that is being taken apart.
+    for (X86Cpu* cpu : cpus_.cpus()) qom::unrealize_tree(*cpu);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) qom::unrealize_tree(**it);
+    qom::unrealize_tree(*this);
+    powered_ = false;
+  }
+  cpus_.clear();
+  order_.clear();
+  while (!children().empty()) remove_child(*children().back());
+  low_ram_.reset();
+  high_ram_.reset();
+  accelerator_ = nullptr;
+}
+
+// --- running ---
+
+void Machine::start() {
+  if (state_ == RunState::Running) return;
+  if (state_ == RunState::Suspended) {
+    request_wakeup("other");
+    return;
+  }
+  if (state_ == RunState::InternalError || state_ == RunState::Shutdown)
+    throw Error("the machine must be reset before it can run")
+        .why(std::string("its state is ") + run_state_name(state_));
+  set_state(RunState::Running);
+  system_.clock.start();
+  accelerator_->clock_running(true);
+  emit(Event::Resume);
+  cpus_.unpark_all();
+}
+
+void Machine::stop(RunState why) {
+  const bool ran = state_ == RunState::Running;
+  if (ran) {
+    cpus_.park_all();
+    system_.clock.stop();
+    accelerator_->clock_running(false);
+    drain_disks();
+  }
+  set_state(why);
+  if (ran) emit(Event::Stop);
+}
+
+void Machine::reset(ShutdownCause cause) {
+  const bool running = state_ == RunState::Running;
+  cpus_.park_all();
+  drain_disks();
+  reset_tree(*this);
+  emit(Event::Reset, cause);
+  if (running) {
+    cpus_.unpark_all();
+  } else if (state_ == RunState::InternalError || state_ == RunState::Shutdown) {
+    set_state(RunState::Paused);  // a fresh machine: `cont` may run it again
+  }
+}
+
+int Machine::run() {
+  system_.loop.run();
+  return exit_code_;
+}
+
+void Machine::drain_disks() {
+  qom::for_each<BlockBackend>(root(), [](BlockBackend& disk) { disk.drain(); });
+}
+
+// --- requests ---
+
+void Machine::post_requests() {
+  if (posted_) return;
+  posted_ = true;
+  system_.loop.post([this] { handle_requests(); });
+}
+
+void Machine::request_reset(ShutdownCause cause) {
+  if (no_reboot && cause != ShutdownCause::HostQmpSystemReset) {
+    request_shutdown(cause);
+    return;
+  }
+  request_.reset = cause;
+  for (X86Cpu* cpu : cpus_.cpus()) cpu->request_park();  // no guest code runs between the request and the reset
+  post_requests();
+}
+
+void Machine::request_shutdown(ShutdownCause cause, int exit_code) {
+  request_.shutdown = cause;
+  if (exit_code) exit_code_ = exit_code;
+  for (X86Cpu* cpu : cpus_.cpus()) cpu->request_park();
+  post_requests();
+}
+
+void Machine::request_stop(RunState why) {
+  request_.stop = why;
+  for (X86Cpu* cpu : cpus_.cpus()) cpu->request_park();
+  post_requests();
+}
+
+void Machine::request_suspend() {
+  request_.suspend = true;
+  for (X86Cpu* cpu : cpus_.cpus()) cpu->request_park();
+  post_requests();
+}
+
+void Machine::request_wakeup(std::string_view reason) {
+  if (state_ != RunState::Suspended) return;
+  request_.wakeup = std::string(reason);
+  post_requests();
+}
+
+void Machine::handle_requests() {
+  posted_ = false;
+  const Request r = std::move(request_);
+  request_ = {};
+  if (r.shutdown) {
+    emit(Event::Shutdown, *r.shutdown);
+    const bool keep =
+        no_shutdown && *r.shutdown != ShutdownCause::HostQmpQuit && *r.shutdown != ShutdownCause::HostSignal;
+    stop(RunState::Shutdown);
+    if (!keep) system_.loop.stop();
+    return;
+  }
+  if (r.reset) reset(*r.reset);
+  if (r.suspend && state_ == RunState::Running) {
+    stop(RunState::Suspended);
+    emit(Event::Suspend);
+  }
+  if (r.wakeup && state_ == RunState::Suspended) {
+    reset_tree(*this);  // RAM is no device: it is kept, as S3 wants
+    state_ = RunState::Paused;
+    emit(Event::Wakeup);
+    start();
+  }
+  if (r.stop) stop(*r.stop);
+}
+
+void Machine::set_state(RunState state) {
+  if (state == state_) return;
+  qom::LifecycleTrace::line(fmt::format("machine {} -> {}", run_state_name(state_), run_state_name(state)));
+  state_ = state;
+}
+
+int Machine::add_observer(std::function<void(const EventData&)> observer) {
+  observers_.emplace_back(next_observer_, std::move(observer));
+  return next_observer_++;
+}
+
+void Machine::remove_observer(int id) {
+  std::erase_if(observers_, [id](const auto& o) { return o.first == id; });
+}
+
+void Machine::emit(Event event, ShutdownCause cause) {
+  const auto observers = observers_;  // a copy: an observer may remove itself
+  for (const auto& [id, observer] : observers) observer({event, cause});
+}
+
+MACHINA_TYPE(Machine, qom::Object, SystemHolder);
+
+}  // namespace machina

@@ -1,0 +1,120 @@
+#pragma once
+/// The machine: the root of a tree of devices, what they share, and its run state.
+///
+/// Main thread, machine lock held, unless a member says otherwise.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/system.h"
+#include "hw/base/device.h"
+#include "hw/x86/accelerator.h"
+#include "hw/x86/x86_cpu.h"
+
+namespace machina {
+
+/// What -m, -smp and -cpu say, once checked against the board.
+struct RamConfig {
+  std::uint64_t size = 0;                              ///< bytes
+  std::uint64_t below_4g = std::uint64_t{3584} << 20;  ///< at most this much from address 0; the rest from 4 GiB
+};
+
+struct CpuConfig {
+  std::string type = X86Cpu::kType;
+  std::string model = "qemu64";
+  unsigned count = 1, max = 1;
+  CpuTopology topology;
+};
+
+class Machine final : public qom::Object, public SystemHolder, public RunControl {
+ public:
+  static constexpr const char* kType = "machine";
+  static void class_init(qom::ObjectClass& c);
+  Machine();
+  ~Machine() override;
+
+  System& system() override { return system_; }
+
+  // --- composing; before realize ---
+  /// Takes the accelerator into the tree (as "accel") and initialises it. Throws Error.
+  void set_accelerator(qom::Ref<Accelerator> accelerator, unsigned max_cpus);
+  Accelerator& accelerator() const { return *accelerator_; }
+  /// Allocates and maps guest RAM. Throws Error.
+  void set_ram(const RamConfig& ram);
+  const RamConfig& ram() const { return ram_; }
+  /// Makes cpu[0] … as children. Throws Error.
+  void add_cpus(const CpuConfig& cpus);
+  const CpuConfig& cpu_config() const { return cpu_config_; }
+  CpuSet& cpus() { return cpus_; }
+
+  /// What the machine does when the guest resets or powers off.
+  bool no_reboot = false;
+  bool no_shutdown = false;
+  std::string name;  ///< -name
+  std::string uuid;  ///< -uuid, canonical form or empty
+
+  /// Realizes `devices` in this order, then all that is left, then resets. All or nothing. Throws Error.
+  void power_on(const std::vector<Device*>& devices);
+  /// The reverse of power_on(), also for a machine that never got there.
+  void power_off();
+
+  // --- running ---
+  /// vCPUs run and virtual time passes: `cont`, or the end of start-up. Throws Error when the state forbids it.
+  void start();
+  /// All vCPUs are out of guest mode and I/O has settled when it returns: `stop`.
+  void stop(RunState why = RunState::Paused);
+  /// Now, with vCPUs stopped for the moment: `system_reset` comes through request_reset().
+  void reset(ShutdownCause cause);
+  /// Runs the event loop until the machine is shut down; returns the exit code. Machine lock not held.
+  int run();
+
+  // --- RunControl; any thread under the machine lock ---
+  RunState run_state() const override { return state_; }
+  void request_reset(ShutdownCause cause) override;
+  void request_shutdown(ShutdownCause cause, int exit_code = 0) override;
+  void request_stop(RunState why) override;
+  void request_suspend() override;
+  void request_wakeup(std::string_view reason) override;
+
+  enum class Event { Reset, Shutdown, PowerDown, Stop, Resume, Suspend, Wakeup };
+  struct EventData {
+    Event event;
+    ShutdownCause cause = ShutdownCause::HostError;  ///< for Reset and Shutdown
+  };
+  /// Called for each event, in order, on the main thread. Returns an id for remove_observer().
+  int add_observer(std::function<void(const EventData&)> observer);
+  void remove_observer(int id);
+
+ private:
+  void emit(Event event, ShutdownCause cause = ShutdownCause::HostError);
+  void set_state(RunState state);
+  void handle_requests();
+  void post_requests();
+  void drain_disks();
+
+  System system_{*this};
+  std::unique_ptr<RamRegion> low_ram_, high_ram_;
+  RamConfig ram_;
+  CpuConfig cpu_config_;
+  qom::Ref<Accelerator> accelerator_;
+  CpuSet cpus_{system_};
+  std::vector<Device*> order_;
+  bool powered_ = false;
+
+  RunState state_ = RunState::Prelaunch;
+  struct Request {
+    std::optional<ShutdownCause> reset, shutdown;
+    std::optional<RunState> stop;
+    bool suspend = false;
+    std::optional<std::string> wakeup;
+  } request_;
+  bool posted_ = false;
+  int exit_code_ = 0;
+  std::vector<std::pair<int, std::function<void(const EventData&)>>> observers_;
+  int next_observer_ = 1;
+};
+
+}  // namespace machina
