@@ -4,8 +4,14 @@
 
 namespace machina {
 
+// --- IrqIn ----------------------------------------------------------------------------------------------------------
+
 IrqIn::~IrqIn() {
-  for (IrqOut* wire : wires_) std::erase(wire->sinks_, this);
+  for (IrqOut* wire : wires_) {
+    const auto at = std::find(wire->sinks_.begin(), wire->sinks_.end(), this) - wire->sinks_.begin();
+    wire->sinks_.erase(wire->sinks_.begin() + at);
+    wire->driven_.erase(wire->driven_.begin() + at);
+  }
 }
 
 void IrqIn::wire_changed(bool level) {
@@ -13,13 +19,29 @@ void IrqIn::wire_changed(bool level) {
   raised_ += level ? 1U : ~0U;
   const bool after = raised_ > 0;
   if (before == after) return;
-  const Handler& target = observer_ ? observer_ : handler_;
-  if (target) target(index_, after);
+  if (observer_) {
+    observer_(index_, after);
+    return;
+  }
+  told_ = after;
+  if (handler_) handler_(index_, after);
+}
+
+void IrqIn::intercept(Handler observer) {
+  observer_ = std::move(observer);
+  if (observer_ || told_ == level()) return;
+  told_ = level();
+  if (handler_) handler_(index_, told_);
 }
 
 void IrqIn::resample() {
-  const auto listeners = resample_;  // a copy: a listener may drop itself
-  for (const auto& [owner, listener] : listeners) listener();
+  const auto listeners = resample_;  // a copy: listeners come and go meanwhile
+  for (const auto& [owner, listener] : listeners) {
+    const void* const whose = owner;
+    const bool there =
+        std::any_of(resample_.begin(), resample_.end(), [whose](const auto& entry) { return entry.first == whose; });
+    if (there) listener();
+  }
 }
 
 void IrqIn::on_resample(const void* owner, std::function<void()> listener) {
@@ -30,19 +52,25 @@ void IrqIn::remove_resample(const void* owner) {
   std::erase_if(resample_, [owner](const auto& entry) { return entry.first == owner; });
 }
 
+// --- IrqOut ---------------------------------------------------------------------------------------------------------
+
 void IrqOut::connect(IrqIn& sink) {
   if (std::find(sinks_.begin(), sinks_.end(), &sink) != sinks_.end()) return;
   sinks_.push_back(&sink);
+  driven_.push_back(0);
   sink.wires_.push_back(this);
-  if (level_) sink.wire_changed(true);
+  if (!observer_) drive();
 }
 
 void IrqOut::disconnect() {
-  for (IrqIn* sink : sinks_) {
-    if (level_) sink->wire_changed(false);
+  while (!sinks_.empty()) {
+    IrqIn* const sink = sinks_.back();
+    const bool was_high = driven_.back() != 0;
+    sinks_.pop_back();
+    driven_.pop_back();
     std::erase(sink->wires_, this);
+    if (was_high) sink->wire_changed(false);
   }
-  sinks_.clear();
 }
 
 void IrqOut::set(bool level) {
@@ -50,9 +78,23 @@ void IrqOut::set(bool level) {
   level_ = level;
   if (observer_) {
     observer_(level);
-    return;
+  } else {
+    drive();
   }
-  for (std::size_t i = 0; i < sinks_.size(); ++i) sinks_[i]->wire_changed(level);
+}
+
+void IrqOut::intercept(std::function<void(bool level)> observer) {
+  observer_ = std::move(observer);
+  if (!observer_) drive();
+}
+
+// Compares wire by wire with the level of now, since a handler may set this output again or cut a wire.
+void IrqOut::drive() {
+  for (std::size_t i = 0; i < sinks_.size(); ++i) {
+    if ((driven_[i] != 0) == level_) continue;
+    driven_[i] = level_ ? 1 : 0;
+    sinks_[i]->wire_changed(level_);
+  }
 }
 
 }  // namespace machina

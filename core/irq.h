@@ -24,13 +24,14 @@ class IrqIn {
 
   const std::string& label() const { return label_; }
   unsigned index() const { return index_; }
-  bool level() const { return raised_ > 0; }
+  bool level() const { return raised_ > 0; }  ///< the OR of the wires, also while intercepted
 
-  /// While set, changes go to `observer` instead of the handler: qtest's interception. Empty restores the handler.
-  void intercept(Handler observer) { observer_ = std::move(observer); }
+  /// While set, changes go to `observer` instead of the handler: qtest's interception. Empty restores the handler,
+  /// which is told of the level of now if it missed a change.
+  void intercept(Handler observer);
 
   /// A level-triggered sink calls this when the guest has ended the interrupt (EOI), so that sources that cannot see it
-  /// (irqfd with resample, a passed-through device) may assert again.
+  /// (irqfd with resample, a passed-through device) may assert again. A listener may remove itself or others meanwhile.
   void resample();
   /// Adds a resample listener; `owner` identifies it for removal.
   void on_resample(const void* owner, std::function<void()> listener);
@@ -45,11 +46,13 @@ class IrqIn {
   Handler handler_;
   Handler observer_;
   unsigned raised_ = 0;         // wires that are high now
+  bool told_ = false;           // what the handler knows
   std::vector<IrqOut*> wires_;  // for disconnection from this side
   std::vector<std::pair<const void*, std::function<void()>>> resample_;
 };
 
-/// An output pin. Not connected, it drives nothing and that is fine. Destroying it lowers and cuts its wires.
+/// An output pin. Not connected, it drives nothing and that is fine. Destroying it lowers and cuts its wires. A handler
+/// that changes the very output it is told of is obeyed: sinks not told yet only ever see the last level.
 class IrqOut {
  public:
   IrqOut() = default;
@@ -68,12 +71,15 @@ class IrqOut {
   void lower() { set(false); }
   /// A rising and a falling edge.
   void pulse() { set(true), set(false); }
-  /// As intercept() of an input, for outputs.
-  void intercept(std::function<void(bool level)> observer) { observer_ = std::move(observer); }
+  /// As intercept() of an input, for outputs: the sinks keep the level of before, and get that of now in the end.
+  void intercept(std::function<void(bool level)> observer);
 
  private:
   friend class IrqIn;
+  void drive();
+
   std::vector<IrqIn*> sinks_;
+  std::vector<char> driven_;  // level that each of sinks_ sees
   std::function<void(bool)> observer_;
   bool level_ = false;
 };
