@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,12 +14,15 @@
 
 namespace machina {
 
-/// Told of every change of an address space, in order: begin, all deletions, all additions, commit. There is no moment
-/// with overlapping ranges. Called with the machine lock held, by the thread that ended the transaction.
+/// Told of every change of an address space, in order: begin, all removals, all additions, changes of logging, eventfds
+/// removed, eventfds added, commit. There is no moment with overlapping ranges, and a change that leaves the view as it
+/// was is not told at all. view() is the new one from begin() on. Called with the machine lock held, by the thread that
+/// ended the transaction, and must not throw. A change that a listener makes is told after this one.
 class MemoryListener {
  public:
   virtual ~MemoryListener() = default;
   virtual void begin() {}
+  /// The region may be destroyed already.
   virtual void range_removed(const FlatRange&) {}
   virtual void range_added(const FlatRange&) {}
   /// Only `dirty_log` of a range that stays changed.
@@ -43,15 +47,17 @@ class AddressSpace {
   MemoryRegion& root() const { return root_; }
   MachineLock& machine_lock() const { return lock_; }
 
-  /// The view of now. Any thread, no lock.
-  std::shared_ptr<const FlatView> view() const { return view_.load(std::memory_order_acquire); }
+  /// The view of now. Any thread; the machine lock is not needed.
+  std::shared_ptr<const FlatView> view() const;
   /// Changes whenever view() does; for caches.
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
-  /// A new listener is told of everything that is there. It must remove itself before it dies.
+  /// A new listener is told of everything that is there, between begin and commit. It must remove itself before it
+  /// dies; that tells it nothing. Machine lock held.
   void add_listener(MemoryListener& listener);
   void remove_listener(MemoryListener& listener);
-  /// Asks the listeners to bring dirty logs of a region up to date.
+  /// Asks the listeners to bring the dirty log of a region up to date, for each range of it that is logged and visible.
+  /// Machine lock held.
   void sync_dirty_log(const RamRegion& region);
 
   /// Copies, for DMA and tests. RAM needs no lock; for registers the machine lock is taken unless held. Unanswered
@@ -62,7 +68,7 @@ class AddressSpace {
   std::uint64_t load(std::uint64_t address, Width width);
   void store(std::uint64_t address, Width width, std::uint64_t value);
   /// Host memory behind [address, address+size) when it is one piece of RAM (writable if asked), else empty. The keeper
-  /// holds the memory alive.
+  /// holds the memory alive; who writes marks the pages dirty there afterwards. Any thread, no lock.
   struct HostSpan {
     std::span<std::uint8_t> bytes;
     std::shared_ptr<RamBlock> keeper;
@@ -72,13 +78,18 @@ class AddressSpace {
  private:
   friend class MemoryRegion;
   friend class MemoryTransaction;
+  friend class MemoryDispatch;
   void update();  // render, publish, tell the listeners
-  void notify(MemoryListener& listener, const FlatView& before, const FlatView& after);
+  static void notify(MemoryListener& listener, const FlatView& before, const FlatView& after);
+  std::pair<std::shared_ptr<const FlatView>, std::uint64_t> snapshot() const;
 
   std::string name_;
   MemoryRegion& root_;
   MachineLock& lock_;
-  std::atomic<std::shared_ptr<const FlatView>> view_;
+  // Held for the copy of a pointer. Not std::atomic<std::shared_ptr>: that of libstdc++ 12 is a spin lock inside, whose
+  // load ThreadSanitizer (rightly, by the letter) calls a race. Readers in a hurry compare generation() instead.
+  mutable std::mutex view_mutex_;
+  std::shared_ptr<const FlatView> view_;
   std::atomic<std::uint64_t> generation_{0};
   std::vector<MemoryListener*> listeners_;
 };
@@ -95,7 +106,15 @@ class MemoryDispatch {
   AddressSpace& space() const { return space_; }
 
  private:
+  friend class AddressSpace;
   const FlatRange* find(std::uint64_t address);
+  Width piece_at(std::uint64_t address, std::uint64_t remaining);
+  IoResult read_checked(std::uint64_t address, Width width);
+  IoResult write_checked(std::uint64_t address, Width width, std::uint64_t value);
+  IoResult read_registers(const FlatRange& range, std::uint64_t address, Width width);
+  IoResult write_registers(const FlatRange& range, std::uint64_t address, Width width, std::uint64_t value);
+  IoResult read_across(std::uint64_t address, Width width);
+  IoResult write_across(std::uint64_t address, Width width, std::uint64_t value);
 
   AddressSpace& space_;
   std::shared_ptr<const FlatView> view_;

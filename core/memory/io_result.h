@@ -20,6 +20,8 @@ class [[nodiscard]] IoResult {
  public:
   IoResult(std::uint64_t value) : value_(value) {}  // NOLINT: `return register_;` is the point
   IoResult(IoStatus status) : status_(status) {}    // NOLINT
+  /// What the bus makes of a refusal: the bytes as the guest sees them, and why.
+  IoResult(std::uint64_t value, IoStatus status) : value_(value), status_(status) {}
   IoStatus status() const { return status_; }
   bool ok() const { return status_ == IoStatus::Ok; }
   std::uint64_t value() const { return value_; }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +14,11 @@ namespace machina {
 
 class RamBlock {
  public:
-  /// `size` in bytes, rounded up to the page size (4096). Throws Error when the host cannot map that much.
+  static constexpr std::uint64_t kPageSize = 4096;
+  static constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 46;  ///< 64 TiB: half of an x86-64 process
+
+  /// `size` in bytes, 1 to kMaxSize, rounded up to the page size (4096). Throws Error when the host cannot map that
+  /// much. Address space is reserved, memory is not: a host with less memory than `size` finds out as it is touched.
   static std::shared_ptr<RamBlock> create(std::string name, std::uint64_t size);
   ~RamBlock();
   RamBlock(const RamBlock&) = delete;
@@ -25,7 +30,9 @@ class RamBlock {
   int fd() const { return fd_; }
   std::span<std::uint8_t> bytes() const { return {host_, size_}; }
 
-  /// Dirty bitmap, one bit a page of 4 KiB; exists from the first call of enable_dirty_log(). Any thread.
+  /// Dirty bitmap, one bit a page of 4 KiB; exists from the first call of enable_dirty_log() on.
+  /// Offsets from the start of the block; what lies beyond its end is ignored. Whoever writes through host() marks
+  /// after the write, so that a reader who cleared the bit first finds it set again. Any thread.
   void enable_dirty_log();
   bool dirty_log_enabled() const { return dirty_pages_.load(std::memory_order_acquire) != nullptr; }
   void mark_dirty(std::uint64_t offset, std::uint64_t length);
@@ -39,6 +46,7 @@ class RamBlock {
   std::uint8_t* host_ = nullptr;
   int fd_ = -1;
   std::atomic<std::atomic<std::uint64_t>*> dirty_pages_{nullptr};
+  std::once_flag dirty_once_;
   std::vector<std::atomic<std::uint64_t>> dirty_storage_;
 };
 
