@@ -1,0 +1,3 @@
+# plugins built outside the source tree: tests/plugin
+need_build release
+ctest_group release plugin
