@@ -1,0 +1,136 @@
+#include "accel/kvm/kvm_accelerator.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "accel/kvm/kvm_api.h"
+#include "accel/kvm/kvm_vcpu.h"
+#include "core/error.h"
+#include "core/system.h"
+#include "hw/x86/x86_cpu.h"
+
+namespace machina {
+
+namespace {
+
+constexpr int kApiVersion = 12;  // the only one there has been since Linux 2.6.22
+// Three pages that KVM uses on Intel hosts for real mode; anywhere below 4 GiB that no device or RAM has. Below the
+// BIOS.
+constexpr std::uint64_t kIdentityMapAddress = 0xfeffc000;
+constexpr std::uint64_t kTssAddress = kIdentityMapAddress + 0x1000;
+
+}  // namespace
+
+void KvmAccelerator::class_init(qom::ObjectClass& c) {
+  c.description = "KVM: the CPU's own virtualization through /dev/kvm";
+  c.property("kernel-irqchip", &KvmAccelerator::irqchip_, KernelIrqchip::On)
+      .doc("interrupt controllers in the kernel (on), only local APICs (split), or all in user space (off)");
+}
+
+KvmAccelerator::KvmAccelerator() = default;
+KvmAccelerator::~KvmAccelerator() {
+  if (slots_ && system_) system_->memory.remove_listener(*slots_);
+}
+
+void KvmAccelerator::open() {
+  if (kvm_) return;
+  const int fd = calls_->open_device();
+  if (fd < 0) {
+    const int error = errno;
+    Error e("cannot open /dev/kvm");
+    e.why(std::strerror(error));
+    if (error == ENOENT) {
+      e.hint("this host has no KVM: load the module kvm_intel or kvm_amd, or enable virtualization in the firmware");
+    } else if (error == EACCES || error == EPERM) {
+      e.hint("add your user to the group 'kvm', or run as root");
+    }
+    throw e;
+  }
+  kvm_ = kvm::Fd(*calls_, fd);
+  const int version = kvm_.call(KVM_GET_API_VERSION);
+  if (version != kApiVersion) throw Error(fmt::format("KVM has API version {}, expected {}", version, kApiVersion));
+}
+
+int KvmAccelerator::capability(unsigned number) const {
+  const int value = (vm_ ? vm_ : kvm_).call(KVM_CHECK_EXTENSION, number);
+  return value < 0 ? 0 : value;
+}
+
+void KvmAccelerator::read_supported_cpuid() {
+  for (std::uint32_t count = 128;; count *= 2) {
+    kvm::Flexible<kvm_cpuid2, kvm_cpuid_entry2> list(count);
+    list->nent = count;
+    if (kvm_.call(KVM_GET_SUPPORTED_CPUID, list.get()) < 0) {
+      if (errno == E2BIG && count < 4096) continue;
+      throw Error("KVM_GET_SUPPORTED_CPUID failed").why(std::strerror(errno));
+    }
+    for (std::uint32_t i = 0; i < list->nent; ++i) {
+      const kvm_cpuid_entry2& e = list.entries()[i];
+      supported_cpuid_.set(
+          {e.function, e.index, (e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0, e.eax, e.ebx, e.ecx, e.edx});
+    }
+    return;
+  }
+}
+
+void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
+  system_ = &system;
+  open();
+  const int max = capability(KVM_CAP_MAX_VCPUS);
+  if (max > 0 && max_cpus > static_cast<unsigned>(max))
+    throw Error(fmt::format("KVM runs at most {} CPUs here, {} were asked for", max, max_cpus)).hint("lower -smp");
+  for (const auto& [cap, name] : {std::pair{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+                                  {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+                                  {KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "KVM_CAP_DESTROY_MEMORY_REGION_WORKS"}}) {
+    if (capability(static_cast<unsigned>(cap)) <= 0)
+      throw Error(fmt::format("this kernel's KVM lacks {}", name)).hint("Linux 4.12 or later is needed");
+  }
+  vm_ = kvm::Fd(*calls_, kvm_.must(KVM_CREATE_VM, std::uintptr_t{0}, "KVM_CREATE_VM"));
+  vcpu_map_size_ =
+      static_cast<std::size_t>(kvm_.must(KVM_GET_VCPU_MMAP_SIZE, std::uintptr_t{0}, "KVM_GET_VCPU_MMAP_SIZE"));
+  if (capability(KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0) {
+    std::uint64_t address = kIdentityMapAddress;
+    vm_.must(KVM_SET_IDENTITY_MAP_ADDR, &address, "KVM_SET_IDENTITY_MAP_ADDR");
+  }
+  if (capability(KVM_CAP_SET_TSS_ADDR) > 0) vm_.must(KVM_SET_TSS_ADDR, kTssAddress, "KVM_SET_TSS_ADDR");
+  read_supported_cpuid();
+  const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
+  slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
+                                              capability(KVM_CAP_READONLY_MEM) > 0);
+  system.memory.add_listener(*slots_);
+  kvm::KvmVcpu::install_kick_signal();
+}
+
+void KvmAccelerator::machine_ready() {}
+
+std::string KvmAccelerator::implementation_of(const std::string& model) const { return model; }
+
+std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) { return std::make_unique<kvm::KvmVcpu>(*this, cpu); }
+
+void KvmAccelerator::clock_running(bool running) {
+  if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;
+  kvm_clock_data data{};
+  if (!running) {
+    if (vm_.call(KVM_GET_CLOCK, &data) == 0) clock_at_stop_ = data.clock, clock_stopped_ = true;
+  } else if (clock_stopped_) {
+    // kvmclock stood still for the guest while the machine did.
+    data.clock = clock_at_stop_;
+    vm_.call(KVM_SET_CLOCK, &data);
+    clock_stopped_ = false;
+  }
+}
+
+Accelerator::Probe KvmAccelerator::probe() {
+  try {
+    open();
+  } catch (const Error& e) {
+    return {false, 0, e.message() + ": " + e.cause()};
+  }
+  return {true, 0, "/dev/kvm opens"};
+}
+
+MACHINA_TYPE(KvmAccelerator, Accelerator);
+
+}  // namespace machina
