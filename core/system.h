@@ -27,6 +27,9 @@ struct System {
 
   ContainerRegion memory_root{"system", MemoryRegion::kWholeSpace};
   ContainerRegion io_root{"io", 0x10000};
+  /// What a CPU in system management mode sees over `memory_root`; the chipset fills it. Empty on a board without
+  /// SMRAM.
+  ContainerRegion smram_root{"smram", MemoryRegion::kWholeSpace};
   AddressSpace memory{"memory", memory_root, lock};
   AddressSpace io{"I/O", io_root, lock};
 

@@ -1,0 +1,56 @@
+// The expansion ROM of a PCI function: PCI Local Bus Specification 3.0, 6.2.5.2 and 6.3.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "core/units.h"
+#include "hw/pci/pci_device.h"
+
+namespace machina {
+
+namespace {
+
+constexpr std::uint64_t kMaxRom = 16 * MiB;  // what the register can say: 6.2.5.2
+constexpr std::uint64_t kMinRom = 2 * KiB;   // its address starts at bit 11
+
+// Where Debian puts option ROMs: the packages seabios and ipxe-qemu.
+constexpr const char* kRomDirs[] = {"/usr/share/seabios", "/usr/lib/ipxe/qemu"};
+
+std::ifstream open_rom(const std::string& name) {
+  std::ifstream file(name, std::ios::binary);
+  if (name.find('/') != std::string::npos) return file;
+  for (const char* dir : kRomDirs) {
+    if (file.is_open()) break;
+    file.open(fmt::format("{}/{}", dir, name), std::ios::binary);
+  }
+  return file;
+}
+
+}  // namespace
+
+void PciDevice::load_rom() {
+  if (romfile_.empty() || !rombar_) return;
+  std::ifstream file = open_rom(romfile_);
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || bytes.empty() || bytes.size() > kMaxRom) {
+    throw Error(fmt::format("cannot load expansion ROM '{}'", romfile_))
+        .why(!file.is_open() ? "there is no such file that can be read"
+                             : (bytes.empty() ? "it is empty" : "it has more than 16 MiB"))
+        .hint("name another with romfile=, or none with rombar=off");
+  }
+  const std::uint64_t size = std::bit_ceil(std::max<std::uint64_t>(bytes.size(), kMinRom));
+  auto block = RamBlock::create(fmt::format("{}.rom", name()), std::max(size, 4 * KiB));
+  std::memcpy(block->host(), bytes.data(), bytes.size());
+  rom_ = std::make_unique<RamRegion>(fmt::format("{}.rom", name()), std::move(block), 0, size);
+  rom_->set_readonly(true);
+  define_config(pci::kRomAddress, 4, 0, static_cast<std::uint32_t>(~(size - 1)) | pci::kRomEnable);
+  const std::uint32_t writable = config_get(layout_.writable(), pci::kCommand, 2) | pci::kCommandMemory;
+  define_config(pci::kCommand, 2, 0, writable);
+}
+
+}  // namespace machina
