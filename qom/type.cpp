@@ -57,8 +57,14 @@ TypeRegistry& TypeRegistry::global() {
   return registry;
 }
 
+void TypeRegistry::set_origin(std::string origin) {
+  const std::lock_guard guard(lock_);
+  origin_ = std::move(origin);
+}
+
 void TypeRegistry::add(TypeInfo info) {
   const std::lock_guard guard(lock_);
+  if (info.origin.empty()) info.origin = origin_;
   pending_.push_back(std::move(info));
 }
 

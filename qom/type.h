@@ -120,6 +120,8 @@ class TypeRegistry {
   /// The registry of the program. Types are code, so one is enough; a test may make its own.
   static TypeRegistry& global();
 
+  /// What types that are added from now on say of where they come from: "built-in", or a plugin's file.
+  void set_origin(std::string origin);
   /// Collects; complains about nothing. Before main, or while a plugin is loaded.
   void add(TypeInfo info);
   /// Resolves what was added since the last call. Throws one Error that lists every fault (unknown parent or interface,
@@ -147,6 +149,7 @@ class TypeRegistry {
   const ObjectClass& class_of_locked(const TypeInfo& info);
 
   std::recursive_mutex lock_;  // guards all below; class_init runs under it and may look up other classes
+  std::string origin_ = "built-in";
   std::vector<TypeInfo> pending_;
   std::map<std::string, TypeInfo, std::less<>> types_;
   std::map<std::string, std::unique_ptr<ObjectClass>, std::less<>> classes_;
@@ -180,7 +183,6 @@ TypeInfo describe_type(std::vector<std::string> interfaces) {
   if constexpr (!is_abstract) {
     info.instance_init = []() -> Object* { return new T(); };
   }
-  info.origin = "built-in";
   return info;
 }
 
@@ -189,7 +191,6 @@ TypeInfo describe_interface() {
   TypeInfo info;
   info.name = Interface::kType;
   info.abstract = info.interface = true;
-  info.origin = "built-in";
   return info;
 }
 
