@@ -113,6 +113,7 @@ void unrealize_tree(Object& object);
 class Container final : public Object {
  public:
   static constexpr const char* kType = "container";
+  static void class_init(ObjectClass& c) { c.description = "Node that only groups others"; }
 };
 
 /// The object of that C++ class or interface, or null. What C++ calls dynamic_cast.
