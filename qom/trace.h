@@ -25,7 +25,7 @@ class LifecycleTrace {
    public:
     /// `text` is only called when the trace is on.
     template <class MakeText>
-    explicit Scope(MakeText&& text) : active_(enabled()) {
+    explicit Scope(const MakeText& text) : active_(enabled()) {
       if (active_) enter(text());
     }
     ~Scope() {
