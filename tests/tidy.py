@@ -1,6 +1,7 @@
-"""Runs clang-tidy on every source of a build directory, skipping what has not changed since it was clean.
+"""Runs clang-tidy on the program's sources in a build directory, skipping what has not changed since it was clean.
 
-tidy.py BUILD_DIR [PATH...]   PATH limits the run to sources whose path contains it. Exit status 1 when anything is found.
+tidy.py BUILD_DIR [PATH...]   PATH limits the run to sources whose path begins with it; tests are only looked at when
+                              named. Exit status 1 when anything is found.
 
 A source is checked again when it, a header it includes (as ninja recorded at the last build), or .clang-tidy is newer
 than its stamp in BUILD_DIR/tidy.
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 
+LAYERS = ("qom/", "core/", "hw/", "accel/", "machines/")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -36,7 +38,7 @@ def modified(path):
 
 
 def main():
-    build, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    build, wanted = os.path.abspath(sys.argv[1]), tuple(sys.argv[2:]) or LAYERS
     tool = shutil.which("clang-tidy-14") or shutil.which("clang-tidy")
     deps = recorded_headers(build)
     jobs = []
@@ -45,7 +47,7 @@ def main():
     for entry in entries:
         source = entry["file"]
         name = os.path.relpath(source, ROOT)
-        if name.startswith("..") or (wanted and not any(part in name for part in wanted)):
+        if not name.startswith(wanted):
             continue
         stamp = os.path.join(build, "tidy", name + ".clean")
         target = os.path.normpath(os.path.join(entry["directory"], entry.get("output", "")))
