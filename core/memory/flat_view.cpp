@@ -159,6 +159,12 @@ const FlatRange* FlatView::find(std::uint64_t address) const {
   return found != ranges_.end() && found->first <= address ? &*found : nullptr;
 }
 
+bool FlatView::is_empty(std::uint64_t address, std::uint64_t size) const {
+  const auto next = std::lower_bound(ranges_.begin(), ranges_.end(), address,
+                                     [](const FlatRange& range, std::uint64_t where) { return range.last < where; });
+  return next == ranges_.end() || (next->first > address && next->first - address >= size);
+}
+
 const FlatEventFd* FlatView::find_eventfd(std::uint64_t address, Width width, std::uint64_t value) const {
   if (eventfds_.empty()) return nullptr;
   auto found = std::lower_bound(eventfds_.begin(), eventfds_.end(), address,

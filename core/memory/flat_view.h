@@ -50,6 +50,8 @@ class FlatView {
   const std::vector<FlatRange>& ranges() const { return ranges_; }
   /// O(log n); null where nothing is mapped.
   const FlatRange* find(std::uint64_t address) const;
+  /// Is nothing mapped in [address, address+size), as far as that is below the top? `size` > 0.
+  bool is_empty(std::uint64_t address, std::uint64_t size) const;
   /// In ascending order of their address.
   const std::vector<FlatEventFd>& eventfds() const { return eventfds_; }
   /// The notification that a write of `value` would trigger, if any.

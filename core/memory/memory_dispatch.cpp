@@ -67,7 +67,11 @@ void MemoryDispatch::write(std::uint64_t address, Width width, std::uint64_t val
 
 IoResult MemoryDispatch::read_checked(std::uint64_t address, Width width) {
   const FlatRange* const range = find(address);
-  if (range == nullptr) return width == 1 ? IoResult(0xff, IoStatus::NoResponse) : read_across(address, width);
+  if (range == nullptr) {
+    // Not by way of the parts: each would look at the view of its own moment.
+    if (view_->is_empty(address, width)) return {all_ones(width), IoStatus::NoResponse};
+    return read_across(address, width);
+  }
   if (!holds(*range, address, width)) return read_across(address, width);
   if (range->is_ram()) return load_ram(range->host + (address - range->first), width);
   return read_registers(*range, address, width);
@@ -75,7 +79,9 @@ IoResult MemoryDispatch::read_checked(std::uint64_t address, Width width) {
 
 IoResult MemoryDispatch::write_checked(std::uint64_t address, Width width, std::uint64_t value) {
   const FlatRange* const range = find(address);
-  if (range == nullptr) return width == 1 ? IoResult(IoStatus::NoResponse) : write_across(address, width, value);
+  if (range == nullptr) {
+    return view_->is_empty(address, width) ? IoResult(IoStatus::NoResponse) : write_across(address, width, value);
+  }
   if (!holds(*range, address, width)) return write_across(address, width, value);
   if (!range->is_ram()) return write_registers(*range, address, width, value & all_ones(width));
   if (range->readonly) return IoStatus::NoResponse;
