@@ -1,0 +1,127 @@
+#include "hw/char/isa_serial.h"
+
+#include <array>
+
+namespace machina {
+namespace {
+
+/// Where software looks for COM1 to COM4.
+struct Standard {
+  std::uint16_t base;
+  const char* irq;
+};
+constexpr std::array<Standard, 4> kStandard{{{0x3f8, "4"}, {0x2f8, "3"}, {0x3e8, "4"}, {0x2e8, "3"}}};
+
+}  // namespace
+
+void IsaSerial::class_init(DeviceClass& c) {
+  c.description = "Serial port, 16550A";
+  c.category = Category::Char;
+  qom::Property& index = c.property("index", &IsaSerial::index_, -1).range(0, kStandard.size() - 1);
+  index.min = -1;
+  index.doc("0 to 3 for the ports and interrupt of COM1 to COM4; -1: the first of these whose ports are free");
+  c.property("iobase", &IsaSerial::iobase_, 0).doc("first I/O port; 0: as index says");
+  c.output("irq", &IsaSerial::irq_).doc("interrupt; empty: as index says");
+  c.link("chardev", &IsaSerial::chardev_).doc("the other end of the line; none: bytes sent are lost");
+  c.property("wakeup", &IsaSerial::wakeup_, false).doc("a received byte wakes a sleeping machine");
+}
+
+bool IsaSerial::ports_free(std::uint16_t base) const {
+  const std::uint64_t last = base + ports_.size() - 1;
+  for (const MemoryRegion* other : system().io_root.children()) {
+    const std::uint64_t other_last = other->offset() + other->size() - 1;
+    if (other->priority() == 0 && other->offset() <= last && other_last >= base) return false;
+  }
+  return true;
+}
+
+std::uint16_t IsaSerial::choose_index() {
+  if (index_ >= 0) return static_cast<std::uint16_t>(index_);
+  for (std::uint16_t i = 0; i < kStandard.size(); ++i)
+    if (ports_free(kStandard[i].base)) return i;
+  throw Error("the ports of COM1 to COM4 are all taken").hint("give this one its own iobase and irq");
+}
+
+void IsaSerial::realize() {
+  // With both given there is nothing left to choose.
+  if (iobase_ == 0 || !irq_.connected()) {
+    if (iobase_ != 0 && index_ < 0) {
+      for (std::size_t i = 0; i < kStandard.size(); ++i)
+        if (kStandard[i].base == iobase_) index_ = static_cast<std::int32_t>(i);
+      if (index_ < 0) {
+        throw Error("which interrupt the serial port uses is not known")
+            .why("iobase is not that of COM1 to COM4")
+            .hint("set irq or index");
+      }
+    }
+    const Standard& standard = kStandard[choose_index()];
+    if (iobase_ == 0) iobase_ = standard.base;
+    if (!irq_.connected()) irq_.connect(resolve_input(*this, standard.irq));
+  }
+  map_ports(iobase_, ports_);
+  timeout_ = std::make_unique<Timer>(clock(), "isa-serial.timeout", [this] {
+    uart_.tick(clock().now_ns());
+    update();
+  });
+  if (chardev_) chardev_->attach(this);
+  using namespace uart;  // NOLINT(google-build-using-namespace)
+  uart_.set_modem_lines(kMsrCts | kMsrDsr | kMsrDcd);
+}
+
+void IsaSerial::unrealize() {
+  if (chardev_) chardev_->attach(nullptr);
+  timeout_.reset();
+}
+
+IoResult IsaSerial::read(Offset offset, Width) {
+  const bool was_full = uart_.can_receive() == 0;
+  const std::uint8_t value = uart_.read(static_cast<UartReg>(offset), clock().now_ns());
+  update();
+  if (was_full && chardev_ && uart_.can_receive()) chardev_->accept_input();
+  return value;
+}
+
+IoResult IsaSerial::write(Offset offset, Width, std::uint64_t value) {
+  const bool was_full = uart_.can_receive() == 0;
+  uart_.write(static_cast<UartReg>(offset), static_cast<std::uint8_t>(value), clock().now_ns());
+  update();
+  if (was_full && chardev_ && uart_.can_receive()) chardev_->accept_input();
+  return io_ok();
+}
+
+void IsaSerial::receive(std::span<const std::byte> bytes) {
+  if (wakeup_) system().control.request_wakeup("other");
+  for (const std::byte b : bytes) uart_.receive(static_cast<std::uint8_t>(b), 0, clock().now_ns());
+  update();
+}
+
+void IsaSerial::event(Event event) {
+  if (event == Event::Break) uart_.receive_break(clock().now_ns());
+  update();
+}
+
+void IsaSerial::transmit() {
+  const std::span<const std::uint8_t> queue = uart_.transmit_queue();
+  if (queue.empty()) return;
+  // Nobody at the other end: as on a cable that ends in the air, the bytes go nowhere.
+  const bool line = chardev_ && chardev_->connected();
+  uart_.transmitted(line ? chardev_->write(std::as_bytes(queue)) : queue.size());
+}
+
+void IsaSerial::update() {
+  const auto drive = [this] { irq_.set(uart_.interrupt() && uart_.out2()); };
+  // Before the byte leaves, too: a write to THR ends the THRE interrupt, and an edge-triggered controller must see
+  // that before it comes again.
+  drive();
+  transmit();
+  drive();
+  if (uart_.deadline() == Uart16550::kNever) {
+    timeout_->cancel();
+  } else if (timeout_->deadline() != uart_.deadline()) {
+    timeout_->arm(uart_.deadline());
+  }
+}
+
+MACHINA_TYPE(IsaSerial, IsaDevice);
+
+}  // namespace machina
