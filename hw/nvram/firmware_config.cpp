@@ -1,0 +1,70 @@
+#include "hw/nvram/firmware_config.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/units.h"
+#include "hw/nvram/fw_cfg.h"
+
+namespace machina {
+namespace {
+
+template <class T>
+void append_le(std::vector<std::uint8_t>& out, T value) {
+  for (std::size_t i = 0; i < sizeof(T); ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+}
+
+template <class T>
+std::vector<std::uint8_t> integer_file(T value) {
+  std::vector<std::uint8_t> bytes;
+  append_le(bytes, value);
+  return bytes;
+}
+
+void append_range(std::vector<std::uint8_t>& out, const FirmwareConfig::Range& range) {
+  if (range.size == 0 || range.address + (range.size - 1) < range.address)
+    throw Error(fmt::format("{:#x} bytes at {:#x} are no memory range", range.size, range.address));
+  append_le(out, range.address);
+  append_le(out, range.size);
+  append_le(out, range.type);
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> e820_table(const FirmwareConfig& config) {
+  constexpr std::uint32_t kMemory = 1;
+  std::vector<std::uint8_t> table;
+  if (config.ram_below_4g) append_range(table, {0, config.ram_below_4g, kMemory});
+  if (config.ram_above_4g) append_range(table, {4 * GiB, config.ram_above_4g, kMemory});
+  // Last, since in SeaBIOS the later entry wins where two overlap.
+  for (const FirmwareConfig::Range& range : config.ranges) append_range(table, range);
+  return table;
+}
+
+void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
+  fw_cfg.add_file("etc/e820", e820_table(config));
+  fw_cfg.add_i64(FwCfgKey::RamSize, config.ram_below_4g + config.ram_above_4g);
+  fw_cfg.add_i16(FwCfgKey::NbCpus, config.cpus);
+  fw_cfg.add_i16(FwCfgKey::MaxCpus, config.max_cpus);
+  fw_cfg.add_i64(FwCfgKey::Numa, 0);  // no nodes; SeaBIOS reads the count
+  fw_cfg.add_i32(FwCfgKey::Irq0Override, config.irq0_override ? 1 : 0);
+  if (config.uuid) fw_cfg.add_bytes(FwCfgKey::Uuid, {config.uuid->begin(), config.uuid->end()});
+
+  fw_cfg.add_i16(FwCfgKey::NoGraphic, config.nographic ? 1 : 0);
+  // SeaBIOS takes nographic alone as 3f8h; naming the port says which, and says it with a display, too.
+  if (config.serial_console) fw_cfg.add_file("etc/sercon-port", integer_file(config.serial_console));
+
+  std::string order;
+  for (const std::string& path : config.boot_order) order += (order.empty() ? "" : "\n") + path;
+  if (!order.empty()) {
+    std::vector<std::uint8_t> bytes(order.begin(), order.end());
+    bytes.push_back(0);
+    fw_cfg.add_file("bootorder", std::move(bytes));
+  }
+  // SeaBIOS sees this key as file etc/show-boot-menu.
+  fw_cfg.add_i16(FwCfgKey::BootMenu, config.boot_menu ? 1 : 0);
+  if (config.boot_menu_wait_ms) fw_cfg.add_file("etc/boot-menu-wait", integer_file(*config.boot_menu_wait_ms));
+  if (config.boot_fail_wait_ms) fw_cfg.add_file("etc/boot-fail-wait", integer_file(*config.boot_fail_wait_ms));
+}
+
+}  // namespace machina

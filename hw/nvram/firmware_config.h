@@ -1,0 +1,50 @@
+#pragma once
+/// What a PC tells its firmware (SeaBIOS), as plain data, and how that becomes fw_cfg items.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace machina {
+
+class FwCfg;
+
+struct FirmwareConfig {
+  std::uint64_t ram_below_4g = 0;  ///< bytes from address 0
+  std::uint64_t ram_above_4g = 0;  ///< bytes from 4 GiB
+
+  /// Further ranges of the memory map.
+  struct Range {
+    std::uint64_t address = 0, size = 0;
+    std::uint32_t type = 2;  ///< ACPI, "Address Range Types": 1 memory, 2 reserved, 3 ACPI, 4 NVS
+  };
+  std::vector<Range> ranges;
+
+  std::uint16_t cpus = 1;
+  std::uint16_t max_cpus = 1;
+
+  bool nographic = false;
+  /// The firmware shows its screen on this serial port, too: 0x3f8. 0: on none.
+  std::uint16_t serial_console = 0;
+
+  /// Open Firmware paths, first to boot first: "/pci@i0cf8/ide@1,1/drive@0/disk@0". Empty: the firmware's own order,
+  /// from CMOS.
+  std::vector<std::string> boot_order;
+  bool boot_menu = false;
+  std::optional<std::uint16_t> boot_menu_wait_ms;  ///< the firmware's default is 2500
+  std::optional<std::uint32_t> boot_fail_wait_ms;  ///< before it starts over; the firmware's default is a minute
+
+  std::optional<std::array<std::uint8_t, 16>> uuid;  ///< in text order
+  /// Interrupt 0 arrives at input 2 of the IOAPIC, as it does on a PC: the MP table and the MADT say so.
+  bool irq0_override = true;
+};
+
+/// Replaces what was there under the same keys and names. Throws Error when a range is none.
+void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config);
+
+/// The table of file "etc/e820": entries of 20 bytes, little-endian: address (64 bits), size (64), type (32).
+std::vector<std::uint8_t> e820_table(const FirmwareConfig& config);
+
+}  // namespace machina
