@@ -140,7 +140,9 @@ std::uint32_t PciDevice::config_read(unsigned offset, Width width) const {
 
 void PciDevice::config_write(unsigned offset, Width width, std::uint32_t value) {
   assert(offset + width <= ConfigLayout::kSize);
+  const ConfigLayout::Bytes before = state_.config;
   layout_.write(state_.config, offset, width, value);
+  adjust(before);
   apply(false);
 }
 

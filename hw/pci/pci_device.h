@@ -86,6 +86,9 @@ class PciDevice : public Device {
   }
   const ConfigLayout& layout() const { return layout_; }
 
+  /// After a guest's write and before its effects: bits that depend on others (locks), and what an edge starts.
+  /// `before` is configuration space as it was.
+  virtual void adjust(const ConfigLayout::Bytes& /*before*/) {}
   /// Makes the effects of configuration space true. Without `force` only what differs from what is in effect is
   /// touched; with it everything is done again (reset, restore).
   virtual void apply(bool force);
