@@ -12,6 +12,7 @@
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_state.h"
 #include "core/error.h"
+#include "core/system.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina::kvm {
@@ -63,89 +64,68 @@ void KvmVcpu::kick() {
   if (in_guest_.load(std::memory_order_seq_cst)) pthread_kill(thread_, kKickSignal);
 }
 
+void KvmVcpu::bind_to_thread() {
+  thread_ = pthread_self();
+  bound_ = true;
+  sigset_t kick;
+  sigemptyset(&kick);
+  sigaddset(&kick, kKickSignal);
+  pthread_sigmask(SIG_UNBLOCK, &kick, nullptr);  // a thread inherits the mask of whoever made it
+}
+
 VcpuExit KvmVcpu::run() {
+  if (!bound_) bind_to_thread();
   for (;;) {
     inject();
-    thread_ = pthread_self();
     in_guest_.store(true, std::memory_order_seq_cst);
     const int result = fd_.call(KVM_RUN);
     const int error = errno;
     in_guest_.store(false, std::memory_order_seq_cst);
     exits_.fetch_add(1, std::memory_order_relaxed);
+    // After a port, memory or MSR access KVM must be entered once more to finish the instruction. When a kick has come,
+    // that entry finishes it and returns EINTR at once, so the state is whole whenever this function returns.
+    const ExitResult r = result < 0 ? handle_run_error(error, *run_, *this) : handle_exit(*run_, run_size_, *this);
     if (result < 0) {
-      // EAGAIN: the CPU was woken from waiting for SIPI. exit_reason is stale in both cases.
-      if (error == EINTR || error == EAGAIN) {
-        std::atomic_ref<std::uint8_t>(run_->immediate_exit).store(0, std::memory_order_seq_cst);
-        return VcpuExit::Interrupted;
-      }
-      return report_internal_error();
+      // An exchange, not a store: what the kicker wrote before its kick is then visible to whoever looks for requests.
+      std::atomic_ref<std::uint8_t>(run_->immediate_exit).exchange(0, std::memory_order_seq_cst);
     }
-    VcpuExit exit = VcpuExit::Interrupted;
-    // After a port or memory access KVM must be entered once more to finish the instruction. When a kick has come, that
-    // entry returns at once, so the state is whole whenever this function returns.
-    if (handle_exit(exit) == Next::Return) return exit;
+    if (!r.run_again) return r.exit;
   }
 }
 
-void KvmVcpu::inject() {
-  if (cpu_.take_nmi()) fd_.call(KVM_NMI);
+std::uint64_t KvmVcpu::read_port(std::uint16_t port, unsigned width) { return cpu_.ports().read(port, width); }
+void KvmVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value) {
+  cpu_.ports().write(port, width, value);
+}
+std::uint64_t KvmVcpu::read_memory(std::uint64_t address, unsigned width) { return cpu_.memory().read(address, width); }
+void KvmVcpu::write_memory(std::uint64_t address, unsigned width, std::uint64_t value) {
+  cpu_.memory().write(address, width, value);
 }
 
-KvmVcpu::Next KvmVcpu::handle_exit(VcpuExit& exit) {
-  switch (run_->exit_reason) {
-    case KVM_EXIT_IO:
-      port_io();
-      return Next::Run;
-    case KVM_EXIT_MMIO:
-      mmio();
-      return Next::Run;
-    case KVM_EXIT_HLT:
-      exit = run_->if_flag ? VcpuExit::Halted : VcpuExit::HaltedMasked;
-      return Next::Return;
-    case KVM_EXIT_SHUTDOWN:
-      exit = VcpuExit::Shutdown;
-      return Next::Return;
-    case KVM_EXIT_IRQ_WINDOW_OPEN:
-    case KVM_EXIT_INTR:
-      return Next::Return;
-    default:
-      break;
-  }
-  exit = report_internal_error();
-  return Next::Return;
+bool KvmVcpu::read_msr(std::uint32_t, std::uint64_t&) { return false; }
+bool KvmVcpu::write_msr(std::uint32_t, std::uint64_t) { return false; }
+
+void KvmVcpu::request_reset() {
+  System& system = accelerator_.system();
+  const MachineLock::Guard guard(system.lock);
+  system.control.request_reset(ShutdownCause::GuestReset);
 }
 
-void KvmVcpu::port_io() {
-  const auto& io = run_->io;
-  std::uint8_t* data = reinterpret_cast<std::uint8_t*>(run_) + io.data_offset;
-  for (std::uint32_t i = 0; i < io.count; ++i, data += io.size) {
-    std::uint64_t value = 0;
-    if (io.direction == KVM_EXIT_IO_OUT) {
-      std::memcpy(&value, data, io.size);
-      cpu_.ports().write(io.port, io.size, value);
-    } else {
-      value = cpu_.ports().read(io.port, io.size);
-      std::memcpy(data, &value, io.size);
-    }
-  }
+void KvmVcpu::request_shutdown() {
+  System& system = accelerator_.system();
+  const MachineLock::Guard guard(system.lock);
+  system.control.request_shutdown(ShutdownCause::GuestShutdown);
 }
 
-void KvmVcpu::mmio() {
-  auto& m = run_->mmio;
-  std::uint64_t value = 0;
-  if (m.is_write) {
-    std::memcpy(&value, m.data, m.len);
-    cpu_.memory().write(m.phys_addr, m.len, value);
-  } else {
-    value = cpu_.memory().read(m.phys_addr, m.len);
-    std::memcpy(m.data, &value, m.len);
-  }
+void KvmVcpu::request_panic() {
+  System& system = accelerator_.system();
+  const MachineLock::Guard guard(system.lock);
+  system.control.request_stop(RunState::GuestPanicked);
 }
 
-VcpuExit KvmVcpu::report_internal_error() {
-  fmt::print(stderr, "KVM exit {} on {}\n", run_->exit_reason, cpu_.path());
-  return VcpuExit::InternalError;
-}
+void KvmVcpu::note(std::string_view) {}
+
+void KvmVcpu::fail(const std::string& why) { fmt::print(stderr, "{}: {}\n", cpu_.path(), why); }
 
 void KvmVcpu::load_state(const X86State& state) { load(accelerator_, fd_, state); }
 void KvmVcpu::store_state(X86State& state) { store(accelerator_, fd_, state); }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "accel/kvm/kvm_calls.h"
+#include "accel/kvm/kvm_exits.h"
 #include "hw/x86/accelerator.h"
 
 struct kvm_run;
@@ -16,7 +17,7 @@ class KvmAccelerator;
 
 namespace machina::kvm {
 
-class KvmVcpu final : public Vcpu {
+class KvmVcpu final : public Vcpu, private ExitActions {
  public:
   /// Throws Error.
   KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu);
@@ -34,13 +35,24 @@ class KvmVcpu final : public Vcpu {
   static void install_kick_signal();
 
  private:
-  enum class Next { Run, Return };
-  Next handle_exit(VcpuExit& exit);
-  void port_io();
-  void mmio();
-  void inject();
+  // ExitActions
+  std::uint64_t read_port(std::uint16_t port, unsigned width) override;
+  void write_port(std::uint16_t port, unsigned width, std::uint64_t value) override;
+  std::uint64_t read_memory(std::uint64_t address, unsigned width) override;
+  void write_memory(std::uint64_t address, unsigned width, std::uint64_t value) override;
+  bool read_msr(std::uint32_t index, std::uint64_t& value) override;
+  bool write_msr(std::uint32_t index, std::uint64_t value) override;
+  void set_cr8(std::uint64_t value) override;           // kvm_vcpu_interrupts.cpp
+  void end_of_interrupt(std::uint8_t vector) override;  // kvm_vcpu_interrupts.cpp
+  void request_reset() override;
+  void request_shutdown() override;
+  void request_panic() override;
+  void note(std::string_view what) override;
+  void fail(const std::string& why) override;
+
+  void inject();  // kvm_vcpu_interrupts.cpp
   void set_cpuid();
-  VcpuExit report_internal_error();
+  void bind_to_thread();
 
   KvmAccelerator& accelerator_;
   X86Cpu& cpu_;
@@ -49,7 +61,8 @@ class KvmVcpu final : public Vcpu {
   std::size_t run_size_ = 0;
 
   std::atomic<bool> in_guest_{false};  ///< the thread is in, or about to enter, KVM_RUN: a kick needs the signal
-  pthread_t thread_{};                 ///< valid while in_guest_
+  pthread_t thread_{};                 ///< set at the first run(); valid once in_guest_ has been true
+  bool bound_ = false;
   std::atomic<std::uint64_t> exits_{0};
 };
 
