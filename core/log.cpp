@@ -1,0 +1,243 @@
+#include "core/log.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "core/units.h"
+#include "qom/error.h"
+
+namespace machina::log {
+namespace {
+
+struct Item {
+  const char* name;
+  Category bit;
+  const char* help;
+};
+constexpr Item kItems[] = {
+    {"guest_errors", Category::GuestErrors, "what the guest does against its hardware's datasheet"},
+    {"unimp", Category::Unimp, "what the guest uses and Machina does not model"},
+    {"int", Category::Int, "interrupts and exceptions"},
+    {"exit", Category::Exit, "each exit of a vCPU from guest mode"},
+    {"cpu_reset", Category::CpuReset, "CPU state before resets"},
+};
+constexpr std::string_view kTracePrefix = "trace:";
+
+constexpr unsigned kLinesPerPeriod = 10;
+constexpr std::int64_t kPeriod = kNsPerSecond;
+constexpr std::size_t kMaxKeys = 1000;  // of warn_once
+
+std::shared_ptr<spdlog::logger> make_logger(const char* name, spdlog::sink_ptr sink) {
+  auto logger = std::make_shared<spdlog::logger>(name, std::move(sink));
+  logger->set_level(spdlog::level::trace);
+  logger->flush_on(spdlog::level::trace);  // a log that ends before the crash is of no use
+  return logger;
+}
+
+spdlog::sink_ptr stderr_sink() { return std::make_shared<spdlog::sinks::stderr_sink_mt>(); }
+
+std::shared_ptr<spdlog::logger> make_messages() {
+  auto logger = make_logger("messages", stderr_sink());
+  logger->set_pattern("machine-run: %v");
+  return logger;
+}
+
+std::shared_ptr<spdlog::logger> make_log(spdlog::sink_ptr sink) {
+  auto logger = make_logger("log", std::move(sink));
+  logger->set_pattern("%v");
+  return logger;
+}
+
+// The process has one standard error, so it has one log.
+struct State {
+  std::mutex lock;  // guards all below; spdlog's sinks have locks of their own
+  std::shared_ptr<spdlog::logger> messages = make_messages();
+  std::shared_ptr<spdlog::logger> log = make_log(stderr_sink());
+  std::function<void(Level, bool, std::string_view)> sink;
+  std::vector<std::string> patterns;
+  std::map<std::tuple<std::string_view, std::uint_least32_t, std::uint_least32_t>, RateLimit> limits;
+  std::set<std::string, std::less<>> warned;
+};
+
+State& state() {
+  static State* const s = new State();  // never destroyed: threads and destructors may log until the very end
+  return *s;
+}
+
+void emit(Level level, bool logged, const std::string& line) {
+  std::shared_ptr<spdlog::logger> logger;
+  {
+    State& s = state();
+    const std::lock_guard guard(s.lock);
+    if (s.sink) {
+      s.sink(level, logged, line);
+      return;
+    }
+    logger = logged ? s.log : s.messages;
+  }
+  // As an argument, since the line is no format string.
+  logger->log(spdlog::level::info, "{}", line);
+}
+
+std::int64_t monotonic_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+namespace detail {
+
+std::atomic<std::uint32_t> enabled{0};
+
+void message(Level level, fmt::string_view format, fmt::format_args args) {
+  const char* prefix = "";
+  switch (level) {
+    case Level::Info:
+      break;
+    case Level::Warning:
+      prefix = "warning: ";
+      break;
+    case Level::Error:
+      prefix = "error: ";
+      break;
+  }
+  emit(level, false, prefix + fmt::vformat(format, args));
+}
+
+void category(fmt::string_view format, fmt::format_args args) { emit(Level::Info, true, fmt::vformat(format, args)); }
+
+void limited(std::string_view device, const char* kind, const std::source_location& where, fmt::string_view format,
+             fmt::format_args args) {
+  RateLimit::Verdict verdict{};
+  {
+    State& s = state();
+    const std::lock_guard guard(s.lock);
+    // Places in the code are few, so this map is as well.
+    const auto key = std::tuple(std::string_view(where.file_name()), where.line(), where.column());
+    verdict = s.limits.try_emplace(key, kLinesPerPeriod, kPeriod).first->second.admit(monotonic_ns());
+  }
+  if (verdict.left_out > 0)
+    emit(Level::Warning, true, fmt::format("{}: {}: suppressed {} more", device, kind, verdict.left_out));
+  if (verdict.pass) emit(Level::Warning, true, fmt::format("{}: {}: {}", device, kind, fmt::vformat(format, args)));
+}
+
+bool trace_matches(std::string_view event) {
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  const std::string name(event);
+  return std::any_of(s.patterns.begin(), s.patterns.end(),
+                     [&](const std::string& p) { return fnmatch(p.c_str(), name.c_str(), 0) == 0; });
+}
+
+void trace(std::string_view event, fmt::string_view format, fmt::format_args args) {
+  if (trace_matches(event)) emit(Level::Info, true, fmt::format("{} {}", event, fmt::vformat(format, args)));
+}
+
+}  // namespace detail
+
+void enable(std::string_view items) {
+  std::uint32_t bits = 0;
+  std::vector<std::string> patterns;
+  while (!items.empty()) {
+    const auto comma = items.find(',');
+    const std::string_view item = items.substr(0, comma);
+    items = comma == std::string_view::npos ? std::string_view() : items.substr(comma + 1);
+    if (item.starts_with(kTracePrefix)) {
+      if (item.size() == kTracePrefix.size())
+        throw Error("log item 'trace:' has no pattern").hint("write e.g. -d trace:ide_*");
+      bits |= static_cast<std::uint32_t>(Category::Trace);
+      patterns.emplace_back(item.substr(kTracePrefix.size()));
+      continue;
+    }
+    const auto* found =
+        std::find_if(std::begin(kItems), std::end(kItems), [&](const Item& i) { return i.name == item; });
+    if (found == std::end(kItems)) {
+      std::vector<std::string> names{"trace:"};
+      for (const Item& i : kItems) names.emplace_back(i.name);
+      const std::string near = did_you_mean(item, names);
+      throw Error(fmt::format("no such log item: '{}'", item)).hint(near.empty() ? "see -d help" : near);
+    }
+    bits |= static_cast<std::uint32_t>(found->bit);
+  }
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  s.patterns.insert(s.patterns.end(), patterns.begin(), patterns.end());
+  detail::enabled.fetch_or(bits, std::memory_order_relaxed);
+}
+
+std::string help() {
+  std::string text = "Log items (comma separated):\n";
+  for (const Item& i : kItems) text += fmt::format("{:<15} {}\n", i.name, i.help);
+  text += fmt::format("{:<15} {}\n", "trace:PATTERN", "trace events whose name matches, e.g. trace:ide_*");
+  return text;
+}
+
+void set_file(const std::string& path) {
+  std::shared_ptr<spdlog::logger> log;
+  try {
+    log = make_log(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, true));
+  } catch (const spdlog::spdlog_ex& e) {
+    throw Error(fmt::format("cannot write log file '{}'", path)).why(e.what());
+  }
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  s.log = std::move(log);
+}
+
+void set_sink(std::function<void(Level, bool, std::string_view)> sink) {
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  s.sink = std::move(sink);
+}
+
+void reset() {
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  detail::enabled.store(0, std::memory_order_relaxed);
+  s.log = make_log(stderr_sink());
+  s.patterns.clear();
+  s.limits.clear();
+  s.warned.clear();
+}
+
+void warn_once(std::string_view key, std::string_view text) {
+  {
+    State& s = state();
+    const std::lock_guard guard(s.lock);
+    if (s.warned.size() >= kMaxKeys || s.warned.contains(key)) return;
+    s.warned.emplace(key);
+  }
+  warning("{}", text);
+}
+
+RateLimit::Verdict RateLimit::admit(std::int64_t now_ns) {
+  std::uint64_t report = 0;
+  if (!any_ || now_ns - started_ >= period_ns_) {
+    report = std::exchange(left_out_, 0);
+    any_ = true;
+    started_ = now_ns;
+    passed_ = 0;
+  }
+  if (passed_ < events_) {
+    ++passed_;
+    return {true, report};
+  }
+  ++left_out_;
+  return {false, report};
+}
+
+}  // namespace machina::log
