@@ -33,6 +33,7 @@ class CharBackend : public qom::Object {
  public:
   static constexpr const char* kType = "chardev";
   static void class_init(qom::ObjectClass& c);
+  ~CharBackend() override;
 
   /// Null detaches. Throws Error when another front end is attached. A connected backend reports Opened at once.
   void attach(CharFrontend* frontend);
@@ -56,14 +57,27 @@ class CharBackend : public qom::Object {
   void log_copy(std::span<const std::byte> bytes);
 
  protected:
+  /// Opens the log file. A backend calls it first in its own realize().
+  void realize() override;
+  void unrealize() override;
+
   EventLoop& loop() const { return *loop_; }
   virtual void frontend_changed() {}
+
+  /// For backends: what the front end would take, and what it is told. Nothing happens without a front end.
+  std::size_t input_room() const;
+  void deliver(std::span<const std::byte> bytes);
+  void report(CharFrontend::Event event);
+  void report_writable();
 
   std::string logfile_;
   bool logappend_ = false;
 
  private:
+  void close_log();
+
   EventLoop* loop_ = nullptr;
+  int log_fd_ = -1;
   CharFrontend* frontend_ = nullptr;
 };
 
