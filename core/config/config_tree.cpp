@@ -86,6 +86,8 @@ void ConfigTree::put(const ConfigPath& path, ConfigNode subtree) {
   make(path).swap(copy);
 }
 
+void ConfigTree::relabel(const ConfigPath& path, ConfigValue value) { make(path).data() = std::move(value); }
+
 void ConfigTree::append(const ConfigPath& path, ConfigNode subtree) {
   PropertyTree copy = subtree.tree();
   PropertyTree& list = make(path);
@@ -123,7 +125,8 @@ void visit_scalars(PropertyTree& node, const std::function<void(ConfigValue&)>& 
 }  // namespace
 
 void ConfigTree::merge(ConfigNode overlay, const ConfigPath& path) {
-  const PropertyTree copy = overlay.tree();
+  if (!find(path)) return put(path, overlay);
+  const PropertyTree copy = overlay.tree();  // it may come from this very tree
   merge_node(make(path), copy);
 }
 

@@ -90,6 +90,8 @@ class ConfigTree {
   /// Puts a value at `path`, replacing what is there (in its place in the order) and making maps on the way.
   void put(const ConfigPath& path, ConfigValue value);
   void put(const ConfigPath& path, ConfigNode subtree);
+  /// Replaces what a node holds and keeps its children.
+  void relabel(const ConfigPath& path, ConfigValue value);
   /// Appends to the list at `path`, which is made when it is missing.
   void append(const ConfigPath& path, ConfigNode subtree);
   /// Returns whether there was anything.
