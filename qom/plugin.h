@@ -58,6 +58,7 @@ PluginStamp read_plugin_stamp(const std::string& file);
 
 }  // namespace machina::qom
 
-#define MACHINA_PLUGIN(name, version)                                                                              \
-  __attribute__((used, section(".machina.plugin"))) extern const ::machina::qom::PluginStamp machina_plugin_stamp; \
-  constexpr ::machina::qom::PluginStamp machina_plugin_stamp = ::machina::qom::make_plugin_stamp(name, version)
+#define MACHINA_PLUGIN(name, version)                                                                                  \
+  extern const ::machina::qom::PluginStamp machina_plugin_stamp;                                                       \
+  __attribute__((used, section(".machina.plugin"))) constinit const ::machina::qom::PluginStamp machina_plugin_stamp = \
+      ::machina::qom::make_plugin_stamp(name, version)

@@ -50,8 +50,11 @@ class Accelerator : public qom::Object {
   /// Can it run here, and how well? A few milliseconds at most; changes nothing.
   virtual Probe probe() = 0;
 
-  /// Before any object of the machine is realized: opens the host's facility, listens to the address spaces. Throws
-  /// Error.
+  /// What there is to know about it on this host, for -accel NAME,help: capabilities and their meaning. Several lines.
+  virtual std::string details() { return {}; }
+
+  /// After guest RAM is mapped, before any object of the machine is realized: opens the host's facility, listens to the
+  /// address spaces. Throws Error.
   virtual void init_machine(System& system, unsigned max_cpus) = 0;
   /// After all devices are realized, before the first vCPU runs.
   virtual void machine_ready() {}
