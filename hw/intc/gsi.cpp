@@ -1,0 +1,49 @@
+#include "hw/intc/gsi.h"
+
+namespace machina {
+
+void Gsi::class_init(DeviceClass& c) {
+  c.description = "Global system interrupts";
+  c.category = Category::Interrupt;
+  c.inputs(&Gsi::gsi_, "gsi");
+  c.outputs("pic", &Gsi::pic_).doc("inputs of the 8259 pair, for interrupts 0 to 15");
+  c.outputs("ioapic", &Gsi::ioapic_).doc("inputs of the IOAPIC");
+  c.property("timer-pin", &Gsi::timer_pin_, 2)
+      .range(0, kCount - 1)
+      .doc("IOAPIC pin of interrupt 0; what the interrupt source override of the firmware says");
+}
+
+void Gsi::realize() {
+  // The end of an interrupt is reported to the controller's pin; sources hang on ours.
+  for (unsigned n = 0; n < pic_.size(); ++n)
+    for (IrqIn* sink : pic_[n].sinks()) sink->on_resample(this, [this, n] { gsi_[n].resample(); });
+  for (unsigned pin = 0; pin < kCount; ++pin) {
+    for (IrqIn* sink : ioapic_[pin].sinks()) {
+      sink->on_resample(this, [this, pin] {
+        for (unsigned n = 0; n < kCount; ++n)
+          if (ioapic_pin(n) == pin) gsi_[n].resample();
+      });
+    }
+  }
+}
+
+void Gsi::unrealize() {
+  for (unsigned n = 0; n < pic_.size(); ++n)
+    for (IrqIn* sink : pic_[n].sinks()) sink->remove_resample(this);
+  for (unsigned pin = 0; pin < kCount; ++pin)
+    for (IrqIn* sink : ioapic_[pin].sinks()) sink->remove_resample(this);
+}
+
+void Gsi::gsi_changed(unsigned n, bool level) {
+  if (n < pic_.size()) pic_[n].set(level);
+  // Two interrupts may share a pin, through the override.
+  const unsigned pin = ioapic_pin(n);
+  bool any = level;
+  for (unsigned other = 0; other < kCount; ++other)
+    if (ioapic_pin(other) == pin) any = any || gsi_[other].level();
+  ioapic_[pin].set(any);
+}
+
+MACHINA_TYPE(Gsi, Device);
+
+}  // namespace machina
