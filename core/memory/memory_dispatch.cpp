@@ -15,6 +15,9 @@ constexpr std::uint64_t all_ones(Width width) { return ~std::uint64_t{0} >> (64 
 
 bool holds(const FlatRange& range, std::uint64_t address, Width width) { return range.last - address >= width - 1; }
 
+/// Only once the region is known to be alive: even the cast may look into it.
+const IoRegion& registers_of(const FlatRange& range) { return static_cast<const IoRegion&>(*range.region); }
+
 /// What the accelerator would have done, when it does not do it.
 void signal(const IoEventFd& event) {
   const std::uint64_t one = 1;
@@ -96,10 +99,9 @@ IoResult MemoryDispatch::write_checked(std::uint64_t address, Width width, std::
 IoResult MemoryDispatch::read_registers(const FlatRange& range, std::uint64_t address, Width width) {
   // Nothing of the region itself may be looked at before it is known to be alive.
   if (range.gate != nullptr) {
-    const auto* const region = static_cast<const IoRegion*>(range.region);
-    const Offset offset = range.offset + (address - range.first);
     const GateKeeper gate(range.gate);
-    return gate.entered() ? region->read(offset, width) : IoResult(all_ones(width), IoStatus::NoResponse);
+    if (!gate.entered()) return {all_ones(width), IoStatus::NoResponse};
+    return registers_of(range).read(range.offset + (address - range.first), width);
   }
   MachineLock& lock = space_.machine_lock();
   const bool held = lock.held();
@@ -108,17 +110,16 @@ IoResult MemoryDispatch::read_registers(const FlatRange& range, std::uint64_t ad
   // Between the look-up and the lock anything may have changed; now it cannot any more.
   if (!held && space_.generation() != generation_) return read_checked(address, width);
   if (TransactionState::of_this_thread().is_destroyed(range.region)) return {all_ones(width), IoStatus::NoResponse};
-  return static_cast<const IoRegion*>(range.region)->read(range.offset + (address - range.first), width);
+  return registers_of(range).read(range.offset + (address - range.first), width);
 }
 
 IoResult MemoryDispatch::write_registers(const FlatRange& range, std::uint64_t address, Width width,
                                          std::uint64_t value) {
   const bool notification = view_->find_eventfd(address, width, value) != nullptr;
   if (range.gate != nullptr && !notification) {
-    const auto* const region = static_cast<const IoRegion*>(range.region);
-    const Offset offset = range.offset + (address - range.first);
     const GateKeeper gate(range.gate);
-    return gate.entered() ? region->write(offset, width, value) : IoResult(IoStatus::NoResponse);
+    if (!gate.entered()) return IoStatus::NoResponse;
+    return registers_of(range).write(range.offset + (address - range.first), width, value);
   }
   MachineLock& lock = space_.machine_lock();
   const bool held = lock.held();
@@ -130,7 +131,7 @@ IoResult MemoryDispatch::write_registers(const FlatRange& range, std::uint64_t a
     signal(view_->find_eventfd(address, width, value)->event);
     return io_ok();
   }
-  return static_cast<const IoRegion*>(range.region)->write(range.offset + (address - range.first), width, value);
+  return registers_of(range).write(range.offset + (address - range.first), width, value);
 }
 
 // An access that leaves its range: each part goes where it belongs, lowest address first, and is answered on its own.
