@@ -41,20 +41,18 @@ extern "C" void on_fatal(int signal) {
 
 void install() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    std::atexit([] { leave(); });
-    for (const int signal : kFatal) {
-      struct sigaction current {};
-      if (sigaction(signal, nullptr, &current) != 0 || (current.sa_flags & SA_SIGINFO) != 0 ||
-          current.sa_handler != SIG_DFL)
-        continue;
-      struct sigaction action {};
-      action.sa_handler = on_fatal;
-      action.sa_flags = static_cast<int>(SA_RESETHAND);
-      sigemptyset(&action.sa_mask);
-      sigaction(signal, &action, nullptr);
-    }
-  });
+  std::call_once(once, [] { std::atexit([] { leave(); }); });
+  for (const int signal : kFatal) {
+    struct sigaction current {};
+    if (sigaction(signal, nullptr, &current) != 0 || (current.sa_flags & SA_SIGINFO) != 0 ||
+        current.sa_handler != SIG_DFL)
+      continue;
+    struct sigaction action {};
+    action.sa_handler = on_fatal;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace
