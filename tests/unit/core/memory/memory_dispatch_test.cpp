@@ -4,9 +4,12 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <latch>
 #include <memory>
+#include <new>
 #include <thread>
+#include <vector>
 
 #include "core/memory/address_space.h"
 #include "tests/unit/core/memory/memory_world.h"
@@ -263,14 +266,16 @@ void come_and_go(bool lockless) {
       }
     });
   }
-  for (int i = 0; i < 2000 || (answered < 100 && i < 2'000'000); ++i) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (int i = 0; i < 2000 || (answered < 100 && std::chrono::steady_clock::now() < give_up); ++i) {
     std::unique_ptr<Victim> victim;
     {
       const MachineLock::Guard guard(world.lock);
       victim = std::make_unique<Victim>(lockless);
       world.root.add(0, victim->region);
     }
-    if (i % 8 == 0) std::this_thread::yield();
+    // A mutex is not fair: without a pause now and then the readers would hardly get it.
+    if (i % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
     const MachineLock::Guard guard(world.lock);
     victim.reset();
   }
