@@ -1,0 +1,199 @@
+#include "machines/cli/backends.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/block/block_backend.h"
+#include "core/chardev/char_spec.h"
+#include "core/config/option_groups.h"
+
+namespace machina {
+
+namespace {
+
+constexpr std::string_view kChardevPrefix = "chardev-";
+
+std::vector<std::string> chardev_names() {
+  std::vector<std::string> names = qom::TypeRegistry::global().names(CharBackend::kType);
+  std::erase_if(names, [](const std::string& n) { return !n.starts_with(kChardevPrefix); });
+  for (std::string& name : names) name.erase(0, kChardevPrefix.size());
+  return names;
+}
+
+void set_at(qom::Object& object, const std::string& property, const ConfigNode& node) {
+  try {
+    object.set_text(property, node.text());
+  } catch (Error& e) {
+    throw e.at(e.message().find("has no property") != std::string::npos ? node.key_origin() : node.origin());
+  }
+}
+
+void add_named(qom::Object& parent, const std::string& id, qom::Ref<qom::Object> child, const Origin& at) {
+  try {
+    parent.add_child(id, std::move(child));
+  } catch (Error& e) {
+    throw e.at(at);
+  }
+}
+
+}  // namespace
+
+std::string chardevs_help() {
+  std::string text = "Character backends (-chardev NAME,id=ID,…):\n";
+  for (const std::string& name : chardev_names()) {
+    const qom::ObjectClass& c = qom::TypeRegistry::global().class_of(std::string(kChardevPrefix) + name);
+    text += fmt::format("  {:<10}{}\n", name, c.description);
+    for (const qom::Property& p : c.properties())
+      text += fmt::format("      {}=<{}>  {}\n", p.name, p.type, p.description);
+  }
+  return text;
+}
+
+Backends::Backends(qom::Object& root, EventLoop& loop)
+    : root_(root),
+      loop_(loop),
+      chardevs_(root.add_new_child<qom::Container>("chardevs")),
+      blockdevs_(root.add_new_child<qom::Container>("blockdevs")) {}
+
+void Backends::add_chardevs(const CommandLine& cl) {
+  const ConfigNode list = cl.groups["chardev"];
+  if (!list) return;
+  for (const ConfigNode& option : list.items()) {
+    const ConfigNode backend = option["backend"], id = option["id"];
+    if (!backend) throw Error("-chardev needs a backend").at(option.origin()).hint("-chardev help lists them");
+    if (!id) throw Error("-chardev needs an id").at(option.origin()).hint("add id=NAME, which devices refer to");
+    const std::vector<std::string> known = chardev_names();
+    if (std::find(known.begin(), known.end(), backend.text()) == known.end()) {
+      const std::string near = did_you_mean(backend.text(), known);
+      throw Error(fmt::format("no such character backend: '{}'", backend.text()))
+          .at(backend.origin())
+          .hint(near.empty() ? fmt::format("there are: {}", fmt::join(known, ", ")) : near);
+    }
+    auto made = qom::TypeRegistry::global().create_as<CharBackend>(std::string(kChardevPrefix) + backend.text());
+    made->set_event_loop(loop_);
+    for (const auto& [key, node] : option.children())
+      if (key != "backend" && key != "id") set_at(*made, key, node);
+    remember(*made, option.origin());
+    add_named(chardevs_, id.text(), made, id.origin());
+  }
+}
+
+CharBackend* Backends::find_character(const std::string& id) const {
+  return qom::cast<CharBackend>(chardevs_.child(id));
+}
+
+CharBackend* Backends::add_character(const ConfigValue& spec, const std::string& id) {
+  try {
+    const CharSpec parsed = parse_char_spec(spec.text);
+    if (parsed.kind == CharSpec::Kind::None) return nullptr;
+    if (parsed.kind == CharSpec::Kind::Existing) {
+      CharBackend* found = find_character(parsed.id);
+      if (!found) {
+        std::vector<std::string> ids;
+        for (const auto& c : chardevs_.children()) ids.push_back(c->name());
+        throw Error(fmt::format("no such character backend: '{}'", parsed.id)).hint(did_you_mean(parsed.id, ids));
+      }
+      return found;
+    }
+    auto made = qom::TypeRegistry::global().create_as<CharBackend>(parsed.type);
+    made->set_event_loop(loop_);
+    for (const auto& [key, value] : parsed.properties) made->set_text(key, value);
+    remember(*made, spec.origin);
+    add_named(chardevs_, id, made, spec.origin);
+    return made.get();
+  } catch (Error& e) {
+    throw e.at(spec.origin);
+  }
+}
+
+void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
+  const ConfigNode list = cl.groups["drive"];
+  if (!list) return;
+  constexpr unsigned kIdeDrives = 4;
+  std::vector<bool> taken(kIdeDrives, false);
+  const std::vector<ConfigNode> options = list.items();
+  for (const ConfigNode& option : options) {
+    const ConfigNode index = option["index"];
+    if (!index) continue;
+    try {
+      const std::uint64_t n = qom::parse_uint(index.text());
+      if (n >= kIdeDrives) throw Error(fmt::format("there is no IDE drive {}", n)).hint("index is 0 to 3");
+      if (taken[n]) throw Error(fmt::format("two drives have index {}", n)).hint("give one of them another index");
+      taken[n] = true;
+    } catch (Error& e) {
+      throw e.at(index.origin());
+    }
+  }
+  unsigned serial = 0;
+  for (const ConfigNode& option : options) {
+    const std::string interface = option["if"] ? option["if"].text() : "ide";
+    if (interface != "ide" && interface != "none") {
+      throw Error(fmt::format("no such drive interface: '{}'", interface))
+          .at(option["if"].origin())
+          .hint("expected ide or none");
+    }
+    const ConfigNode file = option["file"];
+    if (!file) throw Error("-drive needs a file").at(option.origin()).hint("add file=IMAGE,format=raw");
+    const std::string format = option["format"] ? option["format"].text() : "raw";
+    if (format != "raw") {
+      throw Error(fmt::format("no such disk format: '{}'", format))
+          .at(option["format"].origin())
+          .hint("only raw images can be used; convert the image to raw");
+    }
+    unsigned index = kIdeDrives;
+    if (interface == "ide") {
+      if (const ConfigNode n = option["index"]) {
+        index = static_cast<unsigned>(qom::parse_uint(n.text()));
+      } else {
+        index = static_cast<unsigned>(std::find(taken.begin(), taken.end(), false) - taken.begin());
+        if (index == kIdeDrives) throw Error("all four IDE drives are taken").at(option.origin());
+        taken[index] = true;
+      }
+    }
+    const std::string id = option["id"]         ? option["id"].text()
+                           : index < kIdeDrives ? fmt::format("ide{}-hd{}", index / 2, index % 2)
+                                                : fmt::format("drive{}", serial++);
+    auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
+    disk->set_event_loop(loop_);
+    for (const auto& [key, node] : option.children()) {
+      static const std::vector<std::string> ours = {"if", "index", "id", "format", "media"};
+      if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
+      set_at(*disk, key == "file" ? "filename" : key, node);
+    }
+    if (const ConfigNode media = option["media"]; media && media.text() != "disk")
+      throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");
+    if (cl.snapshot) disk->set("snapshot", true);
+    remember(*disk, file.origin());
+    add_named(blockdevs_, id, disk, option.origin());
+    if (index == kIdeDrives) continue;
+    ConfigTree device;
+    const Origin at = option.origin();
+    const auto put = [&](const char* key, const std::string& value) {
+      device.put({key}, config_scalar(value, at, at));
+    };
+    put("driver", "ide-hd");
+    put("bus", fmt::format("ide.{}", index / 2));
+    put("unit", std::to_string(index % 2));
+    put("drive", id);
+    add_option(groups, "device", device.root());
+  }
+}
+
+void Backends::open() {
+  std::vector<qom::Object*> done;
+  for (const auto& [object, origin] : origins_) {
+    try {
+      qom::realize_tree(*object);
+      done.push_back(object);
+    } catch (Error& e) {
+      for (auto it = done.rbegin(); it != done.rend(); ++it) qom::unrealize_tree(**it);
+      throw e.at(origin);
+    }
+  }
+}
+
+void Backends::close() {
+  for (auto it = origins_.rbegin(); it != origins_.rend(); ++it) qom::unrealize_tree(*it->first);
+}
+
+}  // namespace machina

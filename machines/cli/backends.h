@@ -1,0 +1,46 @@
+#pragma once
+/// The host's ends of a machine: character backends and disks, made from options. Objects under /chardevs and
+/// /blockdevs. Making them touches nothing of the host; realizing them opens files and sockets.
+
+#include <string>
+#include <vector>
+
+#include "core/chardev/char_backend.h"
+#include "core/config/config_tree.h"
+#include "core/event_loop.h"
+#include "machines/cli/command_line.h"
+
+namespace machina {
+
+class Backends {
+ public:
+  /// Adds the containers to `root`.
+  Backends(qom::Object& root, EventLoop& loop);
+
+  /// All -chardev options. Throws Error at the option.
+  void add_chardevs(const CommandLine& cl);
+  /// -serial and its like: the backend that `spec` describes, made under `id`, or the one that chardev:ID names; null
+  /// for "none". Throws Error.
+  CharBackend* add_character(const ConfigValue& spec, const std::string& id);
+  CharBackend* find_character(const std::string& id) const;
+  /// All -drive options; those of interface "ide" are appended to `devices` as options of -device. Throws Error.
+  void add_drives(const CommandLine& cl, ConfigTree& groups);
+
+  /// Opens everything. All or nothing. Throws Error at the option that asked for it.
+  void open();
+  void close();
+
+ private:
+  void remember(qom::Object& object, const Origin& origin) { origins_.emplace_back(&object, origin); }
+
+  qom::Object& root_;
+  EventLoop& loop_;
+  qom::Object& chardevs_;
+  qom::Object& blockdevs_;
+  std::vector<std::pair<qom::Object*, Origin>> origins_;
+};
+
+/// -chardev help.
+std::string chardevs_help();
+
+}  // namespace machina

@@ -1,0 +1,122 @@
+#include "machines/cli/launch.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "core/chardev/char_stdio.h"
+#include "machines/board/board_composer.h"
+#include "machines/cli/accel_choice.h"
+#include "machines/cli/settings.h"
+#include "machines/cli/sizing.h"
+#include "machines/firmware_data.h"
+#include "qom/plugin.h"
+
+namespace machina {
+
+Launch::Launch(CommandLine cl) : cl_(std::move(cl)) {
+  root_ = qom::create<qom::Container>();
+  machine_ = &root_->add_new_child<Machine>("machine");
+  const MachineLock::Guard guard(machine_->system().lock);
+  try {
+    build();
+  } catch (...) {
+    take_down();
+    throw;
+  }
+}
+
+Launch::~Launch() {
+  const MachineLock::Guard guard(machine_->system().lock);
+  take_down();
+}
+
+void Launch::take_down() {
+  signals_.reset();
+  machine_->power_off();
+  if (backends_) backends_->close();
+}
+
+void Launch::build() {
+  for (const ConfigValue& plugin : cl_.plugins) {
+    try {
+      qom::load_plugin(plugin.text);
+    } catch (Error& e) {
+      throw e.at(plugin.origin);
+    }
+  }
+
+  apply_rtc(cl_);
+  const BootOptions boot = boot_of(cl_);
+  apply_identity(cl_, *machine_);
+
+  // What the board is, with everything that the command line says about it.
+  std::vector<std::string> directories;
+  for (const ConfigValue& d : cl_.directories) directories.push_back(d.text);
+  backends_ = std::make_unique<Backends>(*root_, machine_->system().loop);
+  backends_->add_drives(cl_, cl_.groups);
+  BoardRequest request;
+  request.groups = cl_.groups;
+  request.globals = cl_.globals;
+  request.sets = cl_.sets;
+  request.no_defaults = cl_.nodefaults;
+  request.firmware = cl_.bios;
+  Faults faults;
+  const std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
+  if (!board) faults.throw_if_any();
+  const RamConfig ram = ram_of(cl_, *board);
+  const CpuConfig cpus = cpus_of(cl_, *board);
+
+  // Objects, none of which touches the host yet.
+  backends_->add_chardevs(cl_);
+  connect_consoles();
+  auto accelerator = choose_accelerator(cl_);
+  ComposeOptions options;
+  options.implementation_of = [&](const std::string& model) { return accelerator->implementation_of(model); };
+  options.load_plugin = [](const std::string& file) { qom::load_plugin(file); };
+  const std::vector<Device*> devices = compose_board(*board, request, *machine_, options, faults);
+  faults.throw_if_any();
+  find_firmware(directories);
+
+  // From here on the host is asked for things.
+  machine_->no_reboot = cl_.no_reboot;
+  machine_->no_shutdown = cl_.no_shutdown;
+  backends_->open();
+  machine_->set_ram(ram);
+  machine_->set_accelerator(std::move(accelerator), cpus.max);
+  machine_->add_cpus(cpus);
+  configure_cpus(*board, request, *machine_);
+  machine_->power_on(devices);
+  fill_firmware_data(*machine_, boot);
+  if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
+  signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
+                                               [this](int) { machine_->request_shutdown(ShutdownCause::HostSignal); });
+  if (!cl_.stopped) machine_->start();
+}
+
+void Launch::find_firmware(const std::vector<std::string>& first) {
+  // -L, then what Debian's packages install, then what the wider field does.
+  std::string dirs;
+  for (const std::string& d : first) dirs += d + ":";
+  dirs += "/usr/share/seabios:/usr/share/vgabios:/usr/local/share/seabios:/usr/share/qemu";
+  qom::for_each<Device>(*machine_, [&](Device& d) {
+    const qom::Property* p = d.object_class().find_property("dirs");
+    if (p && p->kind == qom::PropertyKind::List && d.get("dirs") == qom::Value(qom::ValueList{}))
+      d.set_text("dirs", dirs);
+  });
+}
+
+void Launch::connect_consoles() {
+  // Boards link their devices to these conventional ids; one that is not there leaves a device unconnected.
+  if (cl_.serials.empty() && cl_.nographic && cl_.qtests.empty()) {
+    const Origin at{"-nographic", 0, 0, 0, {}};
+    backends_->add_character(config_scalar("stdio,signal=off", at), "serial0");
+  }
+  for (std::size_t i = 0; i < cl_.serials.size(); ++i)
+    backends_->add_character(cl_.serials[i], fmt::format("serial{}", i));
+  for (std::size_t i = 0; i < cl_.debugcons.size(); ++i)
+    backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
+}
+
+int Launch::run() { return machine_->run(); }
+
+}  // namespace machina

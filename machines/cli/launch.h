@@ -1,0 +1,45 @@
+#pragma once
+/// From a command line to a running machine, and back to nothing.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "machines/cli/backends.h"
+#include "machines/cli/command_line.h"
+#include "machines/cli/settings.h"
+#include "machines/machine.h"
+
+namespace machina {
+
+class Launch {
+ public:
+  /// Builds and powers on the whole machine, all or nothing. Throws Error.
+  explicit Launch(CommandLine cl);
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  Machine& machine() { return *machine_; }
+  /// Runs to the end of the machine; returns the exit status of the process.
+  int run();
+
+ private:
+  void build();
+  void connect_consoles();
+  void find_firmware(const std::vector<std::string>& first);
+  void take_down();
+
+  CommandLine cl_;
+  qom::Ref<qom::Object> root_;
+  Machine* machine_ = nullptr;
+  std::unique_ptr<Backends> backends_;
+  std::unique_ptr<EventLoop::Watch> signals_;
+  std::optional<PidFile> pidfile_;
+};
+
+/// The process: parses, answers help requests, launches, runs. Returns the exit status; prints every Error.
+int machine_run(const std::vector<std::string>& arguments);
+
+}  // namespace machina

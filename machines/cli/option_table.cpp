@@ -1,0 +1,107 @@
+#include "machines/cli/option_table.h"
+
+#include <fmt/format.h>
+
+namespace machina {
+
+namespace {
+
+constexpr const char* kMachine = "The machine";
+constexpr const char* kDisks = "Disks";
+constexpr const char* kConsole = "Display, serial lines, monitors";
+constexpr const char* kObjects = "Objects and configuration";
+constexpr const char* kRun = "Running and debugging";
+constexpr const char* kHelp = "Help";
+
+}  // namespace
+
+const std::vector<OptionSpec>& option_table() {
+  static const std::vector<OptionSpec> table = {
+      {"M", "BOARD[,option=value…]", "board: a name, an alias or a YAML file; 'help' lists them (default: pc)",
+       kMachine},
+      {"machine", "BOARD[,option=value…]", "the same", kMachine},
+      {"cpu", "MODEL[,+feature,-feature…]", "CPU model; 'help' lists them", kMachine},
+      {"m", "[size=]SIZE", "guest memory, in MiB without a suffix: 512, 2G, 1T", kMachine},
+      {"smp", "[cpus=]N[,maxcpus=N][,sockets=N][,cores=N][,threads=N]", "number of CPUs and how they are packed",
+       kMachine},
+      {"accel", "NAME[:NAME…][,property=value…]", "accelerator, in order of preference; 'help' lists them", kMachine},
+      {"enable-kvm", nullptr, "the same as -accel kvm", kMachine},
+      {"bios", "FILE", "firmware image", kMachine},
+      {"name", "NAME", "name of the machine, for monitors and the process list", kMachine},
+      {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
+      {"rtc", "[base=utc|localtime|DATE]", "date that the real-time clock starts with", kMachine},
+      {"boot", "[order=]LETTERS[,menu=on|off][,splash-time=MS][,strict=on|off]",
+       "boot order: c disk, d CD-ROM, a floppy, n network", kMachine},
+
+      {"drive", "file=FILE,format=raw[,if=ide|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
+       "a disk image and the drive that shows it", kDisks},
+      {"hda", "FILE", "raw disk image as first IDE disk", kDisks},
+      {"hdb", "FILE", "as second", kDisks},
+      {"hdc", "FILE", "as third", kDisks},
+      {"hdd", "FILE", "as fourth", kDisks},
+      {"snapshot", nullptr, "writes to all disks are forgotten at the end", kDisks},
+
+      {"display", "none|text", "what shows the screen: nothing, or this terminal", kConsole},
+      {"nographic", nullptr,
+       "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
+      {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
+      {"serial", "stdio|null|none|pty|file:PATH|unix:PATH…|tcp:HOST:PORT…|chardev:ID",
+       "where a serial line goes; may be repeated", kConsole},
+      {"debugcon", "as -serial", "where the firmware's messages (port 402h) go", kConsole},
+      {"qmp", "as -serial", "a QMP monitor", kConsole},
+
+      {"device", "TYPE[,property=value…]", "adds a device; 'help' lists types, TYPE,help its properties", kObjects},
+      {"global", "TYPE.PROPERTY=VALUE", "changes a default of a type", kObjects},
+      {"set", "GROUP.ID.KEY=VALUE", "changes an option that was given by id", kObjects},
+      {"readconfig", "FILE", "reads options from an INI file", kObjects},
+      {"nodefaults", nullptr, "leaves out the devices that a board marks as default", kObjects},
+      {"plugin", "FILE", "loads a shared object with more types", kObjects},
+      {"L", "DIR", "directory to look for firmware and boards in first", kObjects},
+
+      {"S", nullptr, "does not start the CPUs: 'cont' does", kRun},
+      {"no-reboot", nullptr, "ends when the guest resets", kRun},
+      {"no-shutdown", nullptr, "stays when the guest powers off", kRun},
+      {"qtest", "as -serial", "a qtest server, and no CPU: for tests of devices", kRun},
+      {"trace", "lifecycle",
+       "prints each step in the life of the machine as a call tree; 'help' lists what can be traced", kRun},
+      {"d", "ITEM[,ITEM…]", "logs guest_errors, unimp, int, exit, cpu_reset; 'help' lists them", kRun},
+      {"D", "FILE", "where the log goes (default: stderr)", kRun},
+      {"pidfile", "FILE", "writes the process id there", kRun},
+
+      {"version", nullptr, "prints the version", kHelp},
+      {"h", nullptr, "prints this", kHelp},
+      {"help", nullptr, "prints this", kHelp},
+  };
+  return table;
+}
+
+const OptionSpec* find_option_spec(std::string_view name) {
+  for (const OptionSpec& spec : option_table())
+    if (name == spec.name) return &spec;
+  return nullptr;
+}
+
+std::string version_text() { return "machine-run (Machina) " MACHINA_VERSION "\n"; }
+
+std::string help_text(const std::string& program) {
+  std::string text = fmt::format(
+      "usage: {0} [OPTION…] [DISK]\n"
+      "       {0} board check FILE… | board list | board schema\n\n"
+      "Runs a PC composed from a board file. Example:\n"
+      "  {0} -M pc -cpu host -m 2G -smp 4 -drive file=disk.img,format=raw -nographic\n",
+      program);
+  const char* section = nullptr;
+  for (const OptionSpec& spec : option_table()) {
+    if (spec.section != section) {
+      section = spec.section;
+      text += fmt::format("\n{}:\n", section);
+    }
+    const std::string left =
+        fmt::format("  -{}{}{}", spec.name, spec.argument ? " " : "", spec.argument ? spec.argument : "");
+    text += left.size() <= 26 ? fmt::format("{:<28}{}\n", left, spec.help)
+                              : fmt::format("{}\n{:28}{}\n", left, "", spec.help);
+  }
+  return text;
+}
+
+}  // namespace machina

@@ -1,0 +1,23 @@
+#pragma once
+/// The options of machine-run: QEMU's spelling for what exists here. Parsing, -help and the messages for unknown
+/// options are all made from this table.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace machina {
+
+struct OptionSpec {
+  const char* name;      ///< without the dash
+  const char* argument;  ///< how the help writes it, or null for a switch
+  const char* help;
+  const char* section;
+};
+
+const std::vector<OptionSpec>& option_table();
+const OptionSpec* find_option_spec(std::string_view name);
+std::string help_text(const std::string& program);
+std::string version_text();
+
+}  // namespace machina

@@ -1,0 +1,28 @@
+#pragma once
+/// What the machine tells its firmware: fw_cfg items and CMOS bytes, derived from the machine that was realized and
+/// from -boot, -uuid and -nographic. A board without fw_cfg or RTC does without.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "machines/machine.h"
+
+namespace machina {
+
+struct BootOptions {
+  std::string order = "cda";  ///< letters of -boot order=: a floppy, c disk, d CD-ROM, n network
+  bool menu = false;
+  bool strict = false;                          ///< only what order names
+  std::optional<std::uint16_t> splash_time_ms;  ///< how long the menu waits
+  bool nographic = false;                       ///< the firmware's screen goes to the first serial port as well
+};
+
+/// After all devices are realized, before the guest runs. Throws Error.
+void fill_firmware_data(Machine& machine, const BootOptions& boot);
+
+/// "12345678-9abc-…" as 16 bytes in text order. Throws Error.
+std::array<std::uint8_t, 16> parse_uuid(const std::string& text);
+
+}  // namespace machina
