@@ -60,33 +60,31 @@ void Machine::add_cpus(const CpuConfig& config) {
 void Machine::power_on(const std::vector<Device*>& devices) {
   order_ = devices;
   powered_ = true;
-  std::vector<Device*> done;
   try {
-    for (Device* d : devices) {
-      if (d->realized()) continue;
-      qom::realize_tree(*d);
-      done.push_back(d);
-    }
+    for (Device* d : devices) qom::realize_tree(*d);
     qom::realize_tree(*this);
+    accelerator_->machine_ready();
+    reset_tree(*this);
   } catch (...) {
-    for (auto it = done.rbegin(); it != done.rend(); ++it) qom::unrealize_tree(**it);
+    unrealize_all();
     throw;
   }
-  accelerator_->machine_ready();
-  reset_tree(*this);
+}
+
+void Machine::unrealize_all() {
+  if (!powered_) return;
+  cpus_.park_all();
+  system_.clock.stop();
+  drain_disks();
+  // CPUs go first: no vCPU may reach a device that is being taken apart, and a CPU that was realized has a thread.
+  for (X86Cpu* cpu : cpus_.cpus()) qom::unrealize_tree(*cpu);
+  for (auto it = order_.rbegin(); it != order_.rend(); ++it) qom::unrealize_tree(**it);
+  qom::unrealize_tree(*this);
+  powered_ = false;
 }
 
 void Machine::power_off() {
-  if (powered_) {
-    cpus_.park_all();
-    system_.clock.stop();
-    drain_disks();
-    // CPUs go first: no vCPU may reach a device that is being taken apart.
-    for (X86Cpu* cpu : cpus_.cpus()) qom::unrealize_tree(*cpu);
-    for (auto it = order_.rbegin(); it != order_.rend(); ++it) qom::unrealize_tree(**it);
-    qom::unrealize_tree(*this);
-    powered_ = false;
-  }
+  unrealize_all();
   cpus_.clear();
   order_.clear();
   while (!children().empty()) remove_child(*children().back());

@@ -91,6 +91,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
  private:
   void emit(Event event, ShutdownCause cause = ShutdownCause::HostError);
   void set_state(RunState state);
+  void unrealize_all();
   void handle_requests();
   void post_requests();
   void drain_disks();
