@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "accel/kvm/kvm_api.h"
+#include "accel/kvm/kvm_capabilities.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/error.h"
 #include "core/system.h"
@@ -27,6 +28,8 @@ void KvmAccelerator::class_init(qom::ObjectClass& c) {
   c.description = "KVM: the CPU's own virtualization through /dev/kvm";
   c.property("kernel-irqchip", &KvmAccelerator::irqchip_, KernelIrqchip::On)
       .doc("interrupt controllers in the kernel (on), only local APICs (split), or all in user space (off)");
+  c.property("verify-state", &KvmAccelerator::verify_state_, false)
+      .doc("read back and compare each CPU state that is loaded; a difference is an error");
 }
 
 KvmAccelerator::KvmAccelerator() = default;
@@ -81,12 +84,7 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   const int max = capability(KVM_CAP_MAX_VCPUS);
   if (max > 0 && max_cpus > static_cast<unsigned>(max))
     throw Error(fmt::format("KVM runs at most {} CPUs here, {} were asked for", max, max_cpus)).hint("lower -smp");
-  for (const auto& [cap, name] : {std::pair{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
-                                  {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-                                  {KVM_CAP_DESTROY_MEMORY_REGION_WORKS, "KVM_CAP_DESTROY_MEMORY_REGION_WORKS"}}) {
-    if (capability(static_cast<unsigned>(cap)) <= 0)
-      throw Error(fmt::format("this kernel's KVM lacks {}", name)).hint("Linux 4.12 or later is needed");
-  }
+  kvm::check_required([this](unsigned number) { return capability(number); });
   vm_ = kvm::Fd(*calls_, kvm_.must(KVM_CREATE_VM, std::uintptr_t{0}, "KVM_CREATE_VM"));
   vcpu_map_size_ =
       static_cast<std::size_t>(kvm_.must(KVM_GET_VCPU_MMAP_SIZE, std::uintptr_t{0}, "KVM_GET_VCPU_MMAP_SIZE"));
@@ -96,11 +94,34 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   }
   if (capability(KVM_CAP_SET_TSS_ADDR) > 0) vm_.must(KVM_SET_TSS_ADDR, kTssAddress, "KVM_SET_TSS_ADDR");
   read_supported_cpuid();
+  msrs_ = std::make_unique<kvm::MsrSet>(kvm_);
+  enable_capabilities();
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
   system.memory.add_listener(*slots_);
   kvm::KvmVcpu::install_kick_signal();
+}
+
+bool KvmAccelerator::enable(unsigned number, std::uint64_t argument) {
+  if (capability(number) <= 0) return false;
+  kvm_enable_cap request{};
+  request.cap = number;
+  request.args[0] = argument;
+  return vm_.call(KVM_ENABLE_CAP, &request) == 0;
+}
+
+void KvmAccelerator::enable_capabilities() {
+  state_support_ = kvm::StateSupport::find_out([this](unsigned number) { return capability(number); });
+  state_support_.payload = state_support_.events && enable(KVM_CAP_EXCEPTION_PAYLOAD, 1);
+  state_support_.triple_fault = state_support_.events && enable(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
+  // MSRs that KVM does not know come to us, so that they can be logged; the guest gets #GP as before.
+  enable(KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_UNKNOWN);
+}
+
+std::string KvmAccelerator::describe_capabilities() {
+  open();
+  return kvm::describe_capabilities([this](unsigned number) { return capability(number); });
 }
 
 void KvmAccelerator::machine_ready() {}

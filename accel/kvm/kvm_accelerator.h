@@ -8,6 +8,8 @@
 
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_memory.h"
+#include "accel/kvm/kvm_msr.h"
+#include "accel/kvm/kvm_state.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpuid.h"
 
@@ -52,13 +54,22 @@ class KvmAccelerator final : public Accelerator {
   const CpuidTable& supported_cpuid() const { return supported_cpuid_; }
   std::size_t vcpu_map_size() const { return vcpu_map_size_; }
   const kvm::MemorySlots& slots() const { return *slots_; }
+  const kvm::StateSupport& state_support() const { return state_support_; }
+  kvm::MsrSet& msrs() const { return *msrs_; }
+  /// Each state that is loaded into a vCPU is read back and compared.
+  bool verify_state() const { return verify_state_; }
+  /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
+  std::string describe_capabilities();
 
  private:
   void open();
   void read_supported_cpuid();
+  void enable_capabilities();
+  bool enable(unsigned capability, std::uint64_t argument);
 
   // configuration
   KernelIrqchip irqchip_ = KernelIrqchip::On;
+  bool verify_state_ = false;
 
   // dependencies
   kvm::Calls* calls_ = &kvm::Calls::system();
@@ -67,6 +78,8 @@ class KvmAccelerator final : public Accelerator {
   // sub-parts
   kvm::Fd kvm_, vm_;
   std::unique_ptr<kvm::MemorySlots> slots_;
+  std::unique_ptr<kvm::MsrSet> msrs_;
+  kvm::StateSupport state_support_;
   CpuidTable supported_cpuid_;
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;

@@ -30,14 +30,18 @@ void KvmVcpu::install_kick_signal() {
   });
 }
 
-KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu) : accelerator_(accelerator), cpu_(cpu) {
+KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu)
+    : accelerator_(accelerator),
+      cpu_(cpu),
+      fd_(accelerator.vm().calls(), accelerator.vm().must(KVM_CREATE_VCPU, cpu.apic_id(), "KVM_CREATE_VCPU")),
+      transfer_(fd_, accelerator.state_support(), accelerator.msrs()) {
   Calls& calls = accelerator.vm().calls();
-  fd_ = Fd(calls, accelerator.vm().must(KVM_CREATE_VCPU, cpu.apic_id(), "KVM_CREATE_VCPU"));
   run_size_ = accelerator.vcpu_map_size();
   void* mapped = calls.map(fd_.get(), run_size_);
   if (mapped == MAP_FAILED) throw Error("cannot map the vCPU's shared page").why(std::strerror(errno));
   run_ = static_cast<kvm_run*>(mapped);
   set_cpuid();
+  accelerator.msrs().learn(fd_);
 }
 
 KvmVcpu::~KvmVcpu() {
@@ -127,7 +131,16 @@ void KvmVcpu::note(std::string_view) {}
 
 void KvmVcpu::fail(const std::string& why) { fmt::print(stderr, "{}: {}\n", cpu_.path(), why); }
 
-void KvmVcpu::load_state(const X86State& state) { load(accelerator_, fd_, state); }
-void KvmVcpu::store_state(X86State& state) { store(accelerator_, fd_, state); }
+void KvmVcpu::load_state(const X86State& state) {
+  transfer_.load(state);
+  if (!accelerator_.verify_state()) return;
+  const std::vector<std::string> lost = transfer_.verify(state);
+  if (lost.empty()) return;
+  std::string why = "set / read back:";
+  for (const std::string& line : lost) why += "\n  " + line;
+  throw Error("KVM did not keep the CPU state it was given").object(cpu_.path()).why(why);
+}
+
+void KvmVcpu::store_state(X86State& state) { transfer_.store(state); }
 
 }  // namespace machina::kvm

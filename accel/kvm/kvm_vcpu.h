@@ -7,6 +7,7 @@
 
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_exits.h"
+#include "accel/kvm/kvm_state.h"
 #include "hw/x86/accelerator.h"
 
 struct kvm_run;
@@ -57,6 +58,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   KvmAccelerator& accelerator_;
   X86Cpu& cpu_;
   Fd fd_;
+  StateTransfer transfer_;
   kvm_run* run_ = nullptr;
   std::size_t run_size_ = 0;
 

@@ -146,7 +146,7 @@ void X86Cpu::reset_hold() {
   nmi_ = smi_ = false;
   init_requested_ = false;
   sipi_requested_ = -1;
-  if (vcpu_) set_state(X86State::at_reset(signature(), bootstrap()));
+  if (vcpu_) set_state(X86State::at_reset(signature(), bootstrap(), apic_id_));
 }
 
 // --- the vCPU thread ---

@@ -35,6 +35,23 @@ X86Segment system_segment(std::uint8_t type) {
   return s;
 }
 
+/// SDM vol. 3, 10.4.7.1: all registers are zero but these. The bootstrap processor's LINT0 passes the PIC's interrupts
+/// on, as boards wire it ("virtual wire mode", MultiProcessor Specification 1.4, 3.6.2.2), so that firmware without an
+/// APIC driver gets its timer.
+std::array<std::uint8_t, 1024> lapic_at_reset(bool bootstrap, std::uint32_t apic_id) {
+  std::array<std::uint8_t, 1024> page{};
+  const auto put = [&page](std::size_t offset, std::uint32_t value) {
+    for (unsigned i = 0; i < 4; ++i) page[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  };
+  put(0x20, apic_id << 24);
+  put(0x30, 0x50014);     // version 14h, 6 LVT entries
+  put(0xe0, 0xffffffff);  // DFR: flat
+  put(0xf0, 0xff);        // SVR: disabled by software
+  for (const std::size_t lvt : {0x320, 0x330, 0x340, 0x350, 0x360, 0x370}) put(lvt, 0x10000);  // masked
+  if (bootstrap) put(0x350, 0x700);                                                            // LINT0: ExtINT
+  return page;
+}
+
 }  // namespace
 
 std::uint64_t X86State::msr(std::uint32_t index, std::uint64_t otherwise) const {
@@ -53,7 +70,7 @@ void X86State::set_msr(std::uint32_t index, std::uint64_t value) {
   }
 }
 
-X86State X86State::at_reset(std::uint32_t signature, bool bootstrap) {
+X86State X86State::at_reset(std::uint32_t signature, bool bootstrap, std::uint32_t apic_id) {
   X86State s;
   s.gpr[kRdx] = signature;
   s.rip = 0xfff0;
@@ -74,6 +91,8 @@ X86State X86State::at_reset(std::uint32_t signature, bool bootstrap) {
   s.set_msr(kMsrPat, kPatReset);
   s.set_msr(kMsrMiscEnable, 1);  // fast string operations
   s.mp_state = bootstrap ? MpState::Runnable : MpState::Uninitialized;
+  s.lapic = lapic_at_reset(bootstrap, apic_id);
+  s.lapic_valid = true;
   return s;
 }
 
@@ -106,6 +125,37 @@ void X86State::apply_sipi(std::uint8_t vector) {
   segment[kCs].base = static_cast<std::uint64_t>(vector) << 12;
   rip = 0;
   mp_state = MpState::Runnable;
+}
+
+std::vector<std::uint8_t> canonical_xsave(const std::vector<std::uint8_t>& area) {
+  constexpr std::size_t kLegacy = 512, kHeader = 64;
+  std::vector<std::uint8_t> out = area;
+  if (out.size() < kLegacy + kHeader) return out;
+  const auto clear = [&out](std::size_t first, std::size_t size) {
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(first), size, std::uint8_t{0});
+  };
+  const std::uint8_t present = out[kLegacy];
+  if (!(present & 1)) {  // x87: FNINIT's state
+    clear(0, 24);
+    out[0] = 0x7f;
+    out[1] = 0x03;
+    clear(32, 128);
+  }
+  if (!(present & 2)) clear(160, 256);                                        // XMM0 to XMM15
+  if (!(present & 6)) out[24] = 0x80, out[25] = 0x1f, out[26] = out[27] = 0;  // MXCSR: with SSE and AVX
+  clear(28, 4);                                                               // MXCSR_MASK: the processor's, not state
+  clear(416, 96);                                                             // reserved, and software's own
+  // AVX, at its place in the standard form (SDM vol. 1, 13.5.2): zero or not there are the same.
+  constexpr std::size_t kAvx = 576, kAvxSize = 256;
+  std::uint8_t shown = present | 3;
+  if (out.size() >= kAvx + kAvxSize) {
+    if (!(present & 4)) clear(kAvx, kAvxSize);
+    const auto first = out.begin() + kAvx;
+    if (std::all_of(first, first + kAvxSize, [](std::uint8_t b) { return b == 0; })) shown &= 0xfb;
+  }
+  out[kLegacy] = shown;
+  clear(kLegacy + 8, kHeader - 8);
+  return out;
 }
 
 namespace {
@@ -170,9 +220,12 @@ std::vector<std::string> differences(const X86State& a, const X86State& b) {
     return static_cast<unsigned>(e.exception_pending | e.exception_injected << 1 | e.exception_has_error_code << 2 |
                                  e.interrupt_injected << 3 | e.interrupt_soft << 4 | e.nmi_injected << 5 |
                                  e.nmi_pending << 6 | e.nmi_masked << 7 | e.smm << 8 | e.smi_pending << 9 |
-                                 e.triple_fault_pending << 10 | e.exception_vector << 16 | e.interrupt_shadow << 24);
+                                 e.triple_fault_pending << 10 | e.smm_inside_nmi << 11 | e.latched_init << 12 |
+                                 e.exception_has_payload << 13 | e.exception_vector << 16 | e.interrupt_shadow << 24);
   };
   d.field("events", events(a.events), events(b.events));
+  d.field("events.exception_payload", a.events.exception_payload, b.events.exception_payload);
+  d.field("events.sipi_vector", a.events.sipi_vector, b.events.sipi_vector);
   d.field("events.interrupt_vector", a.events.interrupt_vector, b.events.interrupt_vector);
   d.field("events.error_code", a.events.exception_error_code, b.events.exception_error_code);
   d.field("mp_state", static_cast<unsigned>(a.mp_state), static_cast<unsigned>(b.mp_state));

@@ -95,13 +95,17 @@ struct X86State {
   friend bool operator==(const X86State&, const X86State&) = default;
 
   /// After power-up or RESET: SDM vol. 3, table 9-1. `signature` is CPUID.1:EAX, which DX holds. The bootstrap
-  /// processor runs, the others wait for INIT and SIPI.
-  static X86State at_reset(std::uint32_t signature, bool bootstrap);
+  /// processor runs, the others wait for INIT and SIPI. MSRs that are not listed have their value at power-on.
+  static X86State at_reset(std::uint32_t signature, bool bootstrap, std::uint32_t apic_id = 0);
   /// After INIT: as reset, but what table 9-1 keeps (XSAVE state, MSRs, TSC, cache bits of CR0) is kept.
   void apply_init(std::uint32_t signature, bool bootstrap);
   /// A start-up IPI: real mode at vector * 4096.
   void apply_sipi(std::uint8_t vector);
 };
+
+/// An XSAVE area with what means nothing made equal: components in their initial state hold it, reserved bytes are
+/// zero. SDM vol. 1, 13.4 and 13.6.
+std::vector<std::uint8_t> canonical_xsave(const std::vector<std::uint8_t>& area);
 
 /// Names of the fields that differ, with both values, one per line: for read-back checks and accelerator comparisons.
 std::vector<std::string> differences(const X86State& a, const X86State& b);

@@ -85,7 +85,12 @@ KvmMachine::KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accele
     for (const auto& [name, value] : options.cpu) cpu->set_text(name, value);
   port_ = qom::create<GuestPort>();
   machine_->add_child("port", port_);
-  machine_->power_on({port_.get()});
+  try {
+    machine_->power_on({port_.get()});
+  } catch (...) {
+    machine_->power_off();  // the destructor of what was not constructed does not run
+    throw;
+  }
 }
 
 KvmMachine::~KvmMachine() {
