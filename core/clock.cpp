@@ -16,24 +16,33 @@ std::int64_t read_host(clockid_t id) {
   return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
 }
 
-// A clock's time is one atomic word, so that a reader needs neither a lock nor a retry: bit 0 says whether the clock
-// runs, the other 63 bits are the time at which it stands or, while it runs, what the host's clock is ahead of it.
-// 62 bits of nanoseconds are 146 years; host time gets there in the year 2116.
+// A clock's time is one atomic word, so that a reader needs no lock. What it holds:
+//   ns * 2            the clock stands at ns; 62 bits of nanoseconds are 146 years, host time gets there in 2116
+//   behind * 4 + 1    it runs, `behind` the host's clock
+//   behind * 4 + 3    it is being stopped: whoever sees this reads the host's clock and writes the time at which it
+//                     stands now
+// Stopping takes two steps since a reader may have got a later time than the one that stop() has read before it could
+// write it, and time must not go back.
 constexpr std::int64_t kLatest = (std::int64_t{1} << 62) - 1;
 
 constexpr std::int64_t standing_at(std::int64_t ns) { return std::clamp(ns, -kLatest, kLatest) * 2; }
-constexpr std::int64_t behind_by(std::int64_t ns) { return standing_at(ns) | 1; }
-constexpr bool is_running(std::int64_t word) { return (word & 1) != 0; }
-constexpr std::int64_t payload(std::int64_t word) { return word >> 1; }
+constexpr std::int64_t running_behind(std::int64_t ns) { return ns * 4 + 1; }
+constexpr std::int64_t stopping(std::int64_t running_word) { return running_word | 2; }
+constexpr bool is_standing(std::int64_t word) { return (word & 1) == 0; }
+constexpr bool is_running(std::int64_t word) { return (word & 3) == 1; }
 
 }  // namespace
 
 struct Clock::Impl {
   explicit Impl(ClockKind k) : kind(k), host_id(k == ClockKind::Host ? CLOCK_REALTIME : CLOCK_MONOTONIC) {}
 
-  std::int64_t now() const {
-    const std::int64_t w = word.load(std::memory_order_acquire);
-    return is_running(w) ? read_host(host_id) - payload(w) : payload(w);
+  std::int64_t now() {
+    for (;;) {
+      std::int64_t w = word.load();
+      if (is_standing(w)) return w >> 1;
+      const std::int64_t t = read_host(host_id) - (w >> 2);
+      if (is_running(w) ? word.load() == w : word.compare_exchange_strong(w, standing_at(t))) return t;
+    }
   }
 
   // Latest deadline first, so that the earliest is taken from the end; there are some dozens of timers at most.
@@ -82,10 +91,10 @@ Clock::Clock(ClockKind kind) : impl_(std::make_unique<Impl>(kind)) {
     case ClockKind::Virtual:
       break;
     case ClockKind::Host:
-      impl_->word = behind_by(0);
+      impl_->word = running_behind(0);
       break;
     case ClockKind::Realtime:
-      impl_->word = behind_by(read_host(CLOCK_MONOTONIC));
+      impl_->word = running_behind(read_host(CLOCK_MONOTONIC));
       break;
   }
 }
@@ -98,14 +107,14 @@ std::int64_t Clock::now_ns() const { return impl_->now(); }
 
 void Clock::start() {
   if (impl_->kind != ClockKind::Virtual || manual() || running()) return;
-  const std::int64_t stands = payload(impl_->word.load(std::memory_order_relaxed));
-  impl_->word.store(behind_by(read_host(CLOCK_MONOTONIC) - stands), std::memory_order_release);
+  impl_->word.store(running_behind(read_host(CLOCK_MONOTONIC) - now_ns()));
   impl_->changed();
 }
 
 void Clock::stop() {
   if (impl_->kind != ClockKind::Virtual || manual() || !running()) return;
-  impl_->word.store(standing_at(now_ns()), std::memory_order_release);
+  impl_->word.store(stopping(impl_->word.load()));
+  (void)now_ns();
   impl_->changed();
 }
 
