@@ -1,0 +1,30 @@
+#include "hw/ide/isa_ide.h"
+
+namespace machina {
+
+namespace {
+constexpr std::uint16_t kSecondaryBase = 0x170;  // of a PC's second channel
+}  // namespace
+
+void IsaIde::class_init(DeviceClass& c) {
+  c.description = "ISA IDE channel";
+  c.category = Category::Storage;
+  c.property("iobase", &IsaIde::iobase_, 0x1f0).doc("first of the eight command block ports");
+  c.property("iobase2", &IsaIde::iobase2_, 0x3f6).doc("control block port");
+  c.output("irq", &IsaIde::irq_, "14");
+}
+
+IsaIde::IsaIde() {
+  bus_ = &add_new_child<IdeBus>("ide.0");
+  bus_->on_intrq([this](bool level) { irq_.set(level); });
+}
+
+void IsaIde::realize() {
+  bus_->set_number(iobase_ == kSecondaryBase ? 1 : 0);
+  map_ports(iobase_, bus_->command_block());
+  map_ports(iobase2_, bus_->control_block());
+}
+
+MACHINA_TYPE(IsaIde, IsaDevice);
+
+}  // namespace machina
