@@ -111,8 +111,10 @@ class Resolver {
 
   /// The value of a name within ${}; throws Error.
   const std::string& variable(const std::string& name) const {
+    static const std::string on = "on", off = "off";
     if (name == "firmware") return board_.firmware;
-    std::vector<std::string> names{"firmware"};
+    if (name == "has-firmware") return board_.firmware.empty() ? off : on;
+    std::vector<std::string> names{"firmware", "has-firmware"};
     for (const BoardOption& o : board_.options) {
       if (o.name == name) return o.value;
       names.push_back(o.name);

@@ -65,7 +65,7 @@ struct Board {
     std::uint64_t below_4g = std::uint64_t{3584} << 20;
     Origin at;
   } ram;
-  /// What `${firmware}` stands for; empty for none.
+  /// What `${firmware}` stands for; empty for none, and then `${has-firmware}` is off.
   std::string firmware;
   Origin firmware_at;
 

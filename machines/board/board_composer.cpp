@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <charconv>
 #include <map>
 
 #include "hw/base/bus.h"
@@ -118,7 +119,7 @@ class Composer {
   }
 
   void make(const BoardDevice& d) {
-    faults_.guard(d.type_at, [&] {
+    const bool made_it = faults_.guard(d.type_at, [&] {
       const DeviceClass& model = device_class_of(d.type, d.type_at);
       if (d.place != BoardDevice::Place::Board && !model.user_creatable) {
         throw Error(fmt::format("a '{}' cannot be added with -device", d.type))
@@ -134,6 +135,15 @@ class Composer {
       by_id_[d.id] = devices_.size();
       devices_.push_back(made);
     });
+    if (!made_it) missing_.push_back(d.id);
+  }
+
+  /// "id", "id.3" or "id.bank.3" of a device that could not be made: what depends on it is no fault of its own.
+  bool refers_to_missing(std::string_view target) const {
+    return std::any_of(missing_.begin(), missing_.end(), [&](const std::string& id) {
+      return target == id ||
+             (target.size() > id.size() && target.substr(0, id.size()) == id && target[id.size()] == '.');
+    });
   }
 
   Object& container_for(BoardDevice::Place place) {
@@ -147,17 +157,25 @@ class Composer {
 
   void find_buses() {
     for (std::size_t i = 0; i < devices_.size(); ++i) {
-      qom::for_each<Bus>(*devices_[i].device, [&](Bus& bus) {
-        if (const BusEntry* first = bus_named(bus.name())) {
-          faults_.add(
-              Error(fmt::format("two buses are called '{}'", bus.name()))
-                  .at(devices_[i].description->id_at)
-                  .hint("the first belongs to the device of " + devices_[first->owner].description->id_at.brief()));
-          return;
-        }
-        buses_.push_back({&bus, i});
-      });
+      std::vector<Bus*> brought;
+      qom::for_each<Bus>(*devices_[i].device, [&](Bus& bus) { brought.push_back(&bus); });
+      for (Bus* bus : brought) {
+        number(*bus);
+        buses_.push_back({bus, i});
+      }
     }
+  }
+
+  /// A bridge calls its bus by the first number (ide.0); of a second bridge it gets the next one that is free.
+  void number(Bus& bus) const {
+    if (!bus_named(bus.name())) return;
+    const std::string stem = bus.name().substr(0, bus.name().rfind('.'));
+    unsigned n = 0;
+    while (bus_named(fmt::format("{}.{}", stem, n))) ++n;
+    Object& owner = *bus.parent();
+    const Ref<Object> keep(&bus);
+    owner.remove_child(bus);
+    owner.add_child(fmt::format("{}.{}", stem, n), keep);
   }
 
   struct BusEntry {
@@ -170,24 +188,27 @@ class Composer {
     return nullptr;
   }
 
-  const BusEntry& bus_for(const ComposedDevice& d, const std::string& wanted) const {
+  /// Null when a device that may have brought the bus could not be made. Throws Error.
+  const BusEntry* bus_for(const ComposedDevice& d, const std::string& wanted) const {
     const BoardDevice& text = *d.description;
     if (!text.bus) {
       for (const BusEntry& b : buses_)
-        if (b.bus->is_a(wanted)) return b;
+        if (b.bus->is_a(wanted)) return &b;
+      if (!missing_.empty()) return nullptr;
       throw Error(fmt::format("a '{}' needs a '{}' to plug into", text.type, wanted))
           .at(text.type_at)
           .hint("no device of this board brings one");
     }
     std::string name = text.bus->text;
     if (name.find('/') != std::string::npos) name = name.substr(name.rfind('/') + 1);
-    if (const BusEntry* b = bus_named(name)) return *b;
+    if (const BusEntry* b = bus_named(name)) return b;
     // The id of a bridge stands for its bus.
     for (const BusEntry& b : buses_)
-      if (devices_[b.owner].description->id == name && b.bus->is_a(wanted)) return b;
+      if (devices_[b.owner].description->id == name && b.bus->is_a(wanted)) return &b;
     std::vector<std::string> names;
     for (const BusEntry& b : buses_) names.push_back(b.bus->name());
     const std::string near = did_you_mean(name, names);
+    if (near.empty() && !missing_.empty()) return nullptr;
     std::string all;
     for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
     throw Error(fmt::format("no such bus: '{}'", text.bus->text))
@@ -207,9 +228,10 @@ class Composer {
     }
     const Origin& at = d.description->bus ? d.description->bus->at : d.description->type_at;
     faults_.guard(at, [&] {
-      const BusEntry& entry = bus_for(d, wanted);
-      d.device->set_parent_bus(*entry.bus);
-      d.bus_owner = static_cast<int>(entry.owner);
+      const BusEntry* entry = bus_for(d, wanted);
+      if (!entry) return;
+      d.device->set_parent_bus(*entry->bus);
+      d.bus_owner = static_cast<int>(entry->owner);
     });
   }
 
@@ -264,8 +286,13 @@ class Composer {
 
   /// What a link names: an id, a bus, a part of a device, a back end. Null when it may be missing. Throws Error.
   Object* link_target(const Property& p, const Setting& s) const {
-    if (s.text.empty()) return nullptr;
-    if (const auto it = by_id_.find(s.text); it != by_id_.end()) return devices_[it->second].device;
+    if (s.text.empty() || refers_to_missing(s.text)) return nullptr;
+    Object* misfit = nullptr;  // of that id, but not what the link wants
+    if (const auto it = by_id_.find(s.text); it != by_id_.end()) {
+      Device* device = devices_[it->second].device;
+      if (device->is_a(p.link_type)) return device;
+      misfit = device;
+    }
     if (const BusEntry* bus = bus_named(s.text)) return bus->bus;
     // Back ends keep to themselves (/chardevs, /drives): an id there may equal a device's.
     std::vector<std::string> candidates;
@@ -275,7 +302,7 @@ class Composer {
       candidates.push_back(o.name());
       if (!found && o.name() == s.text) found = &o;
     });
-    if (found) return found;
+    if (found || misfit) return found ? found : misfit;  // set_link() says what is wrong with a misfit
     bool ambiguous = false;
     if (Object* o = qom::resolve_path(machine_.root(), s.text, &ambiguous)) return o;
     const auto& conventional = conventional_backends();
@@ -311,16 +338,17 @@ class Composer {
   }
 
   void check_target(Device& device, std::string_view target) const {
+    if (refers_to_missing(target)) return;
     unsigned line = 0;
     const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), line);
     if (error == std::errc() && end == target.data() + target.size()) {
       // Where the lines of a bus end is known when its bridge is realized; how many there are is known now.
-      if (!device.parent_bus()) {
+      if (!device.parent_bus() && missing_.empty()) {
         throw Error(fmt::format("no such interrupt line: {}", line))
             .why("the device is on no bus")
             .hint("write ID.INDEX of an interrupt controller on the board");
       }
-      check_bus_line(*device.parent_bus(), line);
+      if (device.parent_bus()) check_bus_line(*device.parent_bus(), line);
       return;
     }
     if (target.substr(0, target.find('.')) == "cpu") {
@@ -390,6 +418,7 @@ class Composer {
   std::vector<ComposedDevice> devices_;
   std::map<std::string, std::size_t> by_id_;
   std::vector<BusEntry> buses_;
+  std::vector<std::string> missing_;
 };
 
 }  // namespace

@@ -1,0 +1,137 @@
+// The boards that come with the program are without faults, and are what they say.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "hw/base/bus.h"
+#include "machines/board/board.h"
+#include "machines/board/board_command.h"
+#include "machines/board/board_composer.h"
+#include "machines/board/board_schema.h"
+#include "machines/help.h"
+#include "machines/machine.h"
+#include "tests/support/test_paths.h"
+
+namespace machina {
+namespace {
+
+BoardCatalog shipped() { return BoardCatalog({(test::source_dir() / "configs").string()}); }
+
+class ShippedBoard : public testing::TestWithParam<std::string> {};
+
+TEST_P(ShippedBoard, HasNoFaults) {
+  const Faults faults = check_board(GetParam(), shipped());
+  for (const Error& fault : faults.list()) ADD_FAILURE() << fault.what();
+}
+
+std::vector<std::string> names() {
+  Faults faults;
+  std::vector<std::string> all;
+  for (const auto& entry : shipped().list(faults)) all.push_back(entry.name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, ShippedBoard, testing::ValuesIn(names()),
+                         [](const auto& info) { return info.param; });
+
+TEST(ShippedBoards, AreThere) {
+  EXPECT_EQ(names(), (std::vector<std::string>{"isapc", "none", "pc", "teaching"}));
+  EXPECT_EQ(shipped().find("pc-i440fx-1.0", {}), shipped().find("pc", {}));
+}
+
+/// A shipped board with options of the command line, composed.
+struct Composed {
+  explicit Composed(BoardRequest request) {
+    Faults faults;
+    const auto board = load_board(request, shipped(), faults);
+    faults.throw_if_any();
+    machine = &root->add_new_child<Machine>("machine");
+    order = compose_board(*board, request, *machine, {}, faults);
+    faults.throw_if_any();
+  }
+  qom::Object* at(const char* path) { return qom::resolve_path(*root, path); }
+
+  qom::Ref<qom::Container> root = qom::create<qom::Container>();
+  Machine* machine = nullptr;
+  std::vector<Device*> order;
+};
+
+TEST(ShippedBoards, PcHasItsChipsWhereSoftwareLooksForThem) {
+  Composed pc({});
+  for (const auto& [path, property, value] :
+       std::vector<std::tuple<const char*, const char*, const char*>>{{"/machine/serial", "iobase", "1016"},
+                                                                      {"/machine/serial", "irq", "4"},
+                                                                      {"/machine/rtc", "irq", "8"},
+                                                                      {"/machine/pit", "irq", "0"},
+                                                                      {"/machine/piix3", "addr", "01.0"},
+                                                                      {"/machine/firmware", "file", "bios-256k.bin"},
+                                                                      {"/machine/debugcon", "iobase", "1026"}}) {
+    ASSERT_TRUE(pc.at(path)) << path;
+    EXPECT_EQ(pc.at(path)->get(property).to_string(), value) << path;
+  }
+  EXPECT_TRUE(pc.at("/machine/pcihost/pci.0"));
+  EXPECT_TRUE(pc.at("/machine/pcihost/i440FX"));
+  EXPECT_EQ(pc.order[0]->name(), "pcihost");
+}
+
+TEST(ShippedBoards, NodefaultsLeavesThePlatformOfPc) {
+  BoardRequest request;
+  request.no_defaults = true;
+  Composed pc(request);
+  EXPECT_FALSE(pc.at("/machine/serial"));
+  EXPECT_TRUE(pc.at("/machine/pit"));
+}
+
+TEST(BoardCommand, ChecksListsAndDescribes) {
+  std::ostringstream out, err;
+  EXPECT_EQ(run_board_command({"check", "pc", "none"}, shipped(), out, err), 0) << err.str();
+  EXPECT_EQ(out.str(), "pc: no faults\nnone: no faults\n");
+  EXPECT_EQ(run_board_command({"check", "pcc", "nonne"}, shipped(), out, err), 1);
+  EXPECT_NE(err.str().find("board check pcc: no such board: 'pcc'\n            ^^^ did you mean 'pc'?"),
+            std::string::npos)
+      << err.str();
+  EXPECT_NE(err.str().find("did you mean 'none'?"), std::string::npos) << "all faults of all boards";
+  EXPECT_NE(err.str().find("2 faults\n"), std::string::npos);
+
+  std::ostringstream list;
+  EXPECT_EQ(run_board_command({"list"}, shipped(), list, err), 0);
+  EXPECT_NE(list.str().find("  pc             Standard PC (i440FX + PIIX3, 1996)\n  pc-i440fx-1.0  alias of pc\n"),
+            std::string::npos)
+      << list.str();
+
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"chekc"}, {"check"}}) {
+    std::ostringstream usage;
+    EXPECT_EQ(run_board_command(wrong, shipped(), out, usage), 1);
+    EXPECT_NE(usage.str().find("usage: machine-run board check"), std::string::npos);
+  }
+  EXPECT_EQ(run_board_command({}, shipped(), out, err), 0);
+}
+
+TEST(BoardHelp, ListsDevicesByCategoryAndTheirProperties) {
+  const std::string devices = device_list_help();
+  EXPECT_NE(devices.find("Serial and console devices:\n"), std::string::npos) << devices;
+  EXPECT_NE(devices.find("isa-serial"), std::string::npos);
+  EXPECT_EQ(devices.find("isabus-bridge"), std::string::npos) << "a part of boards only";
+  const std::string serial = type_help("isa-serial");
+  EXPECT_EQ(serial.find("isa-serial options (Serial port, 16550A):\n"), 0u) << serial;
+  EXPECT_NE(serial.find("iobase=<uint16>"), std::string::npos) << serial;
+  EXPECT_NE(serial.find("chardev=<link<chardev>>"), std::string::npos) << serial;
+  EXPECT_NE(type_help("isa-debugcon").find("I/O port (default 233)"), std::string::npos);
+  EXPECT_THROW(type_help("isa-seriall"), Error);
+}
+
+TEST(BoardHelp, ListsTheOptionsOfABoard) {
+  BoardRequest request;
+  Faults faults;
+  const auto pc = load_board(request, shipped(), faults);
+  ASSERT_TRUE(pc);
+  EXPECT_NE(board_options_help(*pc).find("Options of board pc:\n  timer-pin=<int>"), std::string::npos);
+  Board none;
+  none.name = "none";
+  EXPECT_EQ(board_options_help(none), "Board none has no options.\n");
+}
+
+}  // namespace
+}  // namespace machina
