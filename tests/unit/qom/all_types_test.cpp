@@ -31,8 +31,9 @@ TEST_P(AllTypes, AreCreatedIntrospectedAndDestroyed) {
       EXPECT_FALSE(p.expected().empty()) << p.name;
       const Value value = object->get(p.name);
       (void)value.to_string();
-      if (p.set && !p.read_only && p.kind != PropertyKind::Link && !p.default_value.empty())
+      if (p.set && !p.read_only && p.kind != PropertyKind::Link && !p.default_value.empty()) {
         EXPECT_NO_THROW(object->set(p.name, p.default_value)) << p.name << ": its own default must be legal";
+      }
     }
     EXPECT_THROW(object->set("no-such-property", 1), Error);
     EXPECT_THROW((void)object->get("no-such-property"), Error);
