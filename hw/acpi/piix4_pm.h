@@ -1,0 +1,77 @@
+#pragma once
+/// Function 3 of the Intel 82371AB (PIIX4): ACPI events and the SCI, the power management timer, sleep states, APM.
+///
+/// Not modelled, and what a guest sees of it:
+///  - the SMBus host: SMBBA and its configuration are stored, no port is decoded there;
+///  - processor clock control: PCNTRL is stored, the PLVL2 and PLVL3 ports read 0 and the CPU runs on;
+///  - device monitors and traps: CNTA to DEVRESJ and DEVCTL are stored, DEVSTS reads 0;
+///  - GPSTS, GPEN, GPIREG and GLBSTS read 0; GPOREG and GLBEN are stored;
+///  - SMIs other than that of a write to APMC.
+
+#include <array>
+#include <memory>
+
+#include "hw/acpi/piix4_pm_regs.h"
+#include "hw/acpi/power_button.h"
+#include "hw/pci/pci_device.h"
+
+namespace machina {
+
+class Piix4Pm final : public PciDevice, public PowerButton {
+ public:
+  static constexpr const char* kType = "PIIX4_PM";
+  static void class_init(PciDeviceClass& c);
+
+  void press_power_button() override;
+  /// Raises general-purpose event `n`, 0 to 15: hot-plug and the like.
+  void raise_gpe(unsigned n);
+
+  void reset_enter() override;
+
+ private:
+  void realize() override;
+  void post_unrealize() override;
+  void apply(bool force) override;
+
+  IoResult read_pm(Offset offset, Width width);
+  IoResult write_pm(Offset offset, Width width, std::uint64_t value);
+  std::uint8_t read_pm_byte(unsigned offset);
+  void write_pm_byte(unsigned offset, std::uint8_t value);
+  void write_control(unsigned byte, std::uint8_t value);
+  IoResult read_gpe(Offset offset, Width width);
+  IoResult write_gpe(Offset offset, Width width, std::uint64_t value);
+  IoResult read_apm(Offset offset, Width width);
+  IoResult write_apm(Offset offset, Width width, std::uint64_t value);
+
+  void rtc_alarm(unsigned n, bool level);
+  void go_to_sleep(unsigned sus_typ);
+  void event(std::uint16_t status, const char* wakes_up);
+  void catch_up_timer();
+  void apply_events();
+  std::uint64_t ticks() const;
+
+  // configuration
+  bool disable_s3_ = false, disable_s4_ = false;
+  std::uint8_t s4_value_ = piix4::kSuspendToDisk;
+  bool smm_ = false;
+  // regions
+  IoRegion pm_ports_{"piix4-pm", piix4::kPmSize, Widths{1, 4, true}, this, &Piix4Pm::read_pm, &Piix4Pm::write_pm};
+  IoRegion gpe_ports_{"piix4-gpe", piix4::kGpeSize, Widths{1, 1, true}, this, &Piix4Pm::read_gpe, &Piix4Pm::write_gpe};
+  IoRegion apm_ports_{"piix4-apm", 2, Widths::only(1), this, &Piix4Pm::read_apm, &Piix4Pm::write_apm};
+  // sub-parts
+  IrqOut sci_, smi_;
+  IrqInBank rtc_alarm_{"rtc-alarm", 1, this, &Piix4Pm::rtc_alarm};
+  std::unique_ptr<Timer> overflow_;
+
+  struct State {
+    std::uint16_t status = 0, enable = 0, control = 0;
+    std::array<std::uint8_t, piix4::kPmSize> stored{};  ///< registers without an effect
+    std::array<std::uint8_t, 2> gpe_status{}, gpe_enable{};
+    std::uint8_t apmc = 0, apms = 0;
+    std::int64_t timer_start_ns = 0;     ///< of virtual time: when the counter was 0
+    std::uint64_t next_change_tick = 0;  ///< of the timer's top bit; its status bit is set then
+  };
+  State state_;
+};
+
+}  // namespace machina
