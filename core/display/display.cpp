@@ -1,0 +1,7 @@
+#include "core/display/display.h"
+
+namespace machina {
+
+MACHINA_INTERFACE(DisplaySource);
+
+}  // namespace machina
