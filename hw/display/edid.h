@@ -1,0 +1,14 @@
+#pragma once
+/// What the virtual monitor says of itself: a base block of VESA Enhanced EDID, release A, revision 2 (version 1.4).
+
+#include <array>
+#include <cstdint>
+
+namespace machina {
+
+inline constexpr std::size_t kEdidSize = 128;
+
+/// A monitor that prefers `width` x `height` pixels (8 to 4095 each) at 60 Hz.
+std::array<std::uint8_t, kEdidSize> make_edid(unsigned width, unsigned height);
+
+}  // namespace machina

@@ -1,0 +1,76 @@
+#include "hw/display/vga_adapter.h"
+
+namespace machina {
+
+template <std::uint16_t base>
+IoRegion VgaAdapter::port_region(const char* name, std::uint64_t size) {
+  return {
+      name, size, Widths::only(1),
+      [this](Offset o, Width w) { return read_port(static_cast<std::uint16_t>(base + o), w); },
+      [this](Offset o, Width w, std::uint64_t v) { return write_port(static_cast<std::uint16_t>(base + o), w, v); }};
+}
+
+VgaAdapter::VgaAdapter(Clock& clock, std::shared_ptr<RamBlock> vram)
+    : clock_(clock),
+      core_(std::move(vram)),
+      mono_crtc_(port_region<0x3b4>("vga-mono-crtc", 2)),
+      mono_status_(port_region<0x3ba>("vga-mono-status", 1)),
+      registers_(port_region<0x3c0>("vga", 16)),
+      crtc_(port_region<0x3d4>("vga-crtc", 2)),
+      status_(port_region<0x3da>("vga-status", 1)) {}
+
+std::array<VgaAdapter::Ports, 6> VgaAdapter::ports() {
+  return {{{0x3b4, &mono_crtc_},
+           {0x3ba, &mono_status_},
+           {0x3c0, &registers_},
+           {0x3d4, &crtc_},
+           {0x3da, &status_},
+           {0x1ce, &dispi_}}};
+}
+
+IoResult VgaAdapter::read_port(std::uint16_t port, Width) {
+  std::uint8_t value = 0;
+  if (!core_.read_port(port, now(), value)) return IoStatus::NoResponse;
+  return value;
+}
+
+IoResult VgaAdapter::write_port(std::uint16_t port, Width, std::uint64_t value) {
+  return core_.write_port(port, static_cast<std::uint8_t>(value)) ? IoStatus::Ok : IoStatus::NoResponse;
+}
+
+IoResult VgaAdapter::read_window(Offset offset, Width width) {
+  std::uint64_t value = 0;
+  for (Width i = 0; i < width; ++i) {
+    std::uint8_t byte = 0;
+    if (!core_.read_window(static_cast<std::uint32_t>(offset + i), byte)) return IoStatus::NoResponse;
+    value |= static_cast<std::uint64_t>(byte) << (8 * i);
+  }
+  return value;
+}
+
+IoResult VgaAdapter::write_window(Offset offset, Width width, std::uint64_t value) {
+  for (Width i = 0; i < width; ++i) {
+    if (!core_.write_window(static_cast<std::uint32_t>(offset + i), static_cast<std::uint8_t>(value >> (8 * i))))
+      return IoStatus::NoResponse;
+  }
+  return io_ok();
+}
+
+// Index at 1CEh, data at 1CFh and, for those who want it aligned, at 1D0h; words only.
+IoResult VgaAdapter::read_dispi(Offset offset, Width width) {
+  if (width != 2) return IoStatus::BadSize;
+  if (offset == 0) return core_.dispi_index();
+  return core_.read_dispi(core_.dispi_index());
+}
+
+IoResult VgaAdapter::write_dispi(Offset offset, Width width, std::uint64_t value) {
+  if (width != 2) return IoStatus::BadSize;
+  if (offset == 0) {
+    core_.set_dispi_index(static_cast<std::uint16_t>(value));
+  } else {
+    core_.write_dispi(core_.dispi_index(), static_cast<std::uint16_t>(value));
+  }
+  return io_ok();
+}
+
+}  // namespace machina

@@ -1,0 +1,55 @@
+#pragma once
+/// What the VGA on PCI and the one on ISA share: the core behind its ports and its window.
+///
+/// It answers at the ports and addresses of the original whatever a bridge or a command register says, as guests
+/// without firmware expect.
+
+#include <array>
+#include <memory>
+
+#include "core/clock.h"
+#include "core/memory/memory_region.h"
+#include "hw/display/vga_core.h"
+#include "hw/display/vga_render.h"
+
+namespace machina {
+
+class VgaAdapter {
+ public:
+  VgaAdapter(Clock& clock, std::shared_ptr<RamBlock> vram);
+
+  VgaCore& core() { return core_; }
+  std::int64_t now() const { return clock_.now_ns(); }
+
+  struct Ports {
+    std::uint16_t base;
+    IoRegion* region;
+  };
+  /// All port regions, with where they belong.
+  std::array<Ports, 6> ports();
+  static constexpr std::uint64_t kWindowBase = 0xa0000;
+  IoRegion& window() { return window_; }
+
+ private:
+  template <std::uint16_t base>
+  IoRegion port_region(const char* name, std::uint64_t size);
+  IoResult read_port(std::uint16_t port, Width width);
+  IoResult write_port(std::uint16_t port, Width width, std::uint64_t value);
+  IoResult read_window(Offset offset, Width width);
+  IoResult write_window(Offset offset, Width width, std::uint64_t value);
+  IoResult read_dispi(Offset offset, Width width);
+  IoResult write_dispi(Offset offset, Width width, std::uint64_t value);
+
+  // dependencies
+  Clock& clock_;
+  // sub-parts
+  VgaCore core_;
+  // regions
+  IoRegion mono_crtc_, mono_status_, registers_, crtc_, status_;
+  IoRegion dispi_{"vbe", 4, Widths{1, 2, true}, this, &VgaAdapter::read_dispi, &VgaAdapter::write_dispi};
+  // Wide accesses are taken whole: text is written by words and doublewords, and each costs a way out of the guest.
+  IoRegion window_{"vga-lowmem", VgaCore::kWindowSize,     Widths{1, 8, true},
+                   this,         &VgaAdapter::read_window, &VgaAdapter::write_window};
+};
+
+}  // namespace machina
