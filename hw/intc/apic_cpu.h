@@ -1,0 +1,23 @@
+#pragma once
+/// The CPU's side of its local APIC.
+
+#include <cstdint>
+
+namespace machina {
+
+/// What a local APIC may ask of its CPU. Called under the machine lock, from any thread.
+class ApicCpu {
+ public:
+  virtual ~ApicCpu() = default;
+  /// INTR: there is a vector to acknowledge. Level; told on changes only.
+  virtual void apic_intr(bool level) = 0;
+  virtual void apic_nmi() = 0;
+  virtual void apic_smi() = 0;
+  virtual void apic_init() = 0;
+  virtual void apic_sipi(std::uint8_t vector) = 0;
+  /// The guest's time stamp counter now, and its frequency in Hz; 0: there is none, and no TSC-deadline mode.
+  virtual std::uint64_t apic_tsc() const { return 0; }
+  virtual std::uint64_t apic_tsc_frequency() const { return 0; }
+};
+
+}  // namespace machina
