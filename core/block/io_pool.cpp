@@ -53,19 +53,20 @@ struct IoPool::Shared : std::enable_shared_from_this<Shared> {
     loop.post([self = shared_from_this()] { self->deliver(); });
   }
 
-  // Machine lock held.
+  // Machine lock held. One at a time, since a completion may drain the pool, which needs to find the others; and no
+  // more than there are now, so that the loop gets to its other work.
   void deliver() {
-    std::vector<Finished> batch;
-    {
-      const std::lock_guard guard(lock);
-      batch.swap(finished);
-      posted = false;
-    }
-    for (Finished& f : batch) {
-      if (closed) return;  // a completion has destroyed the pool
+    std::unique_lock guard(lock);
+    for (std::size_t n = finished.size(); n > 0 && !finished.empty() && !closed; --n) {
+      Finished f = std::move(finished.front());
+      finished.pop_front();
+      guard.unlock();
       --in_flight;
       f.done(f.error);
+      guard.lock();
     }
+    posted = !finished.empty() && !closed;
+    if (posted) loop.post([self = shared_from_this()] { self->deliver(); });
   }
 
   EventLoop& loop;
@@ -78,7 +79,7 @@ struct IoPool::Shared : std::enable_shared_from_this<Shared> {
   std::condition_variable work_ready;
   std::condition_variable some_finished;
   std::deque<Job> jobs;
-  std::vector<Finished> finished;
+  std::deque<Finished> finished;
   bool posted = false;  // deliver() is on its way
   bool quit = false;
 };
