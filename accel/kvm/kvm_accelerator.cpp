@@ -35,6 +35,8 @@ void KvmAccelerator::class_init(qom::ObjectClass& c) {
 KvmAccelerator::KvmAccelerator() = default;
 KvmAccelerator::~KvmAccelerator() {
   if (slots_ && system_) system_->memory.remove_listener(*slots_);
+  if (memory_events_) system_->memory.remove_listener(*memory_events_);
+  if (port_events_) system_->io.remove_listener(*port_events_);
 }
 
 void KvmAccelerator::open() {
@@ -100,6 +102,7 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
   system.memory.add_listener(*slots_);
+  create_interrupt_half();
   kvm::KvmVcpu::install_kick_signal();
 }
 
@@ -126,11 +129,59 @@ std::string KvmAccelerator::describe_capabilities() {
 
 void KvmAccelerator::machine_ready() {}
 
-std::string KvmAccelerator::implementation_of(const std::string& model) const { return model; }
+// --- interrupts ---
 
-std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) { return std::make_unique<kvm::KvmVcpu>(*this, cpu); }
+void KvmAccelerator::create_interrupt_half() {
+  const auto has = [this](unsigned number) { return capability(number) > 0; };
+  kvm::IrqchipCapabilities c;
+  c.irqchip = has(KVM_CAP_IRQCHIP);
+  c.split = has(KVM_CAP_SPLIT_IRQCHIP);
+  c.pit = has(KVM_CAP_PIT2) && has(KVM_CAP_PIT_STATE2);
+  c.signal_msi = has(KVM_CAP_SIGNAL_MSI);
+  c.irqfd = has(KVM_CAP_IRQFD);
+  c.irqfd_resample = has(KVM_CAP_IRQFD_RESAMPLE);
+  c.reinject_control = has(KVM_CAP_REINJECT_CONTROL);
+  c.routes = static_cast<unsigned>(capability(KVM_CAP_IRQ_ROUTING));
+  irqchip_parts_ = std::make_unique<kvm::Irqchip>(vm_, *system_, irqchip_, c);
+  if (!has(KVM_CAP_IOEVENTFD)) return;
+  const bool any_width = has(KVM_CAP_IOEVENTFD_ANY_LENGTH);
+  memory_events_ = std::make_unique<kvm::IoEventFds>(vm_, false, any_width);
+  port_events_ = std::make_unique<kvm::IoEventFds>(vm_, true, any_width);
+  system_->memory.add_listener(*memory_events_);
+  system_->io.add_listener(*port_events_);
+}
+
+void KvmAccelerator::end_of_interrupt(std::uint8_t) {}
+
+KvmAccelerator& KvmAccelerator::of(const qom::Object& object) {
+  for (const qom::Object* o = &object; o; o = o->parent())
+    if (auto* found = qom::cast<KvmAccelerator>(o->child("accel"))) return *found;
+  throw Error(fmt::format("a '{}' needs a machine that runs under KVM", object.type_name()))
+      .hint("name the model without 'kvm-': the accelerator chooses the implementation");
+}
+
+std::string KvmAccelerator::implementation_of(const std::string& model) const {
+  if (irqchip_ != KernelIrqchip::On) return model;
+  for (const char* type : {"gsi", "i8259", "i8254"})
+    if (model == type) return "kvm-" + model;
+  return model;
+}
+
+std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) {
+  irqchip_parts_->create();
+  return std::make_unique<kvm::KvmVcpu>(*this, cpu);
+}
+
+std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(IrqIn& sink, int fd, int resample_fd) {
+  return irqchip_parts_->connect_line(sink, fd, resample_fd);
+}
+
+std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(const MsiMessage& message, int fd) {
+  return irqchip_parts_->connect_message(message, fd);
+}
 
 void KvmAccelerator::clock_running(bool running) {
+  irqchip_parts_->clock_running(running);
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;
   kvm_clock_data data{};
   if (!running) {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
+#include "accel/kvm/kvm_eventfd.h"
+#include "accel/kvm/kvm_irqchip.h"
 #include "accel/kvm/kvm_memory.h"
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_state.h"
@@ -14,17 +16,6 @@
 #include "hw/x86/cpuid.h"
 
 namespace machina {
-
-enum class KernelIrqchip { Off, Split, On };
-
-namespace qom {
-template <>
-struct EnumNames<KernelIrqchip> {
-  static constexpr const char* name = "OnOffSplit";
-  static constexpr std::pair<KernelIrqchip, const char*> values[] = {
-      {KernelIrqchip::On, "on"}, {KernelIrqchip::Off, "off"}, {KernelIrqchip::Split, "split"}};
-};
-}  // namespace qom
 
 class KvmAccelerator final : public Accelerator {
  public:
@@ -40,6 +31,14 @@ class KvmAccelerator final : public Accelerator {
   std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) override;
   bool handles_mp_state() const override { return irqchip_ != KernelIrqchip::Off; }
   void clock_running(bool running) override;
+  std::unique_ptr<InterruptEvent> connect_event(IrqIn& sink, int fd, int resample_fd) override;
+  std::unique_ptr<InterruptEvent> connect_event(const MsiMessage& message, int fd) override;
+
+  /// A local APIC in the kernel has ended a level-triggered interrupt of a user-space IOAPIC. vCPU thread.
+  void end_of_interrupt(std::uint8_t vector);
+
+  /// The accelerator of the machine that `object` belongs to. Throws Error when that machine runs under another one.
+  static KvmAccelerator& of(const qom::Object& object);
 
   /// For tests: another set of system calls; before init_machine().
   void set_calls(kvm::Calls& calls) { calls_ = &calls; }
@@ -60,12 +59,14 @@ class KvmAccelerator final : public Accelerator {
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
   std::string describe_capabilities();
+  kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
 
  private:
   void open();
   void read_supported_cpuid();
   void enable_capabilities();
   bool enable(unsigned capability, std::uint64_t argument);
+  void create_interrupt_half();
 
   // configuration
   KernelIrqchip irqchip_ = KernelIrqchip::On;
@@ -80,6 +81,8 @@ class KvmAccelerator final : public Accelerator {
   std::unique_ptr<kvm::MemorySlots> slots_;
   std::unique_ptr<kvm::MsrSet> msrs_;
   kvm::StateSupport state_support_;
+  std::unique_ptr<kvm::Irqchip> irqchip_parts_;
+  std::unique_ptr<kvm::IoEventFds> memory_events_, port_events_;
   CpuidTable supported_cpuid_;
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;

@@ -133,6 +133,7 @@ void KvmVcpu::fail(const std::string& why) { fmt::print(stderr, "{}: {}\n", cpu_
 
 void KvmVcpu::load_state(const X86State& state) {
   transfer_.load(state);
+  forget_interrupts(state.rflags & 0x200);
   if (!accelerator_.verify_state()) return;
   const std::vector<std::string> lost = transfer_.verify(state);
   if (lost.empty()) return;

@@ -51,7 +51,10 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void note(std::string_view what) override;
   void fail(const std::string& why) override;
 
-  void inject();  // kvm_vcpu_interrupts.cpp
+  // kvm_vcpu_interrupts.cpp
+  void inject();
+  void inject_interrupt();
+  void forget_interrupts(bool interrupt_flag);
   void set_cpuid();
   void bind_to_thread();
 
@@ -66,6 +69,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   pthread_t thread_{};                 ///< set at the first run(); valid once in_guest_ has been true
   bool bound_ = false;
   std::atomic<std::uint64_t> exits_{0};
+  int held_vector_ = -1;  ///< acknowledged, not yet taken by KVM
 };
 
 }  // namespace machina::kvm

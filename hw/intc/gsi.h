@@ -11,7 +11,7 @@
 
 namespace machina {
 
-class Gsi final : public Device {
+class Gsi : public Device {
  public:
   static constexpr const char* kType = "gsi";
   static constexpr unsigned kCount = 24;
@@ -23,14 +23,15 @@ class Gsi final : public Device {
  protected:
   void realize() override;
   void unrealize() override;
-
- private:
-  void gsi_changed(unsigned n, bool level);
+  /// Input `n` changed. Where the controllers are in a kernel, a subclass tells it there.
+  virtual void gsi_changed(unsigned n, bool level);
 
   // configuration
   std::uint8_t timer_pin_ = 2;
   // sub-parts
   IrqInBank gsi_{"gsi", kCount, this, &Gsi::gsi_changed};
+
+ private:
   IrqOutBank pic_{16};
   IrqOutBank ioapic_{kCount};
 };

@@ -10,6 +10,8 @@
 
 namespace machina {
 
+class IrqIn;
+struct MsiMessage;
 struct System;
 class X86Cpu;
 
@@ -35,6 +37,14 @@ class Vcpu {
   /// refuses the state as a whole; what it refuses in part it names once in the log.
   virtual void load_state(const X86State& state) = 0;
   virtual void store_state(X86State& state) = 0;
+};
+
+/// An event descriptor that raises an interrupt without user space, as long as this object lives.
+class InterruptEvent {
+ public:
+  virtual ~InterruptEvent() = default;
+  /// For one that was connected to a message: another message from now on.
+  virtual void change(const MsiMessage& /*message*/) {}
 };
 
 class Accelerator : public qom::Object {
@@ -70,6 +80,11 @@ class Accelerator : public qom::Object {
   virtual bool handles_mp_state() const { return false; }
   /// The virtual clock starts or stops; all vCPUs are parked.
   virtual void clock_running(bool /*running*/) {}
+  /// Signalling `fd` raises the interrupt. With a `resample_fd` the line is level triggered: it stays raised until the
+  /// guest's end of interrupt, which signals that descriptor. The descriptors stay the caller's. Null when this
+  /// accelerator cannot: the caller then waits for `fd` itself. Machine lock held.
+  virtual std::unique_ptr<InterruptEvent> connect_event(IrqIn& /*sink*/, int /*fd*/, int /*resample_fd*/) { return {}; }
+  virtual std::unique_ptr<InterruptEvent> connect_event(const MsiMessage& /*message*/, int /*fd*/) { return {}; }
 };
 
 }  // namespace machina

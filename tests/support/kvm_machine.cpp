@@ -86,7 +86,10 @@ KvmMachine::KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accele
   port_ = qom::create<GuestPort>();
   machine_->add_child("port", port_);
   try {
-    machine_->power_on({port_.get()});
+    std::vector<Device*> devices;
+    if (options.devices) devices = options.devices(*machine_);
+    devices.push_back(port_.get());
+    machine_->power_on(devices);
   } catch (...) {
     machine_->power_off();  // the destructor of what was not constructed does not run
     throw;

@@ -73,6 +73,8 @@ struct GuestOptions {
   std::vector<std::pair<std::string, std::string>> accel = {};  ///< its properties
   std::vector<std::pair<std::string, std::string>> cpu = {};    ///< properties of every CPU
   bool no_reboot = true;                                        ///< a reset ends the machine
+  /// Adds devices to the machine, after its CPUs were made, and returns those that are realized first, in order.
+  std::function<std::vector<Device*>(Machine&)> devices = {};
 };
 
 class KvmMachine {

@@ -1,0 +1,70 @@
+#include "tests/support/interrupt_board.h"
+
+#include <utility>
+
+#include "hw/base/bus.h"
+
+namespace machina {
+using test::InterruptPort;
+MACHINA_TYPE(InterruptPort, Device);
+}  // namespace machina
+
+namespace machina::test {
+
+void InterruptPort::class_init(DeviceClass& c) {
+  c.description = "Raises lines and sends messages for test guests";
+  c.outputs("lines", &InterruptPort::lines_);
+}
+
+void InterruptPort::realize() { map(system().io_root, 0x510, ports_); }
+
+IoResult InterruptPort::read(Offset offset, Width) {
+  if (offset == 8) return static_cast<std::uint64_t>(clock().now_ns() / 1000) & 0xffffffff;
+  std::uint64_t up = 0;
+  for (unsigned n = 0; n < lines_.size(); ++n) up += lines_[n].level() ? 1 : 0;
+  return up;
+}
+
+IoResult InterruptPort::write(Offset offset, Width, std::uint64_t value) {
+  switch (offset) {
+    case 0:
+      if (const unsigned n = value & 0x1f; n < lines_.size()) lines_[n].set(value & 0x80);
+      break;
+    case 3:
+      for (unsigned n = 0; n < lines_.size(); ++n) lines_[n].lower();
+      break;
+    case 4:
+      ++messages;
+      dma().store(0xfee00000, 4, value);
+      break;
+    default:
+      return IoStatus::BadRegister;
+  }
+  return io_ok();
+}
+
+std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardOptions& options) {
+  std::vector<Device*> devices;
+  Bus* isa = nullptr;
+  using Properties = std::vector<std::pair<const char*, std::string>>;
+  const auto add = [&](const char* model, const char* id, const Properties& properties) -> Device& {
+    auto device = qom::TypeRegistry::global().create_as<Device>(machine.accelerator().implementation_of(model));
+    machine.add_child(id, device);
+    if (!device->device_class().bus_type.empty()) device->set_parent_bus(*isa);
+    for (const auto& [name, value] : properties) device->set_text(name, value);
+    devices.push_back(device.get());
+    return *device;
+  };
+  Device& bridge = add("isabus-bridge", "isa", {{"isa-irqs", "gsi"}});
+  isa = qom::cast<Bus>(bridge.child("isa.0"));
+  Device& pic = add("i8259", "pic", {{"out", "cpu[0].intr"}});
+  if (options.ioapic) add("ioapic", "ioapic", {});
+  add("gsi", "gsi", {{"pic", "pic.ir"}, {"ioapic", options.ioapic ? "ioapic.in" : ""}});
+  add("i8254", "pit", {{"irq", "0"}});
+  add("mc146818rtc", "rtc", {{"irq", "8"}});
+  add("test-interrupt-port", "lines", {{"lines", "gsi"}});
+  machine.cpus().cpus().front()->set_link("pic", &pic);
+  return devices;
+}
+
+}  // namespace machina::test
