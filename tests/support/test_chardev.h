@@ -18,7 +18,9 @@ class TestChardev final : public CharBackend {
   /// Makes one as /machine/<id>.
   static TestChardev& add(TestMachine& machine, const char* id) {
     const MachineLock::Guard guard(machine.system().lock);
-    return machine.object().add_new_child<TestChardev>(id);
+    auto& made = machine.object().add_new_child<TestChardev>(id);
+    made.set_event_loop(machine.system().loop);
+    return made;
   }
 
   std::size_t write(std::span<const std::byte> bytes) override;
