@@ -146,8 +146,10 @@ class Resolver {
     for (const char* part : {"plugins", "cpus", "ram", "devices"}) {
       if (!tree_[part]) continue;
       ConfigTree expanded(tree_[part]);
-      expanded.for_each_scalar(
-          [&](ConfigValue& value) { faults_.guard(value.origin, [&] { value.text = expand(value.text); }); });
+      expanded.for_each_scalar([&](ConfigValue& value) {
+        // What cannot be expanded is left out: one fault, not one for each use that is made of the value.
+        if (!faults_.guard(value.origin, [&] { value.text = expand(value.text); })) value.kind = ConfigKind::Null;
+      });
       tree_.put({part}, expanded.root());
     }
   }
@@ -172,6 +174,7 @@ class Resolver {
     if (!node) return;
     std::vector<ConfigNode> all = node.is(ConfigKind::List) ? node.items() : std::vector<ConfigNode>{node};
     for (const ConfigNode& item : all) {
+      if (item.is(ConfigKind::Null)) continue;
       Setting plugin("plugins", item, false);
       const std::filesystem::path path(plugin.text);
       const std::filesystem::path file(item.origin().place);
@@ -184,7 +187,7 @@ class Resolver {
   template <class T, class Parse>
   void read_number(ConfigNode map, const char* key, T& field, Parse parse) {
     const ConfigNode node = map[key];
-    if (!node) return;
+    if (!node || node.is(ConfigKind::Null)) return;
     faults_.guard(node.origin(), [&] {
       const std::uint64_t value = parse(node.text());
       if (value > std::numeric_limits<T>::max()) throw Error(fmt::format("number out of range: '{}'", node.text()));
@@ -200,8 +203,9 @@ class Resolver {
     const auto count = [](const std::string& text) { return qom::parse_uint(text); };
     read_number(cpus, "max", c.max, count);
     read_number(cpus, "default-count", c.default_count, count);
-    if (const ConfigNode type = cpus["type"]) c.type = type.text(), c.type_at = type.origin();
-    if (const ConfigNode model = cpus["model"]) c.model = model.text();
+    const auto given = [&](const char* key) { return cpus[key] && cpus[key].is(ConfigKind::Scalar); };
+    if (const ConfigNode type = cpus["type"]; given("type")) c.type = type.text(), c.type_at = type.origin();
+    if (given("model")) c.model = cpus["model"].text();
     for (const auto& [name, node] : cpus.children()) {
       const auto& keys = cpus_keys();
       const bool own = std::any_of(keys.begin(), keys.end(), [&, &n = name](const BoardKey& k) { return k.name == n; });
@@ -268,6 +272,7 @@ class Resolver {
       device.id = id;
       device.id_at = node.key_origin();
       const ConfigNode type = node["type"];
+      if (type && type.is(ConfigKind::Null)) continue;  // reported
       if (!type) {
         faults_.add(Error(fmt::format("device '{}' has no type", id)).at(device.id_at).hint("add type: TYPE"));
         continue;

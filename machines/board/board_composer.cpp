@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <charconv>
 #include <map>
 
 #include "hw/base/bus.h"
@@ -59,6 +58,7 @@ class Composer {
     const std::size_t before = faults_.size();
     load_plugins();
     check_globals();
+    set_machine_properties();
     for (const BoardDevice& d : board_.devices) make(d);
     find_buses();
     check_cpus();
@@ -100,6 +100,22 @@ class Composer {
           throw Error(fmt::format("no such type: '{}'", g.driver)).hint(did_you_mean(g.driver, registry.names()));
         const qom::ObjectClass& c = registry.class_of(g.driver);
         value_of(writable_property(c, g.property, g.value.key_origin), g.value.text, g.value.origin);
+      });
+    }
+  }
+
+  /// What -M sets and the board does not know as an option belongs to the machine itself.
+  void set_machine_properties() {
+    for (const Setting& s : board_.machine) {
+      faults_.guard(s.at, [&] {
+        const Property* p = machine_.object_class().find_property(s.name);
+        if (p && !p->read_only) return machine_.set(s.name, value_of(*p, s));
+        std::vector<std::string> names = machine_.object_class().property_names();
+        for (const BoardOption& o : board_.options) names.push_back(o.name);
+        std::string hint = did_you_mean(s.name, names);
+        if (s.name == "accel") hint = fmt::format("write -accel {}", s.text);
+        if (hint.empty()) hint = fmt::format("machine-run -M {},help lists its options", board_.name);
+        throw Error(fmt::format("board '{}' has no option '{}'", board_.name, s.name)).at(s.name_at).hint(hint);
       });
     }
   }
@@ -251,7 +267,7 @@ class Composer {
     for (const Property& p : d.device->object_class().properties()) {
       const bool has_default = !p.default_value.empty() && !(p.default_value == qom::Value(std::string()));
       if (!p.required || has_default || d.given.count(p.name)) continue;
-      if (p.kind == PropertyKind::Link && !options_.backends_known) continue;
+      if (p.kind == PropertyKind::Link && !options_.backends_known && !names_a_device(p.link_type)) continue;
       faults_.add(Error(fmt::format("a '{}' needs the property '{}'", d.description->type, p.name))
                       .at(d.description->type_at)
                       .hint("expected " + p.expected()));
@@ -343,7 +359,7 @@ class Composer {
     const auto [end, error] = std::from_chars(target.data(), target.data() + target.size(), line);
     if (error == std::errc() && end == target.data() + target.size()) {
       // Where the lines of a bus end is known when its bridge is realized; how many there are is known now.
-      if (!device.parent_bus() && missing_.empty()) {
+      if (!device.parent_bus() && device.device_class().bus_type.empty()) {
         throw Error(fmt::format("no such interrupt line: {}", line))
             .why("the device is on no bus")
             .hint("write ID.INDEX of an interrupt controller on the board");
