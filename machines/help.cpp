@@ -75,7 +75,7 @@ std::string device_list_help() {
   for (const std::string& type : registry.names(Device::kType)) {
     const auto& c = dynamic_cast<const DeviceClass&>(registry.class_of(type));
     if (!c.user_creatable) continue;
-    const std::string bus = c.bus_type.empty() ? "" : fmt::format(", on a {}", c.bus_type);
+    const std::string bus = c.bus_type.empty() ? "" : fmt::format(", bus {}", c.bus_type);
     groups[c.category].row(type, c.description + bus);
   }
   std::string text;

@@ -138,7 +138,7 @@ class Composer {
     const bool made_it = faults_.guard(d.type_at, [&] {
       const DeviceClass& model = device_class_of(d.type, d.type_at);
       if (d.place != BoardDevice::Place::Board && !model.user_creatable) {
-        throw Error(fmt::format("a '{}' cannot be added with -device", d.type))
+        throw Error(fmt::format("'{}' cannot be added with -device", d.type))
             .why("it is part of a board")
             .hint("machine-run -device help lists the types that can");
       }
@@ -211,7 +211,7 @@ class Composer {
       for (const BusEntry& b : buses_)
         if (b.bus->is_a(wanted)) return &b;
       if (!missing_.empty()) return nullptr;
-      throw Error(fmt::format("a '{}' needs a '{}' to plug into", text.type, wanted))
+      throw Error(fmt::format("'{}' needs a bus of type '{}'", text.type, wanted))
           .at(text.type_at)
           .hint("no device of this board brings one");
     }
@@ -239,7 +239,7 @@ class Composer {
     if (wanted.empty()) {
       if (d.description->bus)
         faults_.add(
-            Error(fmt::format("a '{}' plugs into no bus", d.description->type)).at(d.description->bus->name_at));
+            Error(fmt::format("'{}' plugs into no bus", d.description->type)).at(d.description->bus->name_at));
       return;
     }
     const Origin& at = d.description->bus ? d.description->bus->at : d.description->type_at;
@@ -268,7 +268,7 @@ class Composer {
       const bool has_default = !p.default_value.empty() && !(p.default_value == qom::Value(std::string()));
       if (!p.required || has_default || d.given.count(p.name)) continue;
       if (p.kind == PropertyKind::Link && !options_.backends_known && !names_a_device(p.link_type)) continue;
-      faults_.add(Error(fmt::format("a '{}' needs the property '{}'", d.description->type, p.name))
+      faults_.add(Error(fmt::format("'{}' needs the property '{}'", d.description->type, p.name))
                       .at(d.description->type_at)
                       .hint("expected " + p.expected()));
     }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <tuple>
+#include <sstream>
 
 #include "hw/base/bus.h"
 #include "hw/isa/isa_bus.h"
@@ -65,12 +65,14 @@ void find_line_conflicts(const std::vector<ComposedDevice>& devices, Faults& fau
     if (!d.device->is_a(IsaDevice::kType) || !d.device->parent_bus()) continue;
     for (const qom::Property& p : d.device->device_class().properties()) {
       if (!is_pin(p)) continue;
-      const std::string line = d.device->get(p.name).to_string();
-      if (line.empty() || line.find_first_not_of("0123456789") != std::string::npos) continue;
-      const auto [it, free] = lines.try_emplace({d.device->parent_bus(), line}, &d, p.name);
-      const auto& [first, first_pin] = it->second;
-      if (free || first->description->type == d.description->type) continue;
-      faults.add(taken("interrupt line " + line, *first, first_pin).at(origin_of(d, p.name)));
+      std::istringstream targets(d.device->get(p.name).to_string());
+      for (std::string line; std::getline(targets, line, ':');) {
+        if (line.empty() || line.find_first_not_of("0123456789") != std::string::npos) continue;
+        const auto [it, free] = lines.try_emplace({d.device->parent_bus(), line}, &d, p.name);
+        const auto& [first, first_pin] = it->second;
+        if (free || first->description->type == d.description->type) continue;
+        faults.add(taken("interrupt line " + line, *first, first_pin).at(origin_of(d, p.name)));
+      }
     }
   }
 }

@@ -214,7 +214,7 @@ TEST_F(ComposeBoard, TypesPropertiesAndValuesAreAllChecked) {
       "    9 |   e: {type: test-isa-card, iobase: 0x400, label: [a, b], buffer: huge, baud: fast}\n"
       "      |                                                                              ^^^^ expected a number "
       "from 300 to 115200\n"
-      "t.yaml:10:13: a 'test-needy' needs the property 'file'\n"
+      "t.yaml:10:13: 'test-needy' needs the property 'file'\n"
       "   10 |   f: {type: test-needy}\n"
       "      |             ^^^^^^^^^^ expected a text\n");
   EXPECT_TRUE(machine_->children().empty()) << "nothing is left behind";
@@ -254,13 +254,13 @@ TEST_F(ComposeBoard, BusesLinksAndPinsAreChecked) {
       "  f: {type: test-isa-card, pic: pik, chardev: nowhere, iobase: 0x230}\n"
       "  g: {type: test-isa-card, pic: bridge, iobase: 0x240}\n");
   EXPECT_EQ(messages(),
-            "t.yaml:6:25: a 'test-pic' plugs into no bus\n"
+            "t.yaml:6:25: 'test-pic' plugs into no bus\n"
             "    6 |   pic: {type: test-pic, bus: isa.0, out: cpu.intrr}\n"
             "      |                         ^^^\n"
             "t.yaml:7:33: no such bus: 'isa.2'\n"
             "    7 |   a: {type: test-isa-card, bus: isa.2, iobase: 0x100}\n"
             "      |                                 ^^^^^ did you mean 'isa.0'?\n"
-            "t.yaml:8:13: a 'test-pci-card' needs a 'pci-bus' to plug into\n"
+            "t.yaml:8:13: 'test-pci-card' needs a bus of type 'pci-bus'\n"
             "    8 |   b: {type: test-pci-card}\n"
             "      |             ^^^^^^^^^^^^^ no device of this board brings one\n"
             "t.yaml:12:33: no such object: 'pik'\n"
@@ -321,7 +321,7 @@ TEST_F(ComposeBoard, PartsOfABoardAreNotForTheUserToAdd) {
   device("test-bridge");
   compose(kBridge);
   EXPECT_EQ(messages(),
-            "-device test-bridge: a 'test-bridge' cannot be added with -device: it is part of a board\n"
+            "-device test-bridge: 'test-bridge' cannot be added with -device: it is part of a board\n"
             "        ^^^^^^^^^^^ machine-run -device help lists the types that can\n");
 }
 

@@ -63,7 +63,7 @@ TEST(ShippedBoards, PcHasItsChipsWhereSoftwareLooksForThem) {
   for (const auto& [path, property, value] :
        std::vector<std::tuple<const char*, const char*, const char*>>{{"/machine/serial", "iobase", "1016"},
                                                                       {"/machine/serial", "irq", "4"},
-                                                                      {"/machine/rtc", "irq", "8"},
+                                                                      {"/machine/rtc", "irq", "8:pm.rtc-alarm"},
                                                                       {"/machine/pit", "irq", "0"},
                                                                       {"/machine/piix3", "addr", "01.0"},
                                                                       {"/machine/firmware", "file", "bios-256k.bin"},
@@ -81,6 +81,7 @@ TEST(ShippedBoards, NodefaultsLeavesThePlatformOfPc) {
   request.no_defaults = true;
   Composed pc(request);
   EXPECT_FALSE(pc.at("/machine/serial"));
+  EXPECT_FALSE(pc.at("/machine/vga"));
   EXPECT_TRUE(pc.at("/machine/pit"));
 }
 
