@@ -7,6 +7,7 @@
 
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_capabilities.h"
+#include "accel/kvm/kvm_cpuid.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/error.h"
 #include "core/system.h"
@@ -63,23 +64,6 @@ int KvmAccelerator::capability(unsigned number) const {
   return value < 0 ? 0 : value;
 }
 
-void KvmAccelerator::read_supported_cpuid() {
-  for (std::uint32_t count = 128;; count *= 2) {
-    kvm::Flexible<kvm_cpuid2, kvm_cpuid_entry2> list(count);
-    list->nent = count;
-    if (kvm_.call(KVM_GET_SUPPORTED_CPUID, list.get()) < 0) {
-      if (errno == E2BIG && count < 4096) continue;
-      throw Error("KVM_GET_SUPPORTED_CPUID failed").why(std::strerror(errno));
-    }
-    for (std::uint32_t i = 0; i < list->nent; ++i) {
-      const kvm_cpuid_entry2& e = list.entries()[i];
-      supported_cpuid_.set(
-          {e.function, e.index, (e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0, e.eax, e.ebx, e.ecx, e.edx});
-    }
-    return;
-  }
-}
-
 void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   system_ = &system;
   open();
@@ -95,7 +79,8 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
     vm_.must(KVM_SET_IDENTITY_MAP_ADDR, &address, "KVM_SET_IDENTITY_MAP_ADDR");
   }
   if (capability(KVM_CAP_SET_TSS_ADDR) > 0) vm_.must(KVM_SET_TSS_ADDR, kTssAddress, "KVM_SET_TSS_ADDR");
-  read_supported_cpuid();
+  supported_cpuid_ = kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_),
+                                       {irqchip_ != KernelIrqchip::Off, capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0});
   msrs_ = std::make_unique<kvm::MsrSet>(kvm_);
   enable_capabilities();
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
@@ -185,6 +170,7 @@ void KvmAccelerator::clock_running(bool running) {
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;
   kvm_clock_data data{};
   if (!running) {
+    for (const kvm::KvmVcpu* vcpu : vcpus_) vcpu->tell_paused();
     if (vm_.call(KVM_GET_CLOCK, &data) == 0) clock_at_stop_ = data.clock, clock_stopped_ = true;
   } else if (clock_stopped_) {
     // kvmclock stood still for the guest while the machine did.

@@ -17,6 +17,10 @@
 
 namespace machina {
 
+namespace kvm {
+class KvmVcpu;
+}
+
 class KvmAccelerator final : public Accelerator {
  public:
   static constexpr const char* kType = "kvm-accel";
@@ -49,7 +53,7 @@ class KvmAccelerator final : public Accelerator {
   System& system() const { return *system_; }
   /// KVM_CHECK_EXTENSION on the VM, or on the system where there is no VM yet.
   int capability(unsigned number) const;
-  /// KVM_GET_SUPPORTED_CPUID; asked once.
+  /// What a CPU model may use: KVM_GET_SUPPORTED_CPUID, asked once, and what follows from the irqchip.
   const CpuidTable& supported_cpuid() const { return supported_cpuid_; }
   std::size_t vcpu_map_size() const { return vcpu_map_size_; }
   const kvm::MemorySlots& slots() const { return *slots_; }
@@ -60,10 +64,12 @@ class KvmAccelerator final : public Accelerator {
   /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
   std::string describe_capabilities();
   kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
+  // Called by vCPUs as they come and go; machine lock held.
+  void add_vcpu(kvm::KvmVcpu& vcpu) { vcpus_.push_back(&vcpu); }
+  void remove_vcpu(kvm::KvmVcpu& vcpu) { std::erase(vcpus_, &vcpu); }
 
  private:
   void open();
-  void read_supported_cpuid();
   void enable_capabilities();
   bool enable(unsigned capability, std::uint64_t argument);
   void create_interrupt_half();
@@ -84,6 +90,7 @@ class KvmAccelerator final : public Accelerator {
   std::unique_ptr<kvm::Irqchip> irqchip_parts_;
   std::unique_ptr<kvm::IoEventFds> memory_events_, port_events_;
   CpuidTable supported_cpuid_;
+  std::vector<kvm::KvmVcpu*> vcpus_;
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;

@@ -10,9 +10,12 @@
 
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
-#include "accel/kvm/kvm_state.h"
+#include "accel/kvm/kvm_cpuid.h"
+#include "accel/kvm/kvm_tsc.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/system.h"
+#include "hw/x86/cpu_model.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina::kvm {
@@ -40,25 +43,40 @@ KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu)
   void* mapped = calls.map(fd_.get(), run_size_);
   if (mapped == MAP_FAILED) throw Error("cannot map the vCPU's shared page").why(std::strerror(errno));
   run_ = static_cast<kvm_run*>(mapped);
-  set_cpuid();
-  accelerator.msrs().learn(fd_);
+  try {
+    set_cpu_model();
+    accelerator.msrs().learn(fd_);
+  } catch (...) {
+    calls.unmap(run_, run_size_);
+    throw;
+  }
+  accelerator.add_vcpu(*this);
 }
 
 KvmVcpu::~KvmVcpu() {
+  accelerator_.remove_vcpu(*this);
   if (run_) fd_.calls().unmap(run_, run_size_);
 }
 
-void KvmVcpu::set_cpuid() {
-  cpu_.cpuid = accelerator_.supported_cpuid();
-  Flexible<kvm_cpuid2, kvm_cpuid_entry2> list(cpu_.cpuid.leaves().size());
-  for (const CpuidLeaf& leaf : cpu_.cpuid.leaves()) {
-    kvm_cpuid_entry2& e = list.entries()[list->nent++];
-    e.function = leaf.leaf;
-    e.index = leaf.subleaf;
-    e.flags = leaf.has_subleaves ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
-    e.eax = leaf.eax, e.ebx = leaf.ebx, e.ecx = leaf.ecx, e.edx = leaf.edx;
-  }
-  fd_.must(KVM_SET_CPUID2, list.get(), "KVM_SET_CPUID2");
+void KvmVcpu::set_cpu_model() {
+  const CpuModelSpec spec = parse_cpu_model(cpu_.model());
+  const std::uint64_t khz = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, spec.tsc_hz / 1000);
+  const CpuPlatform platform{.supported = accelerator_.supported_cpuid(),
+                             .supporter = "KVM",
+                             .topology = cpu_.topology(),
+                             .apic_id = cpu_.apic_id(),
+                             .kvm_signature = true,
+                             .tsc_khz = khz};
+  CpuidResult made = make_cpuid(spec, platform);
+  for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
+  cpu_.cpuid = std::move(made.table);
+  kvm::set_cpuid(fd_, cpu_.cpuid);
+  if (load_feature_msrs(accelerator_.system_fd(), fd_, accelerator_.msrs(), cpu_.cpuid))
+    kvm::set_cpuid(fd_, cpu_.cpuid);
+}
+
+void KvmVcpu::tell_paused() const {
+  fd_.call(KVM_KVMCLOCK_CTRL);  // EINVAL when the guest does not use kvmclock
 }
 
 void KvmVcpu::kick() {
@@ -106,8 +124,15 @@ void KvmVcpu::write_memory(std::uint64_t address, unsigned width, std::uint64_t 
   cpu_.memory().write(address, width, value);
 }
 
-bool KvmVcpu::read_msr(std::uint32_t, std::uint64_t&) { return false; }
-bool KvmVcpu::write_msr(std::uint32_t, std::uint64_t) { return false; }
+bool KvmVcpu::read_msr(std::uint32_t index, std::uint64_t&) {
+  log::unimp(cpu_.path(), "read of MSR {}", msr_name(index));
+  return false;
+}
+
+bool KvmVcpu::write_msr(std::uint32_t index, std::uint64_t value) {
+  log::unimp(cpu_.path(), "write of {:#x} to MSR {}", value, msr_name(index));
+  return false;
+}
 
 void KvmVcpu::request_reset() {
   System& system = accelerator_.system();
@@ -127,7 +152,7 @@ void KvmVcpu::request_panic() {
   system.control.request_stop(RunState::GuestPanicked);
 }
 
-void KvmVcpu::note(std::string_view) {}
+void KvmVcpu::note(std::string_view what) { log::unimp(cpu_.path(), "{}", what); }
 
 void KvmVcpu::fail(const std::string& why) { fmt::print(stderr, "{}: {}\n", cpu_.path(), why); }
 

@@ -29,6 +29,9 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void load_state(const X86State& state) override;
   void store_state(X86State& state) override;
 
+  /// The guest's watchdog is told that time passed without it (kvmclock); while parked, before running again.
+  void tell_paused() const;
+
   const Fd& fd() const { return fd_; }
   std::uint64_t exits() const { return exits_.load(std::memory_order_relaxed); }
 
@@ -55,7 +58,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void inject();
   void inject_interrupt();
   void forget_interrupts(bool interrupt_flag);
-  void set_cpuid();
+  void set_cpu_model();
   void bind_to_thread();
 
   KvmAccelerator& accelerator_;

@@ -1,0 +1,23 @@
+#pragma once
+/// CPUID in and out of KVM.
+
+#include "accel/kvm/kvm_calls.h"
+#include "hw/x86/cpuid.h"
+
+namespace machina::kvm {
+
+/// KVM_GET_SUPPORTED_CPUID. Costs about half a millisecond: once for a process. Throws Error.
+CpuidTable read_supported_cpuid(const Fd& system);
+
+/// What KVM supports, made what a machine supports: without a local APIC in the kernel, the features that live in it
+/// go; KVM's own table may leave the brand string out, which is then the host processor's.
+struct CpuidPolicy {
+  bool kernel_lapic = true;
+  bool tsc_deadline = true;  ///< KVM_CAP_TSC_DEADLINE_TIMER
+};
+CpuidTable usable_cpuid(CpuidTable supported, const CpuidPolicy& policy);
+
+/// KVM_SET_CPUID2; before the first KVM_RUN. Throws Error.
+void set_cpuid(const Fd& vcpu, const CpuidTable& table);
+
+}  // namespace machina::kvm
