@@ -104,6 +104,7 @@ VcpuExit KvmVcpu::run() {
     const int error = errno;
     in_guest_.store(false, std::memory_order_seq_cst);
     exits_.fetch_add(1, std::memory_order_relaxed);
+    if (result == 0) last_exits_.add(*run_, run_size_);
     // After a port, memory or MSR access KVM must be entered once more to finish the instruction. When a kick has come,
     // that entry finishes it and returns EINTR at once, so the state is whole whenever this function returns.
     const ExitResult r = result < 0 ? handle_run_error(error, *run_, *this) : handle_exit(*run_, run_size_, *this);
@@ -111,7 +112,10 @@ VcpuExit KvmVcpu::run() {
       // An exchange, not a store: what the kicker wrote before its kick is then visible to whoever looks for requests.
       std::atomic_ref<std::uint8_t>(run_->immediate_exit).exchange(0, std::memory_order_seq_cst);
     }
-    if (!r.run_again) return r.exit;
+    if (r.run_again) continue;
+    if (r.exit == VcpuExit::Shutdown && log::on(log::Category::CpuReset))
+      log::write(log::Category::CpuReset, "{}", report("triple fault"));
+    return r.exit;
   }
 }
 
@@ -154,7 +158,37 @@ void KvmVcpu::request_panic() {
 
 void KvmVcpu::note(std::string_view what) { log::unimp(cpu_.path(), "{}", what); }
 
-void KvmVcpu::fail(const std::string& why) { fmt::print(stderr, "{}: {}\n", cpu_.path(), why); }
+std::string KvmVcpu::report(const std::string& why) {
+  ReportInput input;
+  input.cpu = cpu_.path();
+  input.why = why;
+  input.run = run_;
+  X86State state;
+  try {
+    transfer_.store(state);
+    input.state = &state;
+  } catch (const Error& e) {
+    input.why += std::string("; its registers cannot be read: ") + e.what();
+  }
+  const std::shared_ptr<const FlatView> view = accelerator_.system().memory.view();
+  input.read = [&view](std::uint64_t address, std::span<std::uint8_t> to) {
+    const FlatRange* range = view->find(address);  // RAM and ROM only: a report must not touch registers
+    if (!range || !range->is_ram() || range->last - address < to.size() - 1) return false;
+    std::memcpy(to.data(), range->host + (address - range->first), to.size());
+    return true;
+  };
+  input.last_exits = last_exits_.describe();
+  return make_report(input);
+}
+
+void KvmVcpu::fail(const std::string& why) {
+  if (reported_) {
+    log::error("{} stopped again: {}", cpu_.path(), why);
+    return;
+  }
+  reported_ = true;
+  log::error("{}", report(why));
+}
 
 void KvmVcpu::load_state(const X86State& state) {
   transfer_.load(state);

@@ -7,6 +7,7 @@
 
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_exits.h"
+#include "accel/kvm/kvm_report.h"
 #include "accel/kvm/kvm_state.h"
 #include "hw/x86/accelerator.h"
 
@@ -54,6 +55,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void note(std::string_view what) override;
   void fail(const std::string& why) override;
 
+  std::string report(const std::string& why);
+
   // kvm_vcpu_interrupts.cpp
   void inject();
   void inject_interrupt();
@@ -71,6 +74,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   std::atomic<bool> in_guest_{false};  ///< the thread is in, or about to enter, KVM_RUN: a kick needs the signal
   pthread_t thread_{};                 ///< set at the first run(); valid once in_guest_ has been true
   bool bound_ = false;
+  bool reported_ = false;  ///< a full report has been given
+  ExitRing last_exits_;
   std::atomic<std::uint64_t> exits_{0};
   int held_vector_ = -1;  ///< acknowledged, not yet taken by KVM
 };
