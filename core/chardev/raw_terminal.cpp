@@ -5,6 +5,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -25,6 +26,9 @@ constexpr std::array kFatal = {SIGHUP, SIGINT,  SIGQUIT, SIGILL,  SIGABRT, SIGBU
 termios saved;
 termios raw;
 std::atomic<int> terminal_fd{-1};
+std::array<char, 64> farewell;
+std::size_t farewell_size = 0;
+std::atomic<int> farewell_fd{-1};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 // A process in the background that changes its terminal is stopped; any other terminal may be changed freely.
@@ -81,9 +85,20 @@ void reenter() {
   if (fd >= 0 && may_change(fd)) tcsetattr(fd, TCSANOW, &raw);
 }
 
+void write_when_leaving(int fd, std::string_view bytes) {
+  farewell_size = std::min(bytes.size(), farewell.size());
+  std::copy_n(bytes.begin(), farewell_size, farewell.begin());
+  farewell_fd.store(fd);
+}
+
 void leave() {
   const int fd = terminal_fd.exchange(-1);
   if (fd >= 0 && may_change(fd)) tcsetattr(fd, TCSANOW, &saved);
+  const int out = farewell_fd.exchange(-1);
+  if (out >= 0) {
+    // A terminal that takes nothing gets nothing: there is nobody left to try again.
+    [[maybe_unused]] const ssize_t n = write(out, farewell.data(), farewell_size);
+  }
 }
 
 }  // namespace machina::raw_terminal

@@ -1,6 +1,8 @@
 #pragma once
 /// Raw mode of the one terminal that the process was started from, undone whatever ends the process.
 
+#include <string_view>
+
 namespace machina::raw_terminal {
 
 /// Puts `fd` into raw mode: no echo, no line editing, Ctrl-S and Ctrl-Q are bytes; output is still processed, so that
@@ -9,6 +11,9 @@ namespace machina::raw_terminal {
 void enter(int fd, bool signals);
 /// Again, after the process was stopped and continued.
 void reenter();
+/// Bytes that leave() writes to `fd` after it has restored the terminal, once: what undoes an alternate screen. At most
+/// 64. After enter().
+void write_when_leaving(int fd, std::string_view bytes);
 /// As it was before enter(). Also runs at exit and on fatal signals. Async-signal-safe.
 void leave();
 
