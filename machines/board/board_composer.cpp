@@ -40,10 +40,12 @@ const DeviceClass& device_class_of(const std::string& type, const Origin& at) {
   const qom::ObjectClass& c = registry.class_of(type);
   if (!c.is_a(Device::kType)) throw Error(fmt::format("'{}' is not a device", type)).at(at);
   if (c.abstract()) {
-    const std::vector<std::string> concrete = registry.names(type);
+    std::string example;
+    for (const std::string& name : registry.names(type))
+      if (example.empty() && registry.class_of(name).user_creatable) example = name;
     throw Error(fmt::format("'{}' is abstract", type))
         .at(at)
-        .hint(concrete.empty() ? "no type implements it" : fmt::format("for example '{}'", concrete.front()));
+        .hint(example.empty() ? "name a type that implements it" : fmt::format("for example '{}'", example));
   }
   return static_cast<const DeviceClass&>(c);
 }
@@ -238,8 +240,7 @@ class Composer {
     const std::string& wanted = d.device->device_class().bus_type;
     if (wanted.empty()) {
       if (d.description->bus)
-        faults_.add(
-            Error(fmt::format("'{}' plugs into no bus", d.description->type)).at(d.description->bus->name_at));
+        faults_.add(Error(fmt::format("'{}' plugs into no bus", d.description->type)).at(d.description->bus->name_at));
       return;
     }
     const Origin& at = d.description->bus ? d.description->bus->at : d.description->type_at;

@@ -180,7 +180,7 @@ TEST_F(ComposeBoard, TypesPropertiesAndValuesAreAllChecked) {
       "      |             ^^^^^^^^^^^^^ did you mean 'test-isa-card'? (machine-run -device help lists all types)\n"
       "t.yaml:6:13: 'isa-device' is abstract\n"
       "    6 |   b: {type: isa-device}\n"
-      "      |             ^^^^^^^^^^ for example 'fw_cfg'\n"
+      "      |             ^^^^^^^^^^ for example 'i8042'\n"
       "t.yaml:7:13: 'container' is not a device\n"
       "    7 |   c: {type: container}\n"
       "      |             ^^^^^^^^^\n"
