@@ -29,7 +29,7 @@ class BareHost final : public PciHost {
 /// A card with every kind of BAR, MSI and interrupt pin.
 class TestCard final : public PciDevice {
  public:
-  static constexpr const char* kType = "test-pci-card";
+  static constexpr const char* kType = "test-pci-function";
   static void class_init(PciDeviceClass& c) {
     c.description = "PCI card of a test";
     c.vendor_id = 0x1234;
