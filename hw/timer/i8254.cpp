@@ -1,5 +1,7 @@
 #include "hw/timer/i8254.h"
 
+#include <algorithm>
+
 namespace machina {
 
 void I8254::class_init(DeviceClass& c) {
@@ -9,7 +11,7 @@ void I8254::class_init(DeviceClass& c) {
 
 void I8254::realize() {
   map_ports(iobase_, ports_);
-  timer_.emplace(clock(), "i8254.out0", [this] { apply(); });
+  timer_.emplace(clock(), "i8254.out0", [this] { timer_expired(); });
 }
 
 I8254Counter& I8254::now(unsigned counter) {
@@ -34,15 +36,23 @@ void I8254::pull_state() {
   for (unsigned n = 0; n < state_.counters.size(); ++n) now(n);
 }
 
-void I8254::apply() {
+void I8254::apply(std::int64_t earliest) {
   const I8254Counter& c = now(0);
   irq_.set(c.out);
   const std::uint64_t clocks = c.clocks_to_edge();
   if (clocks) {
-    timer_->arm(to_ns(c.clk + clocks));
+    due_ = std::max(to_ns(c.clk + clocks), earliest);
+    timer_->arm(due_);
   } else {
     timer_->cancel();
   }
+}
+
+void I8254::timer_expired() {
+  const I8254Counter& c = state_.counters[0];
+  const std::int64_t t = clock().now_ns();
+  const bool too_fast = c.periodic() && c.period() < kFastPeriod && t > due_;
+  apply(too_fast ? t + kFastDelayNs : 0);
 }
 
 void I8254::set_gate(unsigned counter, bool level) {

@@ -7,6 +7,9 @@
 /// n / 1193182 s for ever. Counters are brought up to date when somebody looks; only counter 0 has a timer, armed at
 /// its next edge in either direction.
 ///
+/// A counter 0 that is faster than kFastPeriod (100 kHz) is served each kFastDelayNs only when the host cannot keep up
+/// with it; ticks are then lost, but the rest of the machine still gets its time.
+///
 /// Not modelled: reading the control word port (the bus floats); an OUT of counter 1 other than port 61h's toggle.
 
 #include <optional>
@@ -20,6 +23,9 @@ class I8254 final : public I8254Common {
  public:
   static constexpr const char* kType = "i8254";
   static void class_init(DeviceClass& c);
+
+  static constexpr std::uint32_t kFastPeriod = 12;  ///< CLK pulses
+  static constexpr std::int64_t kFastDelayNs = 10'000;
 
   void set_gate(unsigned counter, bool level) override;
   bool gate(unsigned counter) override { return state_.counters.at(counter).gate; }
@@ -38,7 +44,10 @@ class I8254 final : public I8254Common {
   /// The counter, brought up to the present.
   I8254Counter& now(unsigned counter);
   /// Counter 0's pin and timer, after any change.
-  void apply();
+  void apply() { apply(0); }
+  /// The timer no earlier than `earliest` (ns).
+  void apply(std::int64_t earliest);
+  void timer_expired();
 
   // configuration
   std::uint16_t iobase_ = i8254::kPort;
@@ -46,6 +55,8 @@ class I8254 final : public I8254Common {
   IoRegion ports_{"i8254", 4, Widths::only(1), this, &I8254::read, &I8254::write};
   // sub-parts
   std::optional<Timer> timer_;
+  // bookkeeping
+  std::int64_t due_ = 0;  // when timer_ was to expire
 };
 
 }  // namespace machina

@@ -40,6 +40,9 @@ struct I8254Counter {
 
   unsigned mode() const;
   bool bcd() const { return control & i8254::kBcd; }
+  bool periodic() const { return mode() == 2 || mode() == 3; }
+  /// CR as a number of CLK pulses, 1 to 65536 (10000 in BCD).
+  std::uint32_t period() const;
   i8254::Rw rw() const { return static_cast<i8254::Rw>(control >> i8254::kRwShift & 3); }
 
   // What the CPU does. The counter must have been advanced to now.
@@ -59,11 +62,8 @@ struct I8254Counter {
 
  private:
   std::uint32_t modulus() const { return bcd() ? 10000 : 65536; }
-  /// CR as a number of clocks, 1 to modulus().
-  std::uint32_t period() const;
   std::uint16_t count_as_read() const;
   bool counting() const;
-  bool periodic() const { return mode() == 2 || mode() == 3; }
   void load();
   void write_count(std::uint16_t count);
   void count_down(std::uint64_t clocks);    // modes 0, 1, 4, 5

@@ -291,6 +291,43 @@ TEST_F(I8254Test, GateTriggersOneShot) {
   EXPECT_TRUE(out(2));
 }
 
+// On a clock that runs: a guest that asks for a tick each 1.7 us does not get hold of the whole event loop.
+TEST(I8254Time, FastCounterLeavesTimeForOthers) {
+  const auto root = qom::create<qom::Container>();
+  auto& machine = root->add_new_child<MachineObject>("machine");
+  System& system = machine.system();
+  auto& bus = machine.add_new_child<IsaBus>("isa.0");
+  unsigned rises = 0;
+  IrqInBank lines("irq", 16, [&](unsigned, bool level) { rises += level; });
+  bus.set_irq_lines(lines);
+  auto& pit = machine.add_new_child<I8254>("pit");
+  pit.set_parent_bus(bus);
+  {
+    const MachineLock::Guard guard(system.lock);
+    qom::realize_tree(*root);
+    reset_tree(*root);
+    MemoryDispatch io(system.io);
+    io.write(0x43, 1, 0x34);
+    io.write(0x40, 1, 2);
+    io.write(0x40, 1, 0);
+    system.clock.start();
+  }
+  unsigned turns = 0;
+  std::function<void()> turn = [&] { ++turns, system.loop.post(turn); };
+  system.loop.post(turn);
+  const std::int64_t begin = system.clock.now_ns();
+  system.loop.run_until([] { return false; }, 20 * kNsPerMs);
+  const std::int64_t took = system.clock.now_ns() - begin;
+  {
+    const MachineLock::Guard guard(system.lock);
+    system.clock.stop();
+    qom::unrealize_tree(*root);
+  }
+  EXPECT_GT(turns, 10U);
+  EXPECT_GT(rises, 10U);
+  EXPECT_LT(rises, 3 * took / I8254::kFastDelayNs + 10);
+}
+
 TEST(I8254Time, PulsesAndNanosecondsAreInverse) {
   for (std::uint64_t n : {1ULL, 2ULL, 17ULL, 1193181ULL, 1193182ULL, 4294967296ULL, 10'000'000'000'000ULL}) {
     const std::int64_t ns = I8254Common::to_ns(n);
