@@ -25,14 +25,14 @@ void ApicCommon::set_state(const ApicState& state) {
   push_state();
 }
 
-ApicState ApicCommon::reset_state() const {
+ApicState ApicCommon::reset_state() {
   ApicState s;
   s.base = apic::kDefaultBase | apic::kBaseEnable | (bootstrap_ ? apic::kBaseBootstrap : 0);
   s.id = initial_id_;
   // The SDM says masked. In-kernel APICs start like this, and so guests behave alike with all of them.
   if (bootstrap_ && virtual_wire_)
     s.lvt_lint[0] = static_cast<std::uint32_t>(ApicDelivery::ExtInt) << apic_msg::kDeliveryShift;
-  for (unsigned pin = 0; pin < 2; ++pin) s.lint[pin] = const_cast<IrqInBank&>(lint_)[pin].level();
+  for (unsigned pin = 0; pin < 2; ++pin) s.lint[pin] = lint_[pin].level();
   return s;
 }
 

@@ -2,23 +2,38 @@
 /// What every implementation of the local APIC shares: identity, LINT pins and state.
 
 #include <array>
+#include <bit>
 
 #include "hw/base/device.h"
 #include "hw/intc/apic_regs.h"
 
 namespace machina {
 
-/// Registers as the SDM names them. 256-bit registers are bit n % 32 of word n / 32.
-struct ApicState {
-  using Vectors = std::array<std::uint32_t, 8>;
+/// ISR, TMR, IRR: a bit for each vector, as eight registers of 32 bits.
+struct ApicVectors {
+  std::array<std::uint32_t, 8> words{};
 
+  bool test(unsigned vector) const { return words[vector / 32] >> vector % 32 & 1; }
+  void set(unsigned vector) { words[vector / 32] |= 1U << vector % 32; }
+  void clear(unsigned vector) { words[vector / 32] &= ~(1U << vector % 32); }
+  /// The highest vector that is set, or -1.
+  int highest() const {
+    for (unsigned i = 8; i-- > 0;)
+      if (words[i]) return static_cast<int>(i * 32 + 31) - std::countl_zero(words[i]);
+    return -1;
+  }
+  friend bool operator==(const ApicVectors&, const ApicVectors&) = default;
+};
+
+/// Registers as the SDM names them.
+struct ApicState {
   std::uint64_t base = 0;  ///< IA32_APIC_BASE
   std::uint32_t id = 0;    ///< 8 bits in xAPIC mode, 32 in x2APIC mode
   std::uint32_t tpr = 0;
   std::uint32_t ldr = 0;  ///< as read: bits 31-24 in xAPIC mode, all 32 in x2APIC mode
   std::uint32_t dfr = 0xffffffff;
   std::uint32_t svr = 0xff;
-  Vectors isr{}, tmr{}, irr{};
+  ApicVectors isr{}, tmr{}, irr{};
   std::uint32_t esr = 0;        ///< what reads see: errors up to the last write of ESR
   std::uint32_t esr_latch = 0;  ///< errors since then
   std::uint64_t icr = 0;        ///< high half in bits 63-32
@@ -57,7 +72,7 @@ class ApicCommon : public Device {
   virtual void lint_changed(unsigned pin, bool level) = 0;
 
   /// State after RESET; after INIT, SDM 11.4.7.3, ID and IA32_APIC_BASE stay.
-  ApicState reset_state() const;
+  ApicState reset_state();
   void reset_enter() override { state_ = reset_state(); }
   void reset_hold() override { push_state(); }
 

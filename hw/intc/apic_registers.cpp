@@ -1,0 +1,363 @@
+/// Registers of the local APIC: the page, the MSRs, and the page as a whole.
+
+#include "hw/intc/apic.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/units.h"
+
+namespace machina {
+
+using namespace apic;  // NOLINT(google-build-using-namespace): the chip's own register names
+
+std::uint32_t* Apic::lvt_entry(std::uint32_t offset, std::uint32_t& writable) {
+  writable = kLvtEventDefined;
+  switch (offset) {
+    case LvtCmci:
+      return &state_.lvt_cmci;
+    case LvtThermal:
+      return &state_.lvt_thermal;
+    case LvtPerformance:
+      return &state_.lvt_performance;
+    case LvtLint0:
+      writable = kLvtPinDefined;
+      return &state_.lvt_lint[0];
+    case LvtLint1:
+      writable = kLvtPinDefined;
+      return &state_.lvt_lint[1];
+    case LvtError:
+      writable = kLvtVector | kLvtMasked;
+      return &state_.lvt_error;
+    case LvtTimer:
+      writable = kLvtVector | kLvtMasked | kLvtTimerMode;
+      return &state_.lvt_timer;
+    default:
+      return nullptr;
+  }
+}
+
+bool Apic::read_register(std::uint32_t offset, std::uint32_t& value) {
+  std::uint32_t writable = 0;
+  if (const std::uint32_t* entry = lvt_entry(offset, writable)) {
+    value = *entry;
+    return true;
+  }
+  const unsigned word = offset >> 4 & 7;
+  switch (offset & ~0x7fU) {
+    case Isr:
+      value = state_.isr.words[word];
+      return true;
+    case Tmr:
+      value = state_.tmr.words[word];
+      return true;
+    case Irr:
+      value = state_.irr.words[word];
+      return true;
+    default:
+      break;
+  }
+  switch (offset) {
+    case Id:
+      value = x2apic() ? state_.id : state_.id << 24;
+      return true;
+    case Version:
+      value = kVersionValue;
+      return true;
+    case Tpr:
+      value = state_.tpr;
+      return true;
+    case Apr:
+      value = arbitration_priority();
+      return !x2apic();
+    case Ppr:
+      value = processor_priority();
+      return true;
+    case Eoi:
+      value = 0;
+      return !x2apic();  // write-only
+    case RemoteRead:
+      value = 0;
+      return !x2apic();
+    case Ldr:
+      value = state_.ldr;
+      return true;
+    case Dfr:
+      value = state_.dfr;
+      return !x2apic();
+    case Svr:
+      value = state_.svr;
+      return true;
+    case Esr:
+      value = state_.esr;
+      return true;
+    case IcrLow:
+      value = static_cast<std::uint32_t>(state_.icr);
+      return true;
+    case IcrHigh:
+      value = static_cast<std::uint32_t>(state_.icr >> 32);
+      return !x2apic();
+    case TimerInitial:
+      value = state_.timer_initial;
+      return true;
+    case TimerCurrent:
+      value = current_count();
+      return true;
+    case TimerDivide:
+      value = state_.timer_divide;
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Apic::write_register(std::uint32_t offset, std::uint32_t value) {
+  std::uint32_t writable = 0;
+  if (std::uint32_t* entry = lvt_entry(offset, writable)) {
+    write_lvt(*entry, value, writable);
+    return true;
+  }
+  switch (offset) {
+    case Id:
+      if (x2apic()) return false;
+      state_.id = value >> 24;
+      break;
+    case Tpr:
+      state_.tpr = value & 0xff;
+      break;
+    case Eoi:
+      end_of_interrupt();
+      break;
+    case Ldr:
+      if (x2apic()) return false;
+      state_.ldr = value & 0xff000000;
+      break;
+    case Dfr:
+      if (x2apic()) return false;
+      state_.dfr = value | 0x0fffffff;
+      break;
+    case Svr:
+      write_svr(value);
+      break;
+    case Esr:
+      // A write shows what was latched since the last one.
+      state_.esr = std::exchange(state_.esr_latch, 0);
+      break;
+    case IcrLow:
+      write_icr((state_.icr & ~std::uint64_t{0xffffffff}) | (value & kIcrLowDefined));
+      break;
+    case IcrHigh:
+      if (x2apic()) return false;
+      state_.icr = (state_.icr & 0xffffffff) | std::uint64_t{value & 0xff000000} << 32;
+      break;
+    case TimerInitial:
+      if (timer_mode() != kLvtTimerDeadline) start_timer(value, clock().now_ns());
+      break;
+    case TimerDivide: {
+      // The count goes on from where it is, at the new rate.
+      const std::int64_t now = clock().now_ns();
+      const std::uint64_t elapsed = state_.timer_initial ? state_.timer_initial - current_count() : 0;
+      const bool over = state_.timer_initial && current_count() == 0;
+      state_.timer_divide = value & 0xb;
+      if (!over)
+        state_.timer_start = now - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
+      arm_timer();
+      break;
+    }
+    default:
+      return false;
+  }
+  apply();
+  return true;
+}
+
+void Apic::mask_all_lvt() {
+  for (std::uint32_t* entry : {&state_.lvt_cmci, &state_.lvt_timer, &state_.lvt_thermal, &state_.lvt_performance,
+                               &state_.lvt_lint[0], &state_.lvt_lint[1], &state_.lvt_error})
+    *entry |= kLvtMasked;
+}
+
+void Apic::write_svr(std::uint32_t value) {
+  const bool was_enabled = state_.svr & kSvrEnable;
+  state_.svr = value & kSvrDefined;
+  if (was_enabled && !(value & kSvrEnable)) mask_all_lvt();
+}
+
+void Apic::write_lvt(std::uint32_t& entry, std::uint32_t value, std::uint32_t writable) {
+  const std::uint32_t before = entry;
+  if (!(state_.svr & kSvrEnable)) value |= kLvtMasked;  // cannot be unmasked while software-disabled
+  entry = (value & writable) | (before & kLvtRemoteIrr);
+  if (&entry == &state_.lvt_timer) {
+    // Into and out of deadline mode the timer is disarmed.
+    if ((before ^ entry) & kLvtTimerDeadline) {
+      state_.tsc_deadline = 0;
+      state_.timer_initial = 0;
+    }
+    arm_timer();
+  } else if (&entry == &state_.lvt_lint[0]) {
+    if (!(entry & kLvtLevel)) entry &= ~kLvtRemoteIrr;
+    if (state_.lint[0] && (entry & kLvtLevel)) deliver_lvt(entry, true);  // the line has been waiting
+  }
+  apply();
+}
+
+std::uint64_t Apic::mmio_read(std::uint64_t offset, Width width) {
+  const auto reg = static_cast<std::uint32_t>(offset & 0xff0);
+  const auto skip = static_cast<unsigned>(offset & 0xf);
+  std::uint32_t value = 0;
+  if (!read_register(reg, value)) {
+    error(kEsrIllegalRegister);
+    return 0;
+  }
+  if (skip >= 4) return 0;  // only the first four bytes of sixteen are there
+  const std::uint64_t mask = width >= 4 ? 0xffffffff : (std::uint64_t{1} << width * 8) - 1;
+  return value >> skip * 8 & mask;
+}
+
+void Apic::mmio_write(std::uint64_t offset, Width width, std::uint64_t value) {
+  if ((offset & 0xf) || width < 4) return;
+  if (!write_register(static_cast<std::uint32_t>(offset & 0xff0), static_cast<std::uint32_t>(value)))
+    error(kEsrIllegalRegister);
+}
+
+// --- model specific registers ---
+
+std::uint32_t Apic::x2apic_ldr() const { return (state_.id & ~0xfU) << 12 | 1U << (state_.id & 0xf); }
+
+bool Apic::msr_read(std::uint32_t index, std::uint64_t& value) {
+  if (index == kMsrApicBase) {
+    value = state_.base;
+    return true;
+  }
+  if (index == kMsrTscDeadline) {
+    value = timer_mode() == kLvtTimerDeadline ? state_.tsc_deadline : 0;
+    return true;
+  }
+  if (index < kMsrFirst || index > kMsrLast || !x2apic()) return false;
+  const std::uint32_t offset = (index - kMsrFirst) << 4;
+  std::uint32_t low = 0;
+  if (offset > 0xff0 || offset == SelfIpi || !read_register(offset, low)) return false;
+  value = offset == IcrLow ? state_.icr : low;
+  return true;
+}
+
+bool Apic::msr_write(std::uint32_t index, std::uint64_t value) {
+  if (index == kMsrApicBase) return write_base(value);
+  if (index == kMsrTscDeadline) {
+    if (timer_mode() == kLvtTimerDeadline) {
+      state_.tsc_deadline = value;
+      arm_timer();
+    }
+    return true;
+  }
+  if (index < kMsrFirst || index > kMsrLast || !x2apic()) return false;
+  const std::uint32_t offset = (index - kMsrFirst) << 4;
+  const auto low = static_cast<std::uint32_t>(value);
+  if (offset == IcrLow) {
+    if (low & ~kIcrLowDefined) return false;
+    write_icr(value);
+    apply();
+    return true;
+  }
+  if (value >> 32) return false;
+  // Reserved bits raise #GP here, where the page ignores them.
+  std::uint32_t writable = 0;
+  if (lvt_entry(offset, writable)) {
+    if (low & ~(writable | kLvtRemoteIrr | 1U << 12)) return false;
+    return write_register(offset, low);
+  }
+  switch (offset) {
+    case SelfIpi:
+      if (low & ~0xffU) return false;
+      if (low < kFirstLegalVector) {
+        error(kEsrSendIllegalVector);
+      } else {
+        accept(static_cast<std::uint8_t>(low), false);
+      }
+      return true;
+    case Tpr:
+      return !(low & ~0xffU) && write_register(offset, low);
+    case Svr:
+      return !(low & ~kSvrDefined) && write_register(offset, low);
+    case Eoi:
+    case Esr:
+      return low == 0 && write_register(offset, low);
+    case TimerDivide:
+      return !(low & ~0xbU) && write_register(offset, low);
+    case TimerInitial:
+      return write_register(offset, low);
+    default:
+      return false;
+  }
+}
+
+bool Apic::write_base(std::uint64_t value) {
+  if (value & ~(kBaseAddress | kBaseBootstrap | kBaseExtended | kBaseEnable)) return false;
+  const bool enable = value & kBaseEnable, extend = value & kBaseExtended;
+  // SDM 11.12.5: x2APIC is entered from xAPIC only and left to disabled only.
+  if (extend && (!enable || !enabled())) return false;
+  if (!extend && enable && x2apic()) return false;
+  const bool was_enabled = enabled(), was_extended = x2apic();
+  state_.base = (value & ~kBaseBootstrap) | (state_.base & kBaseBootstrap);
+  if (was_enabled && !enable) {
+    ApicState fresh = reset_state();
+    fresh.base = state_.base;
+    state_ = fresh;
+    push_state();
+  } else if (extend && !was_extended) {
+    state_.id = initial_id_;  // what software wrote into the xAPIC's ID is gone
+    state_.ldr = x2apic_ldr();
+    state_.icr &= 0xffffffff;
+  }
+  apply();
+  return true;
+}
+
+// --- the page as a whole ---
+
+std::array<std::uint8_t, 1024> Apic::registers() {
+  std::array<std::uint8_t, 1024> page{};
+  for (std::uint32_t offset = 0; offset < page.size(); offset += 16) {
+    std::uint32_t value = 0;
+    if (offset == IcrHigh) {
+      value = static_cast<std::uint32_t>(state_.icr >> 32);
+    } else if (!read_register(offset, value)) {
+      continue;
+    }
+    for (unsigned i = 0; i < 4; ++i) page[offset + i] = static_cast<std::uint8_t>(value >> 8 * i);
+  }
+  return page;
+}
+
+void Apic::set_registers(const std::array<std::uint8_t, 1024>& page) {
+  const auto get = [&page](std::uint32_t offset) {
+    return static_cast<std::uint32_t>(page[offset] | page[offset + 1] << 8 | page[offset + 2] << 16) |
+           static_cast<std::uint32_t>(page[offset + 3]) << 24;
+  };
+  ApicState s = state_;
+  s.id = x2apic() ? get(Id) : get(Id) >> 24;
+  s.tpr = get(Tpr) & 0xff;
+  s.ldr = get(Ldr);
+  s.dfr = x2apic() ? s.dfr : get(Dfr) | 0x0fffffff;
+  s.svr = get(Svr) & kSvrDefined;
+  s.esr = get(Esr);
+  s.icr = get(IcrLow) | std::uint64_t{get(IcrHigh)} << 32;
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    s.isr.words[i] = get(Isr + 16 * i);
+    s.tmr.words[i] = get(Tmr + 16 * i);
+    s.irr.words[i] = get(Irr + 16 * i);
+  }
+  s.lvt_cmci = get(LvtCmci), s.lvt_timer = get(LvtTimer), s.lvt_thermal = get(LvtThermal);
+  s.lvt_performance = get(LvtPerformance), s.lvt_error = get(LvtError);
+  s.lvt_lint = {get(LvtLint0), get(LvtLint1)};
+  s.timer_initial = get(TimerInitial);
+  s.timer_divide = get(TimerDivide) & 0xb;
+  state_ = s;
+  // The timer goes on from its current count.
+  const std::uint64_t elapsed = s.timer_initial - std::min(get(TimerCurrent), s.timer_initial);
+  state_.timer_start =
+      clock().now_ns() - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
+  push_state();
+}
+
+}  // namespace machina
