@@ -268,8 +268,9 @@ TEST_F(PciTest, PinsOfSlotsTurnOntoTheFourLinesAndAreOred) {
   d.set_intx(true);  // slot 31, INTD#: (31 + 3 - 1) mod 4
   const std::vector<std::pair<unsigned, bool>> expected = {{0, true}, {1, true}, {1, false}};
   EXPECT_EQ(std::vector(seen.begin(), seen.begin() + 3), expected);
-  ASSERT_EQ(seen.size(), 4U);
-  EXPECT_EQ(seen[3], std::pair(1U, true));
+  EXPECT_EQ(seen.size(), 4U);
+  EXPECT_EQ(seen.back(), std::pair(1U, true));
+  host_->bus().set_interrupt_router({});  // `seen` is gone before the lines fall with the machine
 }
 
 TEST_F(PciTest, InterruptDisableHidesThePinAndStatusShowsTheRequest) {
