@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <string>
+#include <vector>
 
 #include "core/units.h"
+#include "hw/nvram/firmware_file.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
@@ -19,29 +20,17 @@ constexpr std::uint64_t kMaxRom = 16 * MiB;  // what the register can say: 6.2.5
 constexpr std::uint64_t kMinRom = 2 * KiB;   // its address starts at bit 11
 
 // Where Debian puts option ROMs: the packages seabios and ipxe-qemu.
-constexpr const char* kRomDirs[] = {"/usr/share/seabios", "/usr/lib/ipxe/qemu"};
-
-std::ifstream open_rom(const std::string& name) {
-  std::ifstream file(name, std::ios::binary);
-  if (name.find('/') != std::string::npos) return file;
-  for (const char* dir : kRomDirs) {
-    if (file.is_open()) break;
-    file.open(fmt::format("{}/{}", dir, name), std::ios::binary);
-  }
-  return file;
-}
+const std::vector<std::string> kRomDirs = {"/usr/share/seabios", "/usr/lib/ipxe/qemu"};
 
 }  // namespace
 
 void PciDevice::load_rom() {
   if (romfile_.empty() || !rombar_) return;
-  std::ifstream file = open_rom(romfile_);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || bytes.empty() || bytes.size() > kMaxRom) {
-    throw Error(fmt::format("cannot load expansion ROM '{}'", romfile_))
-        .why(!file.is_open() ? "there is no such file that can be read"
-                             : (bytes.empty() ? "it is empty" : "it has more than 16 MiB"))
-        .hint("name another with romfile=, or none with rombar=off");
+  std::vector<std::uint8_t> bytes;
+  try {
+    bytes = load_firmware_file(romfile_, kRomDirs, kMaxRom).bytes;
+  } catch (Error& e) {
+    throw e.hint("name another expansion ROM with romfile=, or hide it with rombar=off");
   }
   const std::uint64_t size = std::bit_ceil(std::max<std::uint64_t>(bytes.size(), kMinRom));
   auto block = RamBlock::create(fmt::format("{}.rom", name()), std::max(size, 4 * KiB));
