@@ -1,7 +1,9 @@
 #include "machines/cli/command_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <functional>
@@ -67,6 +69,42 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
 
 ConfigValue whole(const std::string& option, const std::string& text) {
   return config_scalar(text, option_origin(option, text), {});
+}
+
+}  // namespace
+
+namespace {
+
+/// Groups may come from -readconfig, which knows no names: [global] is -global, and an unknown group is a mistake. What
+/// -set says of other groups than devices is applied, now that all options are there.
+void finish_groups(CommandLine& cl) {
+  static const std::vector<std::string> known{"machine", "device", "drive", "chardev",   "accel", "smp-opts",
+                                              "memory",  "rtc",    "name",  "boot-opts", "trace", "global"};
+  for (const auto& [group, list] : cl.groups.root().children()) {
+    if (std::find(known.begin(), known.end(), group) != known.end()) continue;
+    const std::string near = did_you_mean(group, known);
+    throw Error(fmt::format("no such group of options: '{}'", group))
+        .at(list.items().front().origin())
+        .hint(near.empty() ? fmt::format("groups are {}", fmt::join(known, ", ")) : near);
+  }
+  for (const ConfigNode& item : cl.groups["global"].items()) {
+    if (!item["driver"] || !item["property"] || !item["value"])
+      throw Error("not a global property").at(item.origin()).hint("write driver, property and value");
+    GlobalOption global;
+    global.driver = item["driver"].text(), global.driver_origin = item["driver"].origin();
+    global.property = item["property"].text();
+    global.value = config_scalar(item["value"].text(), item["value"].origin(), item["property"].origin());
+    cl.globals.push_back(std::move(global));
+  }
+  for (const SetOption& set : cl.sets) {
+    if (set.group == "device" || apply_set(cl.groups, set)) continue;
+    std::vector<std::string> ids;
+    for (const ConfigNode& item : cl.groups[set.group].items())
+      if (item["id"]) ids.push_back(item["id"].text());
+    throw Error(fmt::format("no {} has the id '{}'", set.group, set.id))
+        .at(set.id_origin)
+        .hint(did_you_mean(set.id, ids));
+  }
 }
 
 }  // namespace
@@ -171,6 +209,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
     }
     handlers.at(g.name)("-" + g.name, g.argument);
   }
+  finish_groups(cl);
   return cl;
 }
 

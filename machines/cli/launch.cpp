@@ -85,7 +85,11 @@ void Launch::build() {
   machine_->set_accelerator(std::move(accelerator), cpus.max);
   machine_->add_cpus(cpus);
   configure_cpus(*board, request, *machine_);
-  machine_->power_on(devices);
+  try {
+    machine_->power_on(devices);
+  } catch (Error& e) {
+    throw e.at(device_origin(*board, e.object_path()));
+  }
   fill_firmware_data(*machine_, boot);
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
@@ -100,7 +104,7 @@ void Launch::find_firmware(const std::vector<std::string>& first) {
   dirs += "/usr/share/seabios:/usr/share/vgabios:/usr/local/share/seabios:/usr/share/qemu";
   qom::for_each<Device>(*machine_, [&](Device& d) {
     const qom::Property* p = d.object_class().find_property("dirs");
-    if (p && p->kind == qom::PropertyKind::List && d.get("dirs") == qom::Value(qom::ValueList{}))
+    if (p && p->kind == qom::PropertyKind::List && d.get("dirs") == p->default_value)  // the board did not say
       d.set_text("dirs", dirs);
   });
 }
