@@ -338,6 +338,17 @@ class Resolver {
 
 }  // namespace
 
+Origin device_origin(const Board& board, std::string_view path) {
+  for (const BoardDevice& d : board.devices) {
+    const char* where = d.place == BoardDevice::Place::Board        ? "/machine/"
+                        : d.place == BoardDevice::Place::Peripheral ? "/machine/peripheral/"
+                                                                    : "/machine/peripheral-anon/";
+    const std::string own = where + d.id;
+    if (path == own || path.substr(0, own.size() + 1) == own + "/") return d.type_at;
+  }
+  return {};
+}
+
 Board resolve_board(const BoardFile& file, const BoardRequest& request, Faults& faults) {
   return Resolver(file, request, faults).resolve();
 }

@@ -74,6 +74,10 @@ struct Board {
   std::vector<Setting> machine;
 };
 
+/// Where the device at `path` ("/machine/peripheral/net0"), or of which that is a part, was asked for; unknown when it
+/// is no device of the board. For what a device finds out when it is realized.
+Origin device_origin(const Board& board, std::string_view path);
+
 /// What the command line asks of the board.
 struct BoardRequest {
   /// Option groups (core/config/option_groups.h). Read here: "machine", whose key `type` names the board, and "device".

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "hw/base/bus.h"
+#include "hw/ide/ide_device.h"
 #include "hw/isa/isa_bus.h"
 #include "hw/pci/pci_device.h"
 #include "machines/board/setting_value.h"
@@ -77,6 +78,21 @@ void find_line_conflicts(const std::vector<ComposedDevice>& devices, Faults& fau
   }
 }
 
+/// Drives of an IDE channel; a unit of -1 is the one that is free.
+void find_unit_conflicts(const std::vector<ComposedDevice>& devices, Faults& faults) {
+  std::map<std::pair<const Bus*, std::int64_t>, const ComposedDevice*> units;
+  for (const ComposedDevice& d : devices) {
+    if (!d.device->is_a(IdeDevice::kType) || !d.device->parent_bus()) continue;
+    const qom::Value value = d.device->get("unit");
+    const auto* unit = value.get_if<std::int64_t>();
+    if (!unit || *unit < 0) continue;
+    const auto [it, free] = units.try_emplace({d.device->parent_bus(), *unit}, &d);
+    if (free) continue;
+    faults.add(taken(fmt::format("unit {} of {}", *unit, d.device->parent_bus()->name()), *it->second, "unit")
+                   .at(origin_of(d, "unit")));
+  }
+}
+
 }  // namespace
 
 void check_bus_line(const Bus& bus, unsigned line) {
@@ -95,6 +111,7 @@ void find_conflicts(const std::vector<ComposedDevice>& devices, Faults& faults) 
   find_slot_conflicts(devices, faults);
   find_port_conflicts(devices, faults);
   find_line_conflicts(devices, faults);
+  find_unit_conflicts(devices, faults);
 }
 
 }  // namespace machina

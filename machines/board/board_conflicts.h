@@ -1,5 +1,5 @@
 #pragma once
-/// What two devices of a board cannot both have: a PCI slot, a base port, an ISA interrupt line.
+/// What two devices of a board cannot both have: a PCI slot, a base port, an ISA interrupt line, an IDE unit.
 
 #include <map>
 #include <string>

@@ -131,6 +131,19 @@ TEST_F(ResolveBoard, DevicesOfTheUserComeAfterTheBoards) {
   EXPECT_EQ(value(board, "com2", "irq"), "3");
 }
 
+TEST_F(ResolveBoard, ADeviceIsTracedBackToWhereItWasAskedFor) {
+  option("-device", "isa-serial,id=com2");
+  option("-device", "isa-debugcon");
+  const Board board = resolve();
+  EXPECT_EQ(device_origin(board, "/machine/com").brief(), "dir/t.yaml:14:15");
+  EXPECT_EQ(device_origin(board, "/machine/com/part/of/it").brief(), "dir/t.yaml:14:15");
+  EXPECT_EQ(device_origin(board, "/machine/peripheral/com2").place, "-device isa-serial,id=com2");
+  EXPECT_EQ(device_origin(board, "/machine/peripheral-anon/device[0]").place, "-device isa-debugcon");
+  EXPECT_FALSE(device_origin(board, "/machine/comm").known());
+  EXPECT_FALSE(device_origin(board, "/machine").known());
+  EXPECT_FALSE(device_origin(board, "").known());
+}
+
 TEST_F(ResolveBoard, FilesOfReadconfigBringDevicesToo) {
   add_options(request_.groups, parse_ini("[device \"com2\"]\n driver = \"isa-serial\"\n irq = \"3\"\n", "vm.cfg"));
   const Board board = resolve();
