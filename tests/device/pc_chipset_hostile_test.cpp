@@ -138,23 +138,28 @@ TEST(PcChipsetHostileTest, RandomCommandsWithRandomTables) {
   PcChipset pc;
   Random random(99);
   IdePorts io(pc.m, 0x1f0, 0x3f6);
-  for (unsigned i = 0; i < 4000; ++i) {
+  for (unsigned i = 0; i < 10000; ++i) {
     const std::uint32_t table = 0x10000 + (random() % 64) * 4;
     for (unsigned entry = 0; entry < 4; ++entry) {
       pc.m.write(table + 8 * entry, 4, random() % 3 ? random() % 0x280000 : random());
       pc.m.write(table + 8 * entry + 4, 4, random() & (random() % 4 ? 0x80001fff : 0xffffffff));
     }
     pc.m.outl(0xc004, table);
-    io.out(ata::kSectorCount, random() & 0xff);
-    for (unsigned reg = 3; reg < 6; ++reg) io.out(reg, random() % 4 ? random() % 16 : random() & 0xff);
+    io.out(ata::kSectorCount, random() % 4 ? 1 + random() % 4 : random() & 0xff);
+    // Mostly sectors that exist: the disks have 2048.
+    io.out(ata::kLbaLow, random() & 0xff);
+    io.out(ata::kLbaMid, random() % 9);
+    io.out(ata::kLbaHigh, random() % 8 ? 0 : random() & 0xff);
     io.out(ata::kDevice, 0xe0 | (random() & 0x10));
     constexpr unsigned kCommands[] = {0xc8, 0xca, 0x25, 0x35, 0x20, 0x30, 0xc6, 0xc4, 0x40, 0xef, 0xe7, 0xec};
     io.out(ata::kCommand, kCommands[random() % std::size(kCommands)]);
     pc.m.outb(0xc000, static_cast<std::uint8_t>(random() & 9));
     for (unsigned n = random() % 4; n; --n) pc.disks[random() % 2]->complete_one();
     if (random() % 4 == 0) io.control(random() & 0x86);
-    if (random() % 4 == 0) io.control(0);
-    for (unsigned n = random() % 300; n; --n) random() % 2 ? void(io.data()) : io.data(0x1234);
+    if (random() % 2 == 0) io.control(0);
+    if (random() % 2 == 0 && io.alt_status() & ata::kBsy) io.control(ata::kSrst), io.control(0);
+    const bool in = random() % 2;
+    for (unsigned n = random() % 700; n; --n) in ? void(io.data()) : io.data(0x1234);
   }
   EXPECT_GT(pc.disks[0]->reads + pc.disks[1]->reads, 100U) << "commands got as far as the disks";
   EXPECT_GT(pc.disks[0]->writes + pc.disks[1]->writes, 100U);
