@@ -25,20 +25,20 @@ int number(std::string_view text, std::size_t at, std::size_t digits) {
 }  // namespace
 
 std::int64_t to_seconds(const CivilTime& t) {
-  using namespace std::chrono;
+  namespace chrono = std::chrono;
   const int month0 = t.month - 1;
   const int year = t.year + static_cast<int>(floor_div(month0, 12));
   const auto month = static_cast<unsigned>(month0 - floor_div(month0, 12) * 12 + 1);
-  const sys_days first = std::chrono::year{year} / std::chrono::month{month} / std::chrono::day{1};
+  const chrono::sys_days first = chrono::year{year} / chrono::month{month} / chrono::day{1};
   const std::int64_t days = first.time_since_epoch().count() + t.day - 1;
   return days * kDay + t.hour * std::int64_t{3600} + t.minute * std::int64_t{60} + t.second;
 }
 
 CivilTime to_civil(std::int64_t seconds) {
-  using namespace std::chrono;
+  namespace chrono = std::chrono;
   const std::int64_t days = floor_div(seconds, kDay);
   const auto rest = static_cast<int>(seconds - days * kDay);
-  const year_month_day date{sys_days{std::chrono::days{static_cast<int>(days)}}};
+  const chrono::year_month_day date{chrono::sys_days{chrono::days{static_cast<int>(days)}}};
   return {static_cast<int>(date.year()),
           static_cast<int>(static_cast<unsigned>(date.month())),
           static_cast<int>(static_cast<unsigned>(date.day())),
