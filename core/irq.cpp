@@ -29,7 +29,11 @@ void IrqIn::wire_changed(bool level) {
 
 void IrqIn::intercept(Handler observer) {
   observer_ = std::move(observer);
-  if (observer_ || told_ == level()) return;
+  if (!observer_) pass_on();
+}
+
+void IrqIn::pass_on() {
+  if (told_ == level()) return;
   told_ = level();
   if (handler_) handler_(index_, told_);
 }

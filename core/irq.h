@@ -29,6 +29,8 @@ class IrqIn {
   /// While set, changes go to `observer` instead of the handler: qtest's interception. Empty restores the handler,
   /// which is told of the level of now if it missed a change.
   void intercept(Handler observer);
+  /// For an observer that only wants to know: lets the handler see the level of now too.
+  void pass_on();
 
   /// A level-triggered sink calls this when the guest has ended the interrupt (EOI), so that sources that cannot see it
   /// (irqfd with resample, a passed-through device) may assert again. A listener may remove itself or others meanwhile.
@@ -73,6 +75,8 @@ class IrqOut {
   void pulse() { set(true), set(false); }
   /// As intercept() of an input, for outputs: the sinks keep the level of before, and get that of now in the end.
   void intercept(std::function<void(bool level)> observer);
+  /// For an observer that only wants to know: lets the sinks see the level of now too.
+  void pass_on() { drive(); }
 
  private:
   friend class IrqIn;

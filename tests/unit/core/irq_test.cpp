@@ -190,6 +190,30 @@ TEST(Irq, HandlersMayDriveFurtherOutputs) {
   EXPECT_EQ(cpu.edges, (Edges{true, false}));
 }
 
+TEST(Irq, ObserversOfInputsMayPassChangesOn) {
+  Sink sink;
+  IrqOut out;
+  out.connect(sink.in);
+  Edges seen;
+  sink.in.intercept([&](unsigned, bool level) { seen.push_back(level), sink.in.pass_on(); });
+  out.pulse();
+  EXPECT_EQ(seen, (Edges{true, false}));
+  EXPECT_EQ(sink.edges, (Edges{true, false}));
+  sink.in.intercept({});
+  EXPECT_EQ(sink.edges, (Edges{true, false})) << "nothing was missed";
+}
+
+TEST(Irq, ObserversOfOutputsMayPassChangesOn) {
+  Sink sink;
+  IrqOut out;
+  out.connect(sink.in);
+  Edges seen;
+  out.intercept([&](bool level) { seen.push_back(level), out.pass_on(); });
+  out.pulse();
+  EXPECT_EQ(seen, (Edges{true, false}));
+  EXPECT_EQ(sink.edges, (Edges{true, false}));
+}
+
 TEST(Irq, ResampleTellsItsListeners) {
   Sink sink;
   int a = 0, b = 0;
