@@ -1,0 +1,80 @@
+#include "core/chardev/output_queue.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/test_chardev.h"
+
+namespace machina::test {
+namespace {
+
+struct OutputQueueTest : testing::Test, CharFrontend {
+  OutputQueueTest() {
+    queue.attach(chardev.get());
+    chardev->attach(this);
+  }
+  ~OutputQueueTest() override { chardev->attach(nullptr); }
+  std::size_t can_receive() override { return 0; }
+  void receive(std::span<const std::byte>) override {}
+  void writable() override { queue.flush(); }
+
+  qom::Ref<TestChardev> chardev = qom::create<TestChardev>();
+  OutputQueue queue;
+};
+
+TEST_F(OutputQueueTest, KeepsWhatIsNotTakenInOrder) {
+  chardev->allow(3);
+  queue.push("abcde");
+  queue.push("fg");
+  EXPECT_EQ(chardev->written, "abc");
+  EXPECT_EQ(queue.size(), 4U);
+  chardev->allow(1);
+  EXPECT_EQ(chardev->written, "abcd");
+  EXPECT_EQ(queue.size(), 3U);
+  chardev->allow(100);
+  EXPECT_EQ(chardev->written, "abcdefg");
+  EXPECT_EQ(queue.size(), 0U);
+  queue.push("h");
+  EXPECT_EQ(chardev->written, "abcdefgh");
+}
+
+TEST_F(OutputQueueTest, ForgetsWhatWaits) {
+  chardev->allow(1);
+  queue.push("abc");
+  queue.clear();
+  chardev->allow(100);
+  queue.push("d");
+  EXPECT_EQ(chardev->written, "ad");
+}
+
+/// Clears the queue and says something new while it is being written, as when a client goes and another one comes.
+class Turning final : public CharBackend {
+ public:
+  explicit Turning(OutputQueue& queue) : queue_(queue) {}
+  std::size_t write(std::span<const std::byte> bytes) override {
+    if (std::exchange(first_, false)) {
+      queue_.clear();
+      queue_.push("new");
+      return 2;
+    }
+    for (const std::byte b : bytes) written += static_cast<char>(b);
+    return bytes.size();
+  }
+  std::string description() const override { return "turning"; }
+  std::string written;
+
+ private:
+  OutputQueue& queue_;
+  bool first_ = true;
+};
+
+TEST(OutputQueue, MayBeClearedFromInsideAWrite) {
+  OutputQueue queue;
+  const qom::Ref<Turning> backend(new Turning(queue));
+  queue.attach(backend.get());
+  queue.push("old");
+  EXPECT_EQ(backend->written, "new");
+  EXPECT_EQ(queue.size(), 0U);
+}
+
+}  // namespace
+}  // namespace machina::test
