@@ -32,6 +32,8 @@ Launch::~Launch() {
 
 void Launch::take_down() {
   signals_.reset();
+  // Before the machine: they look at it, and what they still have to say goes out.
+  for (auto it = servers_.rbegin(); it != servers_.rend(); ++it) qom::unrealize_tree(*it->first);
   machine_->power_off();
   if (backends_) backends_->close();
 }
@@ -94,6 +96,7 @@ void Launch::build() {
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
                                                [this](int) { machine_->request_shutdown(ShutdownCause::HostSignal); });
+  open_servers();
   if (!cl_.stopped) machine_->start();
 }
 
@@ -119,6 +122,27 @@ void Launch::connect_consoles() {
     backends_->add_character(cl_.serials[i], fmt::format("serial{}", i));
   for (std::size_t i = 0; i < cl_.debugcons.size(); ++i)
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
+  for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));
+}
+
+void Launch::add_server(const char* type, const ConfigValue& spec, const std::string& id) {
+  CharBackend* const chardev = backends_->add_character(spec, id);
+  if (!chardev) return;
+  qom::Object* objects = root_->child("objects");
+  if (!objects) objects = &root_->add_new_child<qom::Container>("objects");
+  auto& server = objects->add_new_child<qom::Object>(id, type);
+  server.set_link("chardev", chardev);
+  servers_.emplace_back(&server, spec.origin);
+}
+
+void Launch::open_servers() {
+  for (const auto& [server, origin] : servers_) {
+    try {
+      qom::realize_tree(*server);
+    } catch (Error& e) {
+      throw e.at(origin);
+    }
+  }
 }
 
 int Launch::run() { return machine_->run(); }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "machines/cli/backends.h"
@@ -28,6 +29,9 @@ class Launch {
  private:
   void build();
   void connect_consoles();
+  /// An object of `type` that serves clients on the backend that `spec` names, once the machine is there.
+  void add_server(const char* type, const ConfigValue& spec, const std::string& id);
+  void open_servers();
   void find_firmware(const std::vector<std::string>& first);
   void take_down();
 
@@ -35,6 +39,7 @@ class Launch {
   qom::Ref<qom::Object> root_;
   Machine* machine_ = nullptr;
   std::unique_ptr<Backends> backends_;
+  std::vector<std::pair<qom::Object*, Origin>> servers_;  ///< qtest servers
   std::unique_ptr<EventLoop::Watch> signals_;
   std::optional<PidFile> pidfile_;
 };
