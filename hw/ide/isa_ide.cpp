@@ -11,7 +11,7 @@ void IsaIde::class_init(DeviceClass& c) {
   c.category = Category::Storage;
   c.property("iobase", &IsaIde::iobase_, 0x1f0).doc("first of the eight command block ports");
   c.property("iobase2", &IsaIde::iobase2_, 0x3f6).doc("control block port");
-  c.output("irq", &IsaIde::irq_, "14");
+  c.output("irq", &IsaIde::irq_, "14").doc("ISA interrupt line: 14 or 15");
 }
 
 IsaIde::IsaIde() {
