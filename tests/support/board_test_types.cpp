@@ -60,7 +60,10 @@ void Needy::class_init(DeviceClass& c) {
   c.property("file", &Needy::file_, "").must_be_set().doc("name of a file");
 }
 
-void Sink::class_init(qom::ObjectClass& c) { c.description = "Test back end"; }
+void Sink::class_init(qom::ObjectClass& c) {
+  c.description = "Test back end";
+  c.user_creatable = true;
+}
 
 MACHINA_TYPE(Bridge, Device);
 MACHINA_TYPE(Pic, Device);
