@@ -8,6 +8,7 @@
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_capabilities.h"
 #include "accel/kvm/kvm_cpuid.h"
+#include "accel/kvm/kvm_probe.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/error.h"
 #include "core/system.h"
@@ -112,7 +113,12 @@ std::string KvmAccelerator::describe_capabilities() {
   return kvm::describe_capabilities([this](unsigned number) { return capability(number); });
 }
 
-void KvmAccelerator::machine_ready() {}
+void KvmAccelerator::machine_ready() {
+  if (!slots_->failure().empty())
+    throw Error("this machine's memory cannot be had")
+        .why(slots_->failure())
+        .hint("lower -m, or use another accelerator");
+}
 
 // --- interrupts ---
 
@@ -183,10 +189,15 @@ void KvmAccelerator::clock_running(bool running) {
 Accelerator::Probe KvmAccelerator::probe() {
   try {
     open();
+    kvm::check_required([this](unsigned number) { return capability(number); });
   } catch (const Error& e) {
-    return {false, 0, e.message() + ": " + e.cause()};
+    return {false, 0, e.message() + (e.cause().empty() ? "" : ": " + e.cause())};
   }
-  return {true, 0, "/dev/kvm opens"};
+  const double figure = kvm::measure_kernel_mode(kvm_);
+  if (figure <= 0) return {true, 0, "/dev/kvm opens; the speed of kernel mode could not be measured"};
+  return {true, figure,
+          fmt::format("kernel mode runs at {:.{}f} million instructions a second{}", figure, figure < 10 ? 1 : 0,
+                      figure < kvm::kEmulatedBelow ? ": this KVM emulates it" : "")};
 }
 
 MACHINA_TYPE(KvmAccelerator, Accelerator);

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "accel/kvm/kvm_api.h"
-#include "core/error.h"
+#include "core/log.h"
 
 namespace machina::kvm {
 
@@ -15,17 +15,22 @@ namespace {
 constexpr std::uint64_t kPage = 4096;
 }
 
-void MemorySlots::set(const Slot& slot, std::uint64_t size) {
+void MemorySlots::refused(const std::string& why) {
+  log::warn_once("kvm-slot-" + why, why + "; accesses to it exit to user space");
+  if (failure_.empty()) failure_ = why;
+}
+
+bool MemorySlots::set(const Slot& slot, std::uint64_t size) {
   kvm_userspace_memory_region region{};
   region.slot = slot.id;
   region.flags = (slot.readonly ? KVM_MEM_READONLY : 0U) | (slot.logging ? KVM_MEM_LOG_DIRTY_PAGES : 0U);
   region.guest_phys_addr = slot.first;
   region.memory_size = size;
   region.userspace_addr = reinterpret_cast<std::uintptr_t>(slot.host);
-  if (vm_.call(KVM_SET_USER_MEMORY_REGION, &region) < 0) {
-    throw Error(fmt::format("KVM refuses guest memory {:#x} to {:#x}", slot.first, slot.first + slot.size - 1))
-        .why(std::strerror(errno));
-  }
+  if (vm_.call(KVM_SET_USER_MEMORY_REGION, &region) == 0) return true;
+  refused(fmt::format("KVM refuses guest memory {:#x} to {:#x}: {}", slot.first, slot.first + slot.size - 1,
+                      std::strerror(errno)));
+  return false;
 }
 
 MemorySlots::Slot* MemorySlots::find(std::uint64_t first) {
@@ -47,12 +52,16 @@ void MemorySlots::range_added(const FlatRange& range) {
     slot.id = free_ids_.back();
     free_ids_.pop_back();
   } else {
-    if (next_id_ >= max_slots_) throw Error("KVM has no more memory slots").hint("use fewer, larger memory regions");
+    if (next_id_ >= max_slots_)
+      return refused(fmt::format("KVM has no memory slot left for {:#x} to {:#x}", slot.first, end - 1));
     slot.id = next_id_++;
   }
   if (slot.logging) slot.ram->enable_dirty_log();
-  set(slot, slot.size);
-  slots_.push_back(std::move(slot));
+  if (set(slot, slot.size)) {
+    slots_.push_back(std::move(slot));
+  } else {
+    free_ids_.push_back(slot.id);
+  }
 }
 
 void MemorySlots::range_removed(const FlatRange& range) {

@@ -5,6 +5,7 @@
 /// RAM. Ranges that are not whole pages cannot be slots; the guest's accesses to them exit, which is slow and right.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
@@ -31,9 +32,13 @@ class MemorySlots final : public MemoryListener {
     bool readonly = false, logging = false;
   };
   const std::vector<Slot>& slots() const { return slots_; }
+  /// The first range that KVM refused, as a sentence; empty when there was none. A listener cannot throw: the range is
+  /// left to the dispatcher, which is right for data and slow, and the accelerator asks before the machine starts.
+  const std::string& failure() const { return failure_; }
 
  private:
-  void set(const Slot& slot, std::uint64_t size);
+  bool set(const Slot& slot, std::uint64_t size);
+  void refused(const std::string& why);
   Slot* find(std::uint64_t first);
 
   const Fd& vm_;
@@ -42,6 +47,7 @@ class MemorySlots final : public MemoryListener {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_ids_;
   std::uint32_t next_id_ = 0;
+  std::string failure_;
 };
 
 }  // namespace machina::kvm

@@ -1,0 +1,298 @@
+// What goes wrong between a user, a kernel and /dev/kvm: each is one clear error or warning, and nothing is left
+// behind.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "accel/kvm/kvm_accelerator.h"
+#include "accel/kvm/kvm_capabilities.h"
+#include "accel/kvm/kvm_cpuid.h"
+#include "accel/kvm/kvm_memory.h"
+#include "accel/kvm/kvm_tsc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "hw/x86/cpu_features.h"
+#include "tests/support/fake_kvm.h"
+#include "tests/support/test_machine.h"
+
+namespace machina::kvm {
+namespace {
+
+using test::FakeKvm;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class KvmRefusals : public testing::Test {
+ protected:
+  KvmRefusals() : accelerator(qom::create<KvmAccelerator>()) { accelerator->set_calls(fake); }
+  std::string init_error(unsigned cpus = 1) {
+    test::TestMachine machine;
+    const MachineLock::Guard guard(machine.system().lock);
+    std::string text = "no error";
+    try {
+      accelerator->init_machine(machine.system(), cpus);
+    } catch (const Error& e) {
+      text = e.what();
+    }
+    accelerator = {};  // before the machine that it listens to
+    return text;
+  }
+
+  FakeKvm fake;
+  qom::Ref<KvmAccelerator> accelerator;
+};
+
+TEST_F(KvmRefusals, NoKvm) {
+  fake.open_error = ENOENT;
+  EXPECT_THAT(init_error(), HasSubstr("cannot open /dev/kvm: No such file or directory\n  this host has no KVM"));
+}
+
+TEST_F(KvmRefusals, NoPermission) {
+  fake.open_error = EACCES;
+  EXPECT_THAT(init_error(), HasSubstr("group 'kvm'"));
+}
+
+TEST_F(KvmRefusals, OldApi) {
+  fake.api_version = 11;
+  EXPECT_THAT(init_error(), HasSubstr("API version 11, expected 12"));
+  EXPECT_THAT(fake.open_fds, IsEmpty());
+}
+
+TEST_F(KvmRefusals, MissingCapabilitiesAreAllNamedWithWhatTheyPermit) {
+  fake.capabilities = {{KVM_CAP_IMMEDIATE_EXIT, 0}, {KVM_CAP_USER_MEMORY, 0}};
+  const std::string error = init_error();
+  EXPECT_THAT(error, HasSubstr("KVM_CAP_IMMEDIATE_EXIT (stopping a CPU without a race)"));
+  EXPECT_THAT(error, HasSubstr("KVM_CAP_USER_MEMORY"));
+  EXPECT_THAT(error, HasSubstr("Linux 4.12"));
+  EXPECT_THAT(fake.open_fds, IsEmpty());
+}
+
+TEST_F(KvmRefusals, TooManyCpus) {
+  fake.capabilities = {{KVM_CAP_MAX_VCPUS, 4}};
+  EXPECT_THAT(init_error(5), HasSubstr("at most 4 CPUs"));
+}
+
+TEST_F(KvmRefusals, NoVm) {
+  fake.errors[KVM_CREATE_VM] = EBUSY;
+  EXPECT_THAT(init_error(), HasSubstr("KVM_CREATE_VM failed: Device or resource busy"));
+  EXPECT_THAT(fake.open_fds, IsEmpty());
+}
+
+TEST_F(KvmRefusals, ProbeSaysWhyNotInOneLine) {
+  fake.open_error = EACCES;
+  const Accelerator::Probe probe = accelerator->probe();
+  EXPECT_FALSE(probe.usable);
+  EXPECT_EQ(probe.reason, "cannot open /dev/kvm: Permission denied");
+}
+
+TEST_F(KvmRefusals, ProbeWithoutAMeasurementIsStillUsable) {
+  const Accelerator::Probe probe = accelerator->probe();  // the fake's KVM_RUN is interrupted
+  EXPECT_TRUE(probe.usable);
+  EXPECT_EQ(probe.figure, 0);
+  EXPECT_EQ(fake.open_fds.size(), 1U) << "only /dev/kvm stays open";
+}
+
+TEST_F(KvmRefusals, ProbeNamesAMissingCapability) {
+  fake.capabilities = {{KVM_CAP_IMMEDIATE_EXIT, 0}};
+  EXPECT_THAT(accelerator->probe().reason, HasSubstr("KVM_CAP_IMMEDIATE_EXIT"));
+}
+
+TEST_F(KvmRefusals, HelpListsEveryCapability) {
+  fake.capabilities = {{KVM_CAP_TSC_CONTROL, 0}, {KVM_CAP_XSAVE2, 4096}};
+  const std::string help = accelerator->describe_capabilities();
+  for (const Capability& c : capability_table()) EXPECT_THAT(help, HasSubstr(c.name));
+  EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_TSC_CONTROL +no +optional"));
+  EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_XSAVE2 +0x1000 +optional"));
+  EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_IMMEDIATE_EXIT +yes +required"));
+}
+
+TEST_F(KvmRefusals, CpuidListGrowsUntilItFits) {
+  const Fd fd(fake, fake.open_device());
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    kvm_cpuid_entry2 e{};
+    e.function = i;
+    e.eax = i * 3;
+    fake.supported.push_back(e);
+  }
+  const CpuidTable table = read_supported_cpuid(fd);
+  EXPECT_EQ(fake.count(KVM_GET_SUPPORTED_CPUID), 3U);  // 128, 256, 512
+  EXPECT_EQ(table.leaves().size(), 300U);
+  EXPECT_EQ(table.find(299).eax, 897U);
+  fake.errors[KVM_GET_SUPPORTED_CPUID] = E2BIG;
+  EXPECT_THROW(read_supported_cpuid(fd), Error) << "and does not grow for ever";
+}
+
+TEST_F(KvmRefusals, CpuidGoesToKvmAsItIs) {
+  const Fd fd(fake, fake.open_device());
+  CpuidTable table;
+  table.set({1, 0, false, 1, 2, 3, 4});
+  table.set({0xb, 1, true, 5, 6, 7, 8});
+  set_cpuid(fd, table);
+  ASSERT_EQ(fake.cpuid.size(), 2U);
+  EXPECT_EQ(fake.cpuid[0].flags, 0U);
+  EXPECT_EQ(fake.cpuid[1].index, 1U);
+  EXPECT_EQ(fake.cpuid[1].flags, static_cast<std::uint32_t>(KVM_CPUID_FLAG_SIGNIFCANT_INDEX));
+  EXPECT_EQ(fake.cpuid[1].edx, 8U);
+}
+
+TEST_F(KvmRefusals, WithoutALocalApicInTheKernelItsFeaturesGo) {
+  CpuidTable table;
+  table.set({1, 0, false, 0, 0, 1U << 21 | 1U << 24 | 1, 0});
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false}).find(1).ecx, 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = true, .tsc_deadline = false}).find(1).ecx, 1U << 21 | 1U);
+}
+
+TEST_F(KvmRefusals, TscFrequencyThatCannotBeSetIsToldOnce) {
+  std::vector<std::string> lines;
+  log::reset();
+  log::set_sink([&](log::Level, bool, std::string_view line) { lines.emplace_back(line); });
+  const Fd fd(fake, fake.open_device());
+  EXPECT_EQ(set_tsc_khz(fd, false, 0), 2000000U);
+  EXPECT_EQ(set_tsc_khz(fd, false, 2000400), 2000400U) << "200 ppm off: the same";
+  EXPECT_THAT(lines, IsEmpty());
+  EXPECT_EQ(set_tsc_khz(fd, false, 2500000), 2000000U);
+  EXPECT_EQ(set_tsc_khz(fd, false, 2500000), 2000000U);
+  EXPECT_EQ(lines.size(), 1U);
+  EXPECT_EQ(set_tsc_khz(fd, true, 2500000), 2500000U);
+  EXPECT_EQ(fake.count(KVM_SET_TSC_KHZ), 1U);
+  log::set_sink({});
+  log::reset();
+}
+
+// --- memory slots ---
+
+class KvmSlots : public testing::Test {
+ protected:
+  KvmSlots() : block(RamBlock::create("ram", 1 << 20)) {}
+  FlatRange range(std::uint64_t first, std::uint64_t size, std::uint64_t offset = 0, bool readonly = false) {
+    FlatRange r;
+    r.first = first;
+    r.last = first + size - 1;
+    r.ram = block;
+    r.host = block->host() + offset;
+    r.readonly = readonly;
+    return r;
+  }
+
+  FakeKvm fake;
+  Fd vm{fake, fake.open_device()};
+  std::shared_ptr<RamBlock> block;
+};
+
+TEST_F(KvmSlots, WholePagesBecomeSlots) {
+  MemorySlots slots(vm, 8, true);
+  slots.range_added(range(0x1000, 0x3000, 0x1000));
+  ASSERT_EQ(fake.regions.size(), 1U);
+  EXPECT_EQ(fake.regions[0].guest_phys_addr, 0x1000U);
+  EXPECT_EQ(fake.regions[0].memory_size, 0x3000U);
+  EXPECT_EQ(fake.regions[0].userspace_addr, reinterpret_cast<std::uintptr_t>(block->host()) + 0x1000);
+  EXPECT_EQ(fake.regions[0].flags, 0U);
+}
+
+TEST_F(KvmSlots, WhatSticksOutOfPagesIsLeftToTheDispatcher) {
+  MemorySlots slots(vm, 8, true);
+  slots.range_added(range(0x1800, 0x1000, 0x800));  // no whole page
+  EXPECT_THAT(fake.regions, IsEmpty());
+  slots.range_added(range(0x4800, 0x2000, 0x800));
+  ASSERT_EQ(fake.regions.size(), 1U);
+  EXPECT_EQ(fake.regions[0].guest_phys_addr, 0x5000U);
+  EXPECT_EQ(fake.regions[0].memory_size, 0x1000U);
+  slots.range_added(range(0x8000, 0x2000, 0x10));  // the host's page is out of step
+  EXPECT_EQ(fake.regions.size(), 1U);
+}
+
+TEST_F(KvmSlots, OneBlockAtTwoPlacesIsTwoSlots) {
+  MemorySlots slots(vm, 8, true);
+  slots.range_added(range(0xf0000, 0x10000));
+  slots.range_added(range(0xffff0000, 0x10000));
+  ASSERT_EQ(fake.regions.size(), 2U);
+  EXPECT_NE(fake.regions[0].slot, fake.regions[1].slot);
+  EXPECT_EQ(fake.regions[0].userspace_addr, fake.regions[1].userspace_addr);
+}
+
+TEST_F(KvmSlots, RomIsReadOnlyOrNoSlot) {
+  MemorySlots slots(vm, 8, true);
+  slots.range_added(range(0, 0x1000, 0, true));
+  ASSERT_EQ(fake.regions.size(), 1U);
+  EXPECT_EQ(fake.regions[0].flags, static_cast<std::uint32_t>(KVM_MEM_READONLY));
+  MemorySlots old(vm, 8, false);
+  old.range_added(range(0, 0x1000, 0, true));
+  EXPECT_EQ(fake.regions.size(), 1U);
+}
+
+TEST_F(KvmSlots, AChangeInPlaceIsDeleteThenAddWithTheSameNumber) {
+  MemorySlots slots(vm, 8, true);
+  slots.range_added(range(0, 0x2000));
+  slots.range_removed(range(0, 0x2000));
+  slots.range_added(range(0, 0x2000, 0, true));
+  ASSERT_EQ(fake.regions.size(), 3U);
+  EXPECT_EQ(fake.regions[1].memory_size, 0U);
+  EXPECT_EQ(fake.regions[2].memory_size, 0x2000U);
+  EXPECT_EQ(fake.regions[2].slot, fake.regions[0].slot);
+  EXPECT_EQ(slots.slots().size(), 1U);
+}
+
+TEST_F(KvmSlots, DirtyPagesReachTheBlock) {
+  MemorySlots slots(vm, 8, true);
+  FlatRange r = range(0x10000, 0x4000, 0x8000);
+  slots.range_added(r);
+  r.dirty_log = true;
+  slots.range_logging(r);
+  ASSERT_EQ(fake.regions.size(), 2U);
+  EXPECT_EQ(fake.regions[1].flags, static_cast<std::uint32_t>(KVM_MEM_LOG_DIRTY_PAGES));
+  fake.dirty[fake.regions[1].slot] = {0b0101};
+  slots.sync_dirty_log(r);
+  EXPECT_TRUE(block->test_and_clear_dirty(0x8000, 4096));
+  EXPECT_FALSE(block->test_and_clear_dirty(0x9000, 4096));
+  EXPECT_TRUE(block->test_and_clear_dirty(0xa000, 4096));
+  slots.sync_dirty_log(r);  // nothing new: KVM says ENOENT
+  EXPECT_FALSE(block->test_and_clear_dirty(0x8000, 0x4000));
+  fake.dirty[fake.regions[1].slot] = {0b1000};
+  slots.range_removed(r);  // what was written last is not lost
+  EXPECT_TRUE(block->test_and_clear_dirty(0xb000, 4096));
+}
+
+TEST_F(KvmSlots, RefusalAndExhaustionLeaveTheRangeToTheDispatcher) {
+  std::vector<std::string> lines;
+  log::reset();
+  log::set_sink([&](log::Level, bool, std::string_view line) { lines.emplace_back(line); });
+  MemorySlots slots(vm, 1, true);
+  EXPECT_EQ(slots.failure(), "");
+  fake.errors[KVM_SET_USER_MEMORY_REGION] = EEXIST;
+  slots.range_added(range(0, 0x1000));
+  EXPECT_EQ(slots.failure(), "KVM refuses guest memory 0x0 to 0xfff: File exists");
+  EXPECT_TRUE(slots.slots().empty());
+  fake.errors.clear();
+  slots.range_added(range(0, 0x1000));  // the number was not used up
+  EXPECT_EQ(slots.slots().size(), 1U);
+  slots.range_added(range(0x2000, 0x1000, 0x2000));
+  EXPECT_EQ(slots.slots().size(), 1U);
+  slots.range_removed(range(0x2000, 0x1000, 0x2000));  // what never was a slot
+  EXPECT_EQ(slots.slots().size(), 1U);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_THAT(lines[1], HasSubstr("no memory slot left for 0x2000 to 0x2fff"));
+  log::set_sink({});
+  log::reset();
+}
+
+TEST_F(KvmRefusals, MemoryThatKvmRefusesStopsTheStart) {
+  test::TestMachine machine(1 << 20);
+  const MachineLock::Guard guard(machine.system().lock);
+  fake.errors[KVM_SET_USER_MEMORY_REGION] = ENOMEM;
+  log::reset();
+  log::set_sink([](log::Level, bool, std::string_view) {});
+  accelerator->init_machine(machine.system(), 1);
+  try {
+    accelerator->machine_ready();
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("KVM refuses guest memory 0x0 to 0xfffff: Cannot allocate memory"));
+  }
+  accelerator = {};
+  log::set_sink({});
+  log::reset();
+}
+
+}  // namespace
+}  // namespace machina::kvm
