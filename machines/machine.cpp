@@ -6,6 +6,7 @@
 
 #include "core/block/block_backend.h"
 #include "core/units.h"
+#include "hw/acpi/power_button.h"
 #include "hw/base/reset.h"
 
 namespace machina {
@@ -134,6 +135,11 @@ void Machine::reset(ShutdownCause cause) {
   } else if (state_ == RunState::InternalError || state_ == RunState::Shutdown) {
     set_state(RunState::Paused);  // a fresh machine: `cont` may run it again
   }
+}
+
+void Machine::power_down() {
+  emit(Event::PowerDown);
+  qom::for_each<PowerButton>(*this, [](PowerButton& button) { button.press_power_button(); });
 }
 
 int Machine::run() {

@@ -68,6 +68,8 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   void stop(RunState why = RunState::Paused);
   /// Now, with vCPUs stopped for the moment: `system_reset` comes through request_reset().
   void reset(ShutdownCause cause);
+  /// Presses the power button, if there is one; what that means is the guest's: `system_powerdown`.
+  void power_down();
   /// Runs the event loop until the machine is shut down; returns the exit code. Machine lock not held.
   int run();
 

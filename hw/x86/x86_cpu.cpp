@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "hw/intc/interrupt_acknowledge.h"
 
@@ -50,6 +51,7 @@ void X86Cpu::unrealize() {
     lock.unlock();
     thread_.join();
     lock.lock();
+    thread_id_ = 0;
   }
   vcpu_.reset();
   memory_.reset();
@@ -154,6 +156,7 @@ void X86Cpu::reset_hold() {
 void X86Cpu::thread_main() {
   MachineLock& lock = system().lock;
   lock.lock();
+  thread_id_ = gettid();
   while (prepare_to_run()) {
     lock.unlock();
     const VcpuExit exit = vcpu_->run();

@@ -43,6 +43,9 @@ class X86Cpu final : public Device {
   CpuidTable cpuid;
   std::uint32_t signature() const { return cpuid.find(1).eax; }
 
+  /// The host's id of the thread that runs it; 0 where an accelerator needs none.
+  int thread_id() const { return thread_id_; }
+
   Vcpu* vcpu() const { return vcpu_.get(); }
 
   // --- accesses of the guest; vCPU thread ---
@@ -116,6 +119,7 @@ class X86Cpu final : public Device {
   std::unique_ptr<Vcpu> vcpu_;
   std::unique_ptr<MemoryDispatch> memory_, ports_;
   std::thread thread_;
+  int thread_id_ = 0;
 
   // requests; written under the machine lock, the atomics read without it by the vCPU thread
   std::atomic<bool> intr_level_{false}, nmi_{false}, smi_{false}, a20_{true};
