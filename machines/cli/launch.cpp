@@ -122,6 +122,7 @@ void Launch::connect_consoles() {
     backends_->add_character(cl_.serials[i], fmt::format("serial{}", i));
   for (std::size_t i = 0; i < cl_.debugcons.size(); ++i)
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
+  for (std::size_t i = 0; i < cl_.qmps.size(); ++i) add_server("qmp", cl_.qmps[i], fmt::format("qmp{}", i));
   for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));
 }
 

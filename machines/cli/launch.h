@@ -39,7 +39,7 @@ class Launch {
   qom::Ref<qom::Object> root_;
   Machine* machine_ = nullptr;
   std::unique_ptr<Backends> backends_;
-  std::vector<std::pair<qom::Object*, Origin>> servers_;  ///< qtest servers
+  std::vector<std::pair<qom::Object*, Origin>> servers_;  ///< monitors and qtest servers
   std::unique_ptr<EventLoop::Watch> signals_;
   std::optional<PidFile> pidfile_;
 };

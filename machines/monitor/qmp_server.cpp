@@ -1,0 +1,229 @@
+#include "machines/monitor/qmp_server.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "machines/monitor/json_value.h"
+
+namespace machina {
+namespace {
+
+using qom::Value;
+using qom::ValueMap;
+
+/// How long an answer to `quit` may take to get to the client.
+constexpr int kDrainMs = 1000;
+
+const char* event_name(Machine::Event event) {
+  switch (event) {
+    case Machine::Event::Reset:
+      return "RESET";
+    case Machine::Event::Shutdown:
+      return "SHUTDOWN";
+    case Machine::Event::PowerDown:
+      return "POWERDOWN";
+    case Machine::Event::Stop:
+      return "STOP";
+    case Machine::Event::Resume:
+      return "RESUME";
+    case Machine::Event::Suspend:
+      return "SUSPEND";
+    case Machine::Event::Wakeup:
+      return "WAKEUP";
+  }
+  return "?";
+}
+
+/// Of the host, also where the machine's own time is stepped: it is for the client.
+Value timestamp() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const std::int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+  return ValueMap{{"seconds", us / 1'000'000}, {"microseconds", us % 1'000'000}};
+}
+
+Value error_answer(const QmpError& e) {
+  return ValueMap{{"class", qmp_error_class_name(e.error_class)}, {"desc", e.description}};
+}
+
+}  // namespace
+
+void QmpServer::class_init(qom::ObjectClass& c) {
+  c.description = "QMP server: lets a program control the machine";
+  c.link("chardev", &QmpServer::chardev_).doc("character backend that the client speaks to").must_be_set();
+  c.computed<std::uint64_t>("dropped-events", &QmpServer::dropped_events)
+      .doc("events that were left out because the client did not read");
+}
+
+QmpServer::~QmpServer() = default;
+
+void QmpServer::realize() {
+  machine_ = nullptr;
+  qom::for_each<Machine>(qom::Object::root(), [&](Machine& m) {
+    if (!machine_) machine_ = &m;
+  });
+  if (!machine_) throw Error("a QMP server needs a machine").object(path());
+  output_.attach(chardev_.get());
+  observer_ = machine_->add_observer([this](const Machine::EventData& data) { machine_event(data); });
+  try {
+    chardev_->attach(this);
+  } catch (...) {
+    machine_->remove_observer(observer_);
+    output_.attach(nullptr);
+    throw;
+  }
+}
+
+void QmpServer::unrealize() {
+  finish_tasks();
+  machine_->remove_observer(observer_);
+  chardev_->drain(kDrainMs);
+  chardev_->attach(nullptr);
+  output_.attach(nullptr);
+  input_.clear();
+  stream_.reset();
+  machine_ = nullptr;
+}
+
+// --- the connection -------------------------------------------------------------------------------------------------
+
+std::size_t QmpServer::can_receive() {
+  if (output_.size() > kOutputHigh) return 0;
+  return kInputLimit - std::min(kInputLimit, input_.size());
+}
+
+void QmpServer::receive(std::span<const std::byte> bytes) {
+  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  carry_out();
+}
+
+void QmpServer::event(Event event) {
+  if (event == Event::Break) return;
+  ++connection_;
+  negotiated_ = false;
+  input_.clear();
+  stream_.reset();
+  output_.clear();
+  if (event == Event::Closed) {
+    finish_tasks();
+    return;
+  }
+  send(ValueMap{{"QMP", ValueMap{{"version", qmp_version()}, {"capabilities", qom::ValueList{}}}}});
+}
+
+void QmpServer::writable() {
+  output_.flush();
+  carry_out();
+  if (chardev_ && can_receive() > 0) chardev_->accept_input();
+}
+
+void QmpServer::carry_out() {
+  if (busy_) return;  // a command that waits for the disks runs the event loop, which may bring more input
+  busy_ = true;
+  while (!input_.empty() && output_.size() <= kOutputHigh) {
+    const std::string bytes = std::exchange(input_, {});
+    std::string_view rest = bytes;
+    const unsigned connection = connection_;
+    while (auto item = stream_.next(rest)) {
+      answer(*item);
+      if (connection_ != connection || output_.size() > kOutputHigh) break;
+    }
+    // What another client sends is not put behind the remains of this one's.
+    if (connection_ == connection && !rest.empty()) input_.insert(0, rest);
+  }
+  busy_ = false;
+}
+
+void QmpServer::send(const Value& message) {
+  // Lines end as on a terminal, which is what QEMU does and what its clients may split at.
+  output_.push(to_json(message) + "\r\n");
+}
+
+// --- requests -------------------------------------------------------------------------------------------------------
+
+void QmpServer::answer(const JsonStream::Item& item) {
+  ValueMap message;
+  Value id;
+  bool has_id = false;
+  const unsigned connection = connection_;
+  try {
+    if (!item.error.empty()) throw QmpError{QmpErrorClass::GenericError, item.error};
+    const Value request = parse_json(item.text);
+    if (const Value* given = member(request, "id")) id = *given, has_id = true;
+    message.emplace_back("return", execute(request));
+  } catch (const QmpError& e) {
+    message = {{"error", error_answer(e)}};
+  } catch (const Error& e) {
+    message = {{"error", error_answer({QmpErrorClass::GenericError, one_line(e)})}};
+  }
+  if (connection_ != connection) return;  // nobody is there to hear it
+  if (has_id) message.emplace_back("id", std::move(id));
+  send(message);
+}
+
+Value QmpServer::execute(const Value& request) {
+  const auto* members = request.get_if<ValueMap>();
+  if (!members) throw QmpError{QmpErrorClass::GenericError, "QMP input must be a JSON object"};
+  for (const auto& [name, value] : *members) {
+    if (name != "execute" && name != "arguments" && name != "id")
+      throw QmpError{QmpErrorClass::GenericError, fmt::format("QMP input member '{}' is unexpected", name)};
+  }
+  const Value* execute = member(request, "execute");
+  if (!execute) throw QmpError{QmpErrorClass::GenericError, "QMP input lacks member 'execute'"};
+  const auto* name = execute->get_if<std::string>();
+  if (!name) throw QmpError{QmpErrorClass::GenericError, "QMP input member 'execute' must be a string"};
+  static const Value kNone = ValueMap{};
+  const Value* arguments = member(request, "arguments");
+  if (!arguments) arguments = &kNone;
+  if (!arguments->get_if<ValueMap>())
+    throw QmpError{QmpErrorClass::GenericError, "QMP input member 'arguments' must be an object"};
+
+  const QmpCommand* command = find_qmp_command(*name);
+  if (!negotiated_ && (!command || !command->before_negotiation))
+    throw QmpError{QmpErrorClass::CommandNotFound, "Expecting capabilities negotiation with 'qmp_capabilities'"};
+  if (!command) throw QmpError{QmpErrorClass::CommandNotFound, fmt::format("The command {} has not been found", *name)};
+  check_qmp_arguments(*command, *arguments);
+  return command->run(*this, QmpArguments(*arguments));
+}
+
+// --- events and tasks -----------------------------------------------------------------------------------------------
+
+void QmpServer::machine_event(const Machine::EventData& data) {
+  if (!negotiated_) return;
+  if (output_.size() > kOutputLimit) {
+    ++dropped_events_;
+    log::warn_once("qmp-events:" + path(), path() + ": the client does not read, events are dropped");
+    return;
+  }
+  ValueMap message{{"timestamp", timestamp()}, {"event", event_name(data.event)}};
+  if (data.event == Machine::Event::Reset || data.event == Machine::Event::Shutdown) {
+    message.emplace_back("data",
+                         ValueMap{{"guest", caused_by_guest(data.cause)}, {"reason", shutdown_cause_name(data.cause)}});
+  }
+  send(message);
+}
+
+void QmpServer::later(std::int64_t virtual_ns, std::function<void()> work) {
+  Clock& clock = machine_->system().clock;
+  const auto task = tasks_.insert(tasks_.end(), Task{nullptr, std::move(work)});
+  task->timer = std::make_unique<Timer>(clock, "qmp.task", [this, task] {
+    const std::function<void()> now = std::move(task->work);
+    tasks_.erase(task);
+    now();
+  });
+  task->timer->arm(clock.now_ns() + virtual_ns);
+}
+
+void QmpServer::finish_tasks() {
+  while (!tasks_.empty()) {
+    const std::function<void()> now = std::move(tasks_.front().work);
+    tasks_.pop_front();
+    now();
+  }
+}
+
+MACHINA_TYPE(QmpServer, qom::Object);
+
+}  // namespace machina

@@ -1,0 +1,80 @@
+#pragma once
+/// The machine protocol of the monitor (QMP) on a character backend: -qmp. One client at a time, several servers at
+/// once.
+///
+/// An object of the machine's tree. Everything runs on the main thread under the machine lock; a vCPU that runs goes on
+/// running, unless the command says otherwise.
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "core/chardev/char_backend.h"
+#include "core/chardev/output_queue.h"
+#include "machines/monitor/json_stream.h"
+#include "machines/monitor/qmp_command.h"
+
+namespace machina {
+
+class QmpServer final : public qom::Object, private CharFrontend, private QmpSession {
+ public:
+  static constexpr const char* kType = "qmp";
+  static void class_init(qom::ObjectClass& c);
+  ~QmpServer() override;
+
+  /// Input that waits while a command is carried out.
+  static constexpr std::size_t kInputLimit = 64 * 1024;
+  /// While so much waits for a client that does not read, its commands wait too.
+  static constexpr std::size_t kOutputHigh = 64 * 1024;
+  /// Events beyond this are dropped and counted.
+  static constexpr std::size_t kOutputLimit = std::size_t{1} << 20;
+
+  std::uint64_t dropped_events() const { return dropped_events_; }
+
+ protected:
+  void realize() override;
+  void unrealize() override;
+
+ private:
+  // CharFrontend
+  std::size_t can_receive() override;
+  void receive(std::span<const std::byte> bytes) override;
+  void event(Event event) override;
+  void writable() override;
+
+  // QmpSession
+  Machine& machine() override { return *machine_; }
+  qom::Object& root() override { return qom::Object::root(); }
+  bool negotiated() const override { return negotiated_; }
+  void negotiate() override { negotiated_ = true; }
+  void later(std::int64_t virtual_ns, std::function<void()> work) override;
+
+  void carry_out();
+  void answer(const JsonStream::Item& item);
+  qom::Value execute(const qom::Value& request);
+  void send(const qom::Value& message);
+  void machine_event(const Machine::EventData& data);
+  void finish_tasks();
+
+  // configuration
+  qom::Link<CharBackend> chardev_;
+
+  // run time
+  Machine* machine_ = nullptr;
+  int observer_ = 0;
+  OutputQueue output_;
+  std::string input_;  ///< not looked at yet
+  JsonStream stream_;
+  bool negotiated_ = false;
+  bool busy_ = false;
+  unsigned connection_ = 0;
+  std::uint64_t dropped_events_ = 0;
+  struct Task {
+    std::unique_ptr<Timer> timer;
+    std::function<void()> work;
+  };
+  std::list<Task> tasks_;
+};
+
+}  // namespace machina
