@@ -105,14 +105,22 @@ void Machine::start() {
   if (state_ == RunState::InternalError || state_ == RunState::Shutdown)
     throw Error("the machine must be reset before it can run")
         .why(std::string("its state is ") + run_state_name(state_));
+  run_vcpus();
+  emit(Event::Resume);
+}
+
+void Machine::run_vcpus() {
   set_state(RunState::Running);
   system_.clock.start();
   accelerator_->clock_running(true);
-  emit(Event::Resume);
   cpus_.unpark_all();
 }
 
 void Machine::stop(RunState why) {
+  if (halt_vcpus(why)) emit(Event::Stop);
+}
+
+bool Machine::halt_vcpus(RunState why) {
   const bool ran = state_ == RunState::Running;
   if (ran) {
     cpus_.park_all();
@@ -121,7 +129,7 @@ void Machine::stop(RunState why) {
     drain_disks();
   }
   set_state(why);
-  if (ran) emit(Event::Stop);
+  return ran;
 }
 
 void Machine::reset(ShutdownCause cause) {
@@ -202,20 +210,23 @@ void Machine::handle_requests() {
     emit(Event::Shutdown, *r.shutdown);
     const bool keep =
         no_shutdown && *r.shutdown != ShutdownCause::HostQmpQuit && *r.shutdown != ShutdownCause::HostSignal;
-    stop(RunState::Shutdown);
-    if (!keep) system_.loop.stop();
+    if (keep) {
+      stop(RunState::Shutdown);
+    } else {
+      halt_vcpus(RunState::Shutdown);  // no STOP: there is nothing left that could be continued
+      system_.loop.stop();
+    }
     return;
   }
   if (r.reset) reset(*r.reset);
   if (r.suspend && state_ == RunState::Running) {
-    stop(RunState::Suspended);
+    halt_vcpus(RunState::Suspended);
     emit(Event::Suspend);
   }
   if (r.wakeup && state_ == RunState::Suspended) {
     reset_tree(*this);  // RAM is no device: it is kept, as S3 wants
-    state_ = RunState::Paused;
+    run_vcpus();
     emit(Event::Wakeup);
-    start();
   }
   if (r.stop) stop(*r.stop);
 }

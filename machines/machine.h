@@ -93,6 +93,9 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
  private:
   void emit(Event event, ShutdownCause cause = ShutdownCause::HostError);
   void set_state(RunState state);
+  // start() and stop() without their events.
+  void run_vcpus();
+  bool halt_vcpus(RunState why);
   void unrealize_all();
   void handle_requests();
   void post_requests();

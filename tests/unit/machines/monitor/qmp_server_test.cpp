@@ -427,10 +427,22 @@ TEST_F(QmpServerTest, TheGuestsOwnEventsAreToldToo) {
   request([&] { machine_->request_wakeup("rtc"); });
   request([&] { machine_->request_reset(ShutdownCause::GuestReset); });
   request([&] { machine_->request_shutdown(ShutdownCause::GuestShutdown); });
-  EXPECT_EQ(client_->events,
-            (std::vector<std::string>{"STOP", "SUSPEND", "WAKEUP", "RESUME", "RESET", "SHUTDOWN", "STOP"}));
-  EXPECT_EQ(to_json(*member(client_->event_messages[4], "data")), R"({"guest": true, "reason": "guest-reset"})");
-  EXPECT_EQ(to_json(*member(client_->event_messages[5], "data")), R"({"guest": true, "reason": "guest-shutdown"})");
+  EXPECT_EQ(client_->events, (std::vector<std::string>{"SUSPEND", "WAKEUP", "RESET", "SHUTDOWN"}));
+  EXPECT_EQ(to_json(*member(client_->event_messages[2], "data")), R"({"guest": true, "reason": "guest-reset"})");
+  EXPECT_EQ(to_json(*member(client_->event_messages[3], "data")), R"({"guest": true, "reason": "guest-shutdown"})");
+}
+
+TEST_F(QmpServerTest, AMachineThatIsKeptStops) {
+  negotiate();
+  machine_->no_shutdown = true;
+  run("cont");
+  {
+    const MachineLock::Guard guard(system().lock);
+    machine_->request_shutdown(ShutdownCause::GuestShutdown);
+  }
+  settle();
+  EXPECT_EQ(client_->events, (std::vector<std::string>{"RESUME", "SHUTDOWN", "STOP"}));
+  EXPECT_EQ(to_json(*member(run("query-status"), "status")), "\"shutdown\"");
 }
 
 TEST_F(QmpServerTest, IdentityIsTold) {
