@@ -35,9 +35,9 @@ bool IsaSerial::ports_free(std::uint16_t base) const {
   return true;
 }
 
-std::uint16_t IsaSerial::choose_index() {
-  if (index_ >= 0) return static_cast<std::uint16_t>(index_);
-  for (std::uint16_t i = 0; i < kStandard.size(); ++i)
+std::size_t IsaSerial::choose_index() {
+  if (index_ >= 0) return static_cast<std::size_t>(index_);
+  for (std::size_t i = 0; i < kStandard.size(); ++i)
     if (ports_free(kStandard[i].base)) return i;
   throw Error("the ports of COM1 to COM4 are all taken").hint("give this one its own iobase and irq");
 }

@@ -32,7 +32,7 @@ class IsaSerial final : public IsaDevice, private CharFrontend {
   void event(Event event) override;
   void writable() override { update(); }
 
-  std::uint16_t choose_index();
+  std::size_t choose_index();
   bool ports_free(std::uint16_t base) const;
   void transmit();
   void update();

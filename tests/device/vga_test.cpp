@@ -78,7 +78,7 @@ class Vga : public testing::Test {
     gr(6, 0x0e);
   }
   void put(unsigned column, unsigned row, char c, std::uint8_t attribute) {
-    m.write(0xb8000 + (row * 80 + column) * 2, 2, static_cast<std::uint8_t>(c) | attribute << 8);
+    m.write(0xb8000 + (row * 80 + column) * 2, 2, static_cast<std::uint8_t>(c) | unsigned{attribute} << 8);
   }
 
   TestMachine m{2 * MiB};

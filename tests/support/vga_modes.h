@@ -86,7 +86,7 @@ inline void set_cga_palette(TestMachine& m) {
 
 inline void set_mode(TestMachine& m, const VgaMode& mode) {
   const auto indexed = [&](std::uint16_t port, unsigned index, std::uint8_t value) {
-    m.outw(port, static_cast<std::uint16_t>(index | value << 8));
+    m.outw(port, static_cast<std::uint16_t>(index | unsigned{value} << 8));
   };
   m.outb(0x3c2, mode.misc);
   for (unsigned i = 0; i < mode.seq.size(); ++i) indexed(0x3c4, i, mode.seq[i]);
