@@ -30,7 +30,8 @@ class ApicBus final : public Device {
   /// A level-triggered interrupt was ended by a local APIC.
   void broadcast_eoi(std::uint8_t vector);
 
-  void add_eoi_listener(EoiListener& listener) { eoi_listeners_.push_back(&listener); }
+  /// An I/O APIC of the machine does so itself. Once is enough.
+  void add_eoi_listener(EoiListener& listener) { remove_eoi_listener(listener), eoi_listeners_.push_back(&listener); }
   void remove_eoi_listener(EoiListener& listener) { std::erase(eoi_listeners_, &listener); }
 
   /// The 8259 pair that answers ExtINT, or null.

@@ -1,5 +1,7 @@
 #include "hw/intc/ioapic.h"
 
+#include "hw/intc/apic_bus.h"
+
 namespace machina {
 
 using namespace ioapic;  // NOLINT(google-build-using-namespace): the chip's own register names
@@ -19,11 +21,18 @@ void Ioapic::class_init(DeviceClass& c) { c.description = "I/O APIC (user space)
 
 void Ioapic::realize() {
   map(system().memory_root, address_, registers_, 1);
+  // EOI messages are broadcast: SDM vol. 3, 11.8.5. Where the local APICs are elsewhere, whoever has them calls eoi().
+  qom::for_each<ApicBus>(root(), [this](ApicBus& bus) { bus.add_eoi_listener(*this); });
   storm_timer_.emplace(clock(), "ioapic.storm", [this] {
     const std::uint32_t pins = std::exchange(delayed_, 0);
     for (unsigned pin = 0; pin < kPins; ++pin)
       if (pins >> pin & 1) serve(pin);
   });
+}
+
+void Ioapic::unrealize() {
+  storm_timer_.reset();
+  qom::for_each<ApicBus>(root(), [this](ApicBus& bus) { bus.remove_eoi_listener(*this); });
 }
 
 void Ioapic::reset_enter() {

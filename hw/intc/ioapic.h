@@ -36,7 +36,7 @@ class Ioapic final : public IoapicCommon {
 
  protected:
   void realize() override;
-  void unrealize() override { storm_timer_.reset(); }
+  void unrealize() override;
   void reset_enter() override;
   void push_state() override;
   void pin_changed(unsigned pin, bool level) override;

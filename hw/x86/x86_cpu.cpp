@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "hw/intc/apic.h"
 #include "hw/intc/interrupt_acknowledge.h"
 
 namespace machina {
@@ -17,6 +18,7 @@ void X86Cpu::class_init(DeviceClass& c) {
   c.property("index", &X86Cpu::index_, 0U).doc("number of the CPU; 0 is the bootstrap processor");
   c.property("apic-id", &X86Cpu::apic_id_, 0U).doc("local APIC ID");
   c.link("pic", &X86Cpu::pic_).doc("interrupt controller that answers this CPU's INTA cycles");
+  c.link("apic-bus", &X86Cpu::apic_bus_).doc("what connects the local APICs; without it the CPU has none of its own");
   c.inputs(&X86Cpu::intr_, "intr");
   c.inputs(&X86Cpu::nmi_in_, "nmi");
   c.inputs(&X86Cpu::smi_in_, "smi");
@@ -31,6 +33,7 @@ void X86Cpu::realize() {
   System& s = system();
   memory_ = std::make_unique<MemoryDispatch>(s.memory);
   ports_ = std::make_unique<MemoryDispatch>(s.io);
+  make_local_apic();
   vcpu_ = accelerator_->create_vcpu(*this);
   if (!accelerator_->has_vcpus()) return;
   quit_ = false;
@@ -40,6 +43,19 @@ void X86Cpu::realize() {
   const std::string name = fmt::format("CPU {}/{}", index_, accelerator_->type_name());
   pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
   while (!parked_) parked_changed_.wait(s.lock);
+}
+
+// Realized with its parent, after realize() of it.
+void X86Cpu::make_local_apic() {
+  if (!apic_bus_ || child("lapic")) return;
+  auto& apic = add_new_child<ApicCommon>("lapic", accelerator_->implementation_of(Apic::kType));
+  apic.set("id", apic_id_);
+  apic.set("bootstrap", bootstrap());
+  local_apic_ = qom::cast<Apic>(&apic);
+  if (!local_apic_) return;
+  apic.set_link("bus", apic_bus_.get());
+  local_apic_->connect(*this);
+  lint0_.connect(*apic.input("lint", 0));
 }
 
 void X86Cpu::unrealize() {
@@ -53,6 +69,8 @@ void X86Cpu::unrealize() {
     lock.lock();
     thread_id_ = 0;
   }
+  if (qom::Object* apic = child("lapic")) remove_child(*apic);
+  local_apic_ = nullptr;
   vcpu_.reset();
   memory_.reset();
   ports_.reset();
@@ -61,12 +79,21 @@ void X86Cpu::unrealize() {
 // --- interrupts ---
 
 void X86Cpu::set_intr(unsigned, bool level) {
+  if (local_apic_) {
+    lint0_.set(level);
+  } else {
+    apic_intr(level);
+  }
+}
+
+void X86Cpu::apic_intr(bool level) {
   intr_level_.store(level, std::memory_order_release);
   if (level) kick();
 }
 
 int X86Cpu::acknowledge_interrupt() {
   const MachineLock::Guard guard(system().lock);
+  if (local_apic_) return local_apic_->acknowledge();
   return pic_ ? pic_->acknowledge() : -1;
 }
 
@@ -118,6 +145,10 @@ void X86Cpu::run_on_thread(std::function<void()> work) {
 X86State X86Cpu::state() {
   X86State s;
   vcpu_->store_state(s);
+  if (local_apic_) {
+    s.lapic = local_apic_->registers();
+    s.lapic_valid = true;
+  }
   if (!accelerator_->handles_mp_state()) {
     const bool halted = sleep_ == Sleep::Halted || sleep_ == Sleep::HaltedMasked;
     s.mp_state = sleep_ == Sleep::WaitForSipi ? MpState::InitReceived : halted ? MpState::Halted : MpState::Runnable;
@@ -127,6 +158,12 @@ X86State X86Cpu::state() {
 
 void X86Cpu::set_state(const X86State& state) {
   vcpu_->load_state(state);
+  if (local_apic_) {
+    ApicState apic = local_apic_->get_state();
+    apic.base = state.apic_base;
+    local_apic_->set_state(apic);
+    if (state.lapic_valid) local_apic_->set_registers(state.lapic);
+  }
   sleep_ = Sleep::Running;
   if (accelerator_->handles_mp_state()) return;
   switch (state.mp_state) {

@@ -14,15 +14,19 @@
 
 #include "core/memory/address_space.h"
 #include "hw/base/device.h"
+#include "hw/intc/apic_cpu.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpuid.h"
 
 namespace machina {
 
+class Apic;
 /// INTA cycle of an interrupt controller: hw/intc/interrupt_acknowledge.h.
 class InterruptAcknowledge;
 
-class X86Cpu final : public Device {
+/// On a board with an APIC bus (property "apic-bus") it has a child "lapic", its local APIC, whose implementation is
+/// the accelerator's choice. One in user space lies between the input "intr" (its LINT0) and the CPU.
+class X86Cpu final : public Device, public ApicCpu {
  public:
   static constexpr const char* kType = "x86_64-cpu";
   static void class_init(DeviceClass& c);
@@ -53,6 +57,8 @@ class X86Cpu final : public Device {
   MemoryDispatch& ports() { return *ports_; }
 
   // --- interrupts that the accelerator does not handle itself; any thread under the machine lock ---
+  /// The local APIC when it is in user space, else null. Its registers are accessed under the machine lock.
+  Apic* local_apic() const { return local_apic_; }
   /// INTR is asserted by the PIC or the user-space APIC. Readable from any thread without a lock.
   bool interrupt_pending() const { return intr_level_.load(std::memory_order_acquire); }
   bool take_nmi() { return nmi_.exchange(false, std::memory_order_acq_rel); }
@@ -63,6 +69,7 @@ class X86Cpu final : public Device {
   int acknowledge_interrupt();
   void raise_nmi();
   void raise_smi();
+  /// INIT and start-up IPI. A start-up IPI that finds the CPU not waiting for one is lost.
   void raise_init();
   void raise_sipi(std::uint8_t vector);
 
@@ -90,7 +97,15 @@ class X86Cpu final : public Device {
   /// until the machine is reset.
   enum class Sleep { Running, Halted, HaltedMasked, WaitForSipi, Stopped };
 
+  // ApicCpu
+  void apic_intr(bool level) override;
+  void apic_nmi() override { raise_nmi(); }
+  void apic_smi() override { raise_smi(); }
+  void apic_init() override { raise_init(); }
+  void apic_sipi(std::uint8_t vector) override { raise_sipi(vector); }
+
   void set_intr(unsigned, bool level);
+  void make_local_apic();
   void thread_main();
   bool prepare_to_run();  ///< false: end the thread. Waits while parked or asleep, letting go of the machine lock.
   void take_init_and_sipi();
@@ -106,6 +121,7 @@ class X86Cpu final : public Device {
   // dependencies
   Accelerator* accelerator_ = nullptr;
   qom::Link<InterruptAcknowledge> pic_;
+  qom::Link<Device> apic_bus_;
 
   // sub-parts
   IrqInBank intr_{"intr", 1, this, &X86Cpu::set_intr};
@@ -116,6 +132,8 @@ class X86Cpu final : public Device {
                       if (level) raise_smi();
                     }};
   IrqInBank a20_in_{"a20", 1, [this](unsigned, bool level) { a20_.store(level, std::memory_order_release); }};
+  Apic* local_apic_ = nullptr;  // the child "lapic", when it is in user space
+  IrqOut lint0_;                // from "intr" to it
   std::unique_ptr<Vcpu> vcpu_;
   std::unique_ptr<MemoryDispatch> memory_, ports_;
   std::thread thread_;
