@@ -12,6 +12,7 @@
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/error.h"
 #include "core/system.h"
+#include "hw/intc/ioapic_common.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina {
@@ -105,7 +106,9 @@ void KvmAccelerator::enable_capabilities() {
   state_support_.payload = state_support_.events && enable(KVM_CAP_EXCEPTION_PAYLOAD, 1);
   state_support_.triple_fault = state_support_.events && enable(KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
   // MSRs that KVM does not know come to us, so that they can be logged; the guest gets #GP as before.
-  enable(KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_UNKNOWN);
+  // KVM calls those of an x2APIC that it does not have invalid, not unknown.
+  const bool user_apic = irqchip_ == KernelIrqchip::Off;
+  enable(KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_UNKNOWN | (user_apic ? KVM_MSR_EXIT_REASON_INVAL : 0U));
 }
 
 std::string KvmAccelerator::describe_capabilities() {
@@ -118,6 +121,8 @@ void KvmAccelerator::machine_ready() {
     throw Error("this machine's memory cannot be had")
         .why(slots_->failure())
         .hint("lower -m, or use another accelerator");
+  if (irqchip_ == KernelIrqchip::Split)
+    qom::for_each<IoapicCommon>(root(), [this](IoapicCommon& ioapic) { irqchip_parts_->attach_ioapic(ioapic); });
 }
 
 // --- interrupts ---
@@ -132,6 +137,7 @@ void KvmAccelerator::create_interrupt_half() {
   c.irqfd = has(KVM_CAP_IRQFD);
   c.irqfd_resample = has(KVM_CAP_IRQFD_RESAMPLE);
   c.reinject_control = has(KVM_CAP_REINJECT_CONTROL);
+  c.x2apic_api = (capability(KVM_CAP_X2APIC_API) & 3) == 3;
   c.routes = static_cast<unsigned>(capability(KVM_CAP_IRQ_ROUTING));
   irqchip_parts_ = std::make_unique<kvm::Irqchip>(vm_, *system_, irqchip_, c);
   if (!has(KVM_CAP_IOEVENTFD)) return;
@@ -142,7 +148,10 @@ void KvmAccelerator::create_interrupt_half() {
   system_->io.add_listener(*port_events_);
 }
 
-void KvmAccelerator::end_of_interrupt(std::uint8_t) {}
+void KvmAccelerator::end_of_interrupt(std::uint8_t vector) {
+  const MachineLock::Guard guard(system_->lock);
+  irqchip_parts_->end_of_interrupt(vector);
+}
 
 KvmAccelerator& KvmAccelerator::of(const qom::Object& object) {
   for (const qom::Object* o = &object; o; o = o->parent())
@@ -152,8 +161,11 @@ KvmAccelerator& KvmAccelerator::of(const qom::Object& object) {
 }
 
 std::string KvmAccelerator::implementation_of(const std::string& model) const {
-  if (irqchip_ != KernelIrqchip::On) return model;
-  for (const char* type : {"gsi", "i8259", "i8254"})
+  if (irqchip_ == KernelIrqchip::Off) return model;
+  for (const char* type : {"apic", "apic-bus"})
+    if (model == type) return "kvm-" + model;
+  if (irqchip_ == KernelIrqchip::Split) return model;
+  for (const char* type : {"gsi", "i8259", "ioapic", "i8254"})
     if (model == type) return "kvm-" + model;
   return model;
 }

@@ -39,6 +39,12 @@ kvm_irq_routing_entry to_message(unsigned gsi, const MsiMessage& message) {
 
 std::vector<kvm_irq_routing_entry> kernel_chip_entries(unsigned timer_pin) {
   std::vector<kvm_irq_routing_entry> list;
+  // KVM keeps one GSI for each pin to notify of its EOI, the last in the table. That must be the board's: the PIT's
+  // reinjection and resampled irqfds hang on it.
+  for (unsigned n = 0; n < kPicPins; ++n)
+    if (n != kCascade) list.push_back(to_pic(GsiRoutes::kPicDirect + n, n));
+  for (unsigned n = 0; n < GsiRoutes::kPins; ++n)
+    list.push_back(to_chip(GsiRoutes::kIoapicDirect + n, KVM_IRQCHIP_IOAPIC, n));
   for (unsigned n = 0; n < GsiRoutes::kPins; ++n) {
     if (n < kPicPins && n != kCascade) list.push_back(to_pic(n, n));
     // The pin that interrupt 0 has is not that of the interrupt of its own number as well.
@@ -48,10 +54,6 @@ std::vector<kvm_irq_routing_entry> kernel_chip_entries(unsigned timer_pin) {
       list.push_back(to_chip(n, KVM_IRQCHIP_IOAPIC, n));
     }
   }
-  for (unsigned n = 0; n < kPicPins; ++n)
-    if (n != kCascade) list.push_back(to_pic(GsiRoutes::kPicDirect + n, n));
-  for (unsigned n = 0; n < GsiRoutes::kPins; ++n)
-    list.push_back(to_chip(GsiRoutes::kIoapicDirect + n, KVM_IRQCHIP_IOAPIC, n));
   return list;
 }
 

@@ -37,7 +37,9 @@ Irqchip::Irqchip(const Fd& vm, System& system, KernelIrqchip mode, const Irqchip
   system.memory_root.add(kMessageWindow, *window_);
 }
 
-Irqchip::~Irqchip() = default;
+Irqchip::~Irqchip() {
+  if (ioapic_) ioapic_->remove_listener(*this);
+}
 
 void Irqchip::create() {
   if (created_ || mode_ == KernelIrqchip::Off) return;
@@ -49,6 +51,13 @@ void Irqchip::create() {
     cap.cap = KVM_CAP_SPLIT_IRQCHIP;
     cap.args[0] = GsiRoutes::kPins;  // numbers whose level-triggered messages KVM looks at
     vm_.must(KVM_ENABLE_CAP, &cap, "KVM_CAP_SPLIT_IRQCHIP");
+  }
+  if (capabilities_.x2apic_api) {
+    // IDs and destinations of 32 bits, as X86State has them; FFh is a destination like others in x2APIC mode.
+    kvm_enable_cap cap{};
+    cap.cap = KVM_CAP_X2APIC_API;
+    cap.args[0] = KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
+    vm_.must(KVM_ENABLE_CAP, &cap, "KVM_CAP_X2APIC_API");
   }
   created_ = true;
   routes_.flush();
@@ -117,6 +126,7 @@ void Irqchip::clock_running(bool running) {
 
 bool Irqchip::send(const MsiMessage& message) {
   if (!created_) return false;
+  routes_.flush();  // KVM must know a level-triggered message by the time it is ended
   kvm_msi msi{};
   msi.address_lo = static_cast<std::uint32_t>(message.address);
   msi.address_hi = static_cast<std::uint32_t>(message.address >> 32);
@@ -127,6 +137,28 @@ bool Irqchip::send(const MsiMessage& message) {
 IoResult Irqchip::write_window(Offset offset, Width, std::uint64_t value) {
   send({kMessageWindow + offset, static_cast<std::uint32_t>(value)});
   return io_ok();
+}
+
+// --- an I/O APIC in user space ---
+
+void Irqchip::attach_ioapic(IoapicCommon& ioapic) {
+  if (ioapic_) return;
+  ioapic_ = qom::Ref<IoapicCommon>(&ioapic);
+  ioapic.add_listener(*this);
+}
+
+// Only what is level triggered: an edge needs no EOI, and so no route. A pin that is masked keeps its route, since its
+// last interrupt may still be in service.
+void Irqchip::route_changed(unsigned pin, const IoapicRoute& route) {
+  if (!route.level) {
+    routes_.set_pin(pin, std::nullopt);
+  } else if (!route.masked) {
+    routes_.set_pin(pin, MsiMessage{route.address, route.data});
+  }
+}
+
+void Irqchip::end_of_interrupt(std::uint8_t vector) {
+  if (ioapic_) ioapic_->eoi(vector);
 }
 
 // --- event descriptors ---

@@ -13,6 +13,7 @@
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_gsi_routes.h"
 #include "core/memory/memory_region.h"
+#include "hw/intc/ioapic_common.h"
 #include "hw/x86/accelerator.h"
 #include "qom/property.h"
 
@@ -41,15 +42,15 @@ namespace kvm {
 /// What of all this a kernel's KVM has.
 struct IrqchipCapabilities {
   bool irqchip = false, split = false, pit = false, signal_msi = false, irqfd = false, irqfd_resample = false;
-  bool reinject_control = false;
+  bool reinject_control = false, x2apic_api = false;
   unsigned routes = 0;
 };
 
-class Irqchip {
+class Irqchip final : private IoapicListener {
  public:
   /// Throws Error when the kernel cannot do `mode`.
   Irqchip(const Fd& vm, System& system, KernelIrqchip mode, const IrqchipCapabilities& capabilities);
-  ~Irqchip();
+  ~Irqchip() override;
   Irqchip(const Irqchip&) = delete;
   Irqchip& operator=(const Irqchip&) = delete;
 
@@ -87,6 +88,12 @@ class Irqchip {
   bool send(const MsiMessage& message);
   GsiRoutes& routes() { return routes_; }
 
+  // --- an I/O APIC in user space (mode split) ---
+  /// Its level-triggered pins become routes, by which KVM knows which EOIs to report; until detached or this object
+  /// dies. One I/O APIC; more are ignored.
+  void attach_ioapic(IoapicCommon& ioapic);
+  void end_of_interrupt(std::uint8_t vector);
+
   // --- event descriptors (modes on and split) ---
   /// Lets KVM raise an interrupt when `fd` is signalled. Null when KVM cannot: the sink is no GSI of the kernel's
   /// chips.
@@ -98,6 +105,7 @@ class Irqchip {
 
  private:
   void create_pit();
+  void route_changed(unsigned pin, const IoapicRoute& route) override;
   IoResult write_window(Offset offset, Width width, std::uint64_t value);
 
   const Fd& vm_;
@@ -106,6 +114,7 @@ class Irqchip {
   GsiRoutes routes_;
   std::unique_ptr<IoRegion> window_;
   std::map<const IrqIn*, unsigned> gsi_of_;
+  qom::Ref<IoapicCommon> ioapic_;
   unsigned timer_pin_ = 2;
   KvmPit* pit_ = nullptr;
   bool created_ = false, pit_created_ = false;

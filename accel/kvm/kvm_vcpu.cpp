@@ -105,6 +105,7 @@ VcpuExit KvmVcpu::run() {
     in_guest_.store(false, std::memory_order_seq_cst);
     exits_.fetch_add(1, std::memory_order_relaxed);
     if (result == 0) last_exits_.add(*run_, run_size_);
+    if (cpu_.local_apic()) sync_local_apic();
     // After a port, memory or MSR access KVM must be entered once more to finish the instruction. When a kick has come,
     // that entry finishes it and returns EINTR at once, so the state is whole whenever this function returns.
     const ExitResult r = result < 0 ? handle_run_error(error, *run_, *this) : handle_exit(*run_, run_size_, *this);
@@ -123,17 +124,23 @@ std::uint64_t KvmVcpu::read_port(std::uint16_t port, unsigned width) { return cp
 void KvmVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value) {
   cpu_.ports().write(port, width, value);
 }
-std::uint64_t KvmVcpu::read_memory(std::uint64_t address, unsigned width) { return cpu_.memory().read(address, width); }
+std::uint64_t KvmVcpu::read_memory(std::uint64_t address, unsigned width) {
+  if (in_apic_page(address)) return read_apic_page(address, width);
+  return cpu_.memory().read(address, width);
+}
 void KvmVcpu::write_memory(std::uint64_t address, unsigned width, std::uint64_t value) {
+  if (in_apic_page(address)) return write_apic_page(address, width, value);
   cpu_.memory().write(address, width, value);
 }
 
-bool KvmVcpu::read_msr(std::uint32_t index, std::uint64_t&) {
+bool KvmVcpu::read_msr(std::uint32_t index, std::uint64_t& value) {
+  if (read_apic_msr(index, value)) return true;
   log::unimp(cpu_.path(), "read of MSR {}", msr_name(index));
   return false;
 }
 
 bool KvmVcpu::write_msr(std::uint32_t index, std::uint64_t value) {
+  if (write_apic_msr(index, value)) return true;
   log::unimp(cpu_.path(), "write of {:#x} to MSR {}", value, msr_name(index));
   return false;
 }
@@ -192,7 +199,7 @@ void KvmVcpu::fail(const std::string& why) {
 
 void KvmVcpu::load_state(const X86State& state) {
   transfer_.load(state);
-  forget_interrupts(state.rflags & 0x200);
+  forget_interrupts(state);
   if (!accelerator_.verify_state()) return;
   const std::vector<std::string> lost = transfer_.verify(state);
   if (lost.empty()) return;

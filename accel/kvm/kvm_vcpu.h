@@ -34,6 +34,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void tell_paused() const;
 
   const Fd& fd() const { return fd_; }
+  /// IA32_APIC_BASE as of the last exit. vCPU thread, or parked.
+  std::uint64_t apic_base() const;
   std::uint64_t exits() const { return exits_.load(std::memory_order_relaxed); }
 
   /// The signal that makes a vCPU thread leave KVM_RUN; its handler does nothing. Once per process.
@@ -60,8 +62,16 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   // kvm_vcpu_interrupts.cpp
   void inject();
   void inject_interrupt();
-  void forget_interrupts(bool interrupt_flag);
   void set_cpu_model();
+  void forget_interrupts(const X86State& state);
+  // A local APIC in user space: its page and MSRs, and what the kernel holds of it (CR8, IA32_APIC_BASE).
+  void sync_local_apic();
+  bool in_apic_page(std::uint64_t address) const;
+  std::uint64_t read_apic_page(std::uint64_t address, unsigned width);
+  void write_apic_page(std::uint64_t address, unsigned width, std::uint64_t value);
+  bool read_apic_msr(std::uint32_t index, std::uint64_t& value);
+  bool write_apic_msr(std::uint32_t index, std::uint64_t value);
+
   void bind_to_thread();
 
   KvmAccelerator& accelerator_;
@@ -77,7 +87,9 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   bool reported_ = false;  ///< a full report has been given
   ExitRing last_exits_;
   std::atomic<std::uint64_t> exits_{0};
-  int held_vector_ = -1;  ///< acknowledged, not yet taken by KVM
+  int held_vector_ = -1;         ///< acknowledged, not yet taken by KVM
+  std::uint64_t apic_base_ = 0;  ///< IA32_APIC_BASE and CR8 as the APIC in user space knows them
+  std::uint64_t cr8_ = 0;
 };
 
 }  // namespace machina::kvm

@@ -6,9 +6,15 @@
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_vcpu.h"
+#include "core/system.h"
+#include "hw/intc/apic.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina::kvm {
+
+namespace {
+constexpr std::uint64_t kInterruptFlag = 0x200;
+}
 
 // Whatever makes X86Cpu think that there is something to do is consumed here, whether KVM takes it or not: a request
 // that stayed would keep a halted CPU awake for ever.
@@ -39,16 +45,70 @@ void KvmVcpu::inject_interrupt() {
   run_->request_interrupt_window = held_vector_ >= 0 || cpu_.interrupt_pending();
 }
 
-void KvmVcpu::forget_interrupts(bool interrupt_flag) {
+void KvmVcpu::forget_interrupts(const X86State& state) {
   held_vector_ = -1;
   // What KVM said after the last exit is about another state.
   run_->ready_for_interrupt_injection = 0;
-  run_->if_flag = interrupt_flag;
+  run_->if_flag = (state.rflags & kInterruptFlag) != 0;
   run_->request_interrupt_window = 0;
+  // Without a local APIC in the kernel, KVM_RUN loads CR8 from here.
+  run_->cr8 = cr8_ = state.cr8;
+  run_->apic_base = apic_base_ = state.apic_base;
 }
 
-void KvmVcpu::set_cr8(std::uint64_t) {}
-
 void KvmVcpu::end_of_interrupt(std::uint8_t vector) { accelerator_.end_of_interrupt(vector); }
+
+// --- a local APIC in user space ---
+
+std::uint64_t KvmVcpu::apic_base() const { return run_->apic_base; }
+
+// The guest has changed CR8 or IA32_APIC_BASE without an exit of its own. Not every KVM makes one (KVM_EXIT_SET_TPR)
+// when the guest lowers CR8: an interrupt that it held back is then taken at the next exit for another reason.
+void KvmVcpu::sync_local_apic() {
+  if (run_->apic_base == apic_base_ && run_->cr8 == cr8_) return;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  if (run_->apic_base != apic_base_) {
+    apic_base_ = run_->apic_base;
+    cpu_.local_apic()->msr_write(apic::kMsrApicBase, apic_base_);
+  }
+  if (run_->cr8 != cr8_) {
+    cr8_ = run_->cr8;
+    cpu_.local_apic()->set_cr8(cr8_);
+  }
+}
+
+void KvmVcpu::set_cr8(std::uint64_t) {
+  if (cpu_.local_apic()) sync_local_apic();
+}
+
+bool KvmVcpu::in_apic_page(std::uint64_t address) const {
+  return cpu_.local_apic() && (address & ~(apic::kPageSize - 1)) == (apic_base_ & apic::kBaseAddress) &&
+         (apic_base_ & apic::kBaseEnable) && !(apic_base_ & apic::kBaseExtended);
+}
+
+std::uint64_t KvmVcpu::read_apic_page(std::uint64_t address, unsigned width) {
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return cpu_.local_apic()->mmio_read(address % apic::kPageSize, width);
+}
+
+void KvmVcpu::write_apic_page(std::uint64_t address, unsigned width, std::uint64_t value) {
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  cpu_.local_apic()->mmio_write(address % apic::kPageSize, width, value);
+  run_->cr8 = cr8_ = cpu_.local_apic()->cr8();
+}
+
+bool KvmVcpu::read_apic_msr(std::uint32_t index, std::uint64_t& value) {
+  if (!cpu_.local_apic()) return false;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return cpu_.local_apic()->msr_read(index, value);
+}
+
+bool KvmVcpu::write_apic_msr(std::uint32_t index, std::uint64_t value) {
+  if (!cpu_.local_apic()) return false;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  if (!cpu_.local_apic()->msr_write(index, value)) return false;
+  run_->cr8 = cr8_ = cpu_.local_apic()->cr8();
+  return true;
+}
 
 }  // namespace machina::kvm
