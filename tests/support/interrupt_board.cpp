@@ -18,7 +18,12 @@ void InterruptPort::class_init(DeviceClass& c) {
 
 void InterruptPort::realize() { map(system().io_root, 0x510, ports_); }
 
+void InterruptPort::reset_hold() {
+  for (unsigned n = 0; n < lines_.size(); ++n) lines_[n].lower();
+}
+
 IoResult InterruptPort::read(Offset offset, Width) {
+  if (offset == 12) return std::uint64_t{sequence};
   if (offset == 8) return static_cast<std::uint64_t>(clock().now_ns() / 1000) & 0xffffffff;
   std::uint64_t up = 0;
   for (unsigned n = 0; n < lines_.size(); ++n) up += lines_[n].level() ? 1 : 0;
@@ -30,12 +35,19 @@ IoResult InterruptPort::write(Offset offset, Width, std::uint64_t value) {
     case 0:
       if (const unsigned n = value & 0x1f; n < lines_.size()) lines_[n].set(value & 0x80);
       break;
+    case 1:
+      ++ticks;
+      break;
     case 3:
       for (unsigned n = 0; n < lines_.size(); ++n) lines_[n].lower();
       break;
     case 4:
       ++messages;
       dma().store(0xfee00000, 4, value);
+      break;
+    case 12:
+      if (value != sequence + 1) ++out_of_order;
+      sequence = static_cast<std::uint32_t>(value);
       break;
     default:
       return IoStatus::BadRegister;
@@ -59,6 +71,11 @@ std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardO
   isa = qom::cast<Bus>(bridge.child("isa.0"));
   Device& pic = add("i8259", "pic", {{"out", "cpu[0].intr"}});
   if (options.ioapic) add("ioapic", "ioapic", {});
+  if (options.apic) {
+    Device& bus = add("apic-bus", "apics", {});
+    bus.set_link("pic", &pic);
+    for (X86Cpu* cpu : machine.cpus().cpus()) cpu->set_link("apic-bus", &bus);
+  }
   add("gsi", "gsi", {{"pic", "pic.ir"}, {"ioapic", options.ioapic ? "ioapic.in" : ""}});
   add("i8254", "pit", {{"irq", "0"}});
   add("mc146818rtc", "rtc", {{"irq", "8"}});

@@ -3,10 +3,11 @@
 /// that raises lines and sends messages for the guest. Implementations are the accelerator's choice, as on a board.
 ///
 ///   port 510h   write: bits 0-4 GSI, bit 7 level. Drives that line.
-///   port 512h   write: bits 0-4 GSI. Raises the line until the device hears of its EOI through port 513h.
+///   port 511h   write: one more tick, as the guest's timer handler saw it
 ///   port 513h   write: lowers all lines. Read: how many are up.
 ///   port 514h   write, 4 bytes: data of a message that is written to FEE00000h
 ///   port 518h   read, 4 bytes: microseconds of virtual time
+///   port 51Ch   write, 4 bytes: numbers that the guest counts up from 1 after each reset; read: the last one
 
 #include <array>
 #include <cstdint>
@@ -23,7 +24,13 @@ class InterruptPort final : public Device {
   static constexpr const char* kType = "test-interrupt-port";
   static void class_init(DeviceClass& c);
 
-  unsigned messages = 0;  ///< that the guest asked for
+  unsigned messages = 0;       ///< that the guest asked for
+  std::uint32_t ticks = 0;     ///< since reset
+  std::uint32_t sequence = 0;  ///< the last number, since reset
+  unsigned out_of_order = 0;   ///< numbers that did not follow the one before: an access was lost or done twice
+
+  void reset_enter() override { ticks = sequence = 0; }
+  void reset_hold() override;
 
  protected:
   void realize() override;
@@ -39,6 +46,7 @@ class InterruptPort final : public Device {
 /// What add_interrupt_board() leaves out.
 struct InterruptBoardOptions {
   bool ioapic = true;
+  bool apic = true;  ///< the CPUs' local APICs, as far as the accelerator lets the board decide
 };
 
 /// For GuestOptions::devices.

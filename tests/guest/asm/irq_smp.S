@@ -1,0 +1,2 @@
+# Four CPUs with xAPICs.
+#include "irq_smp_body.inc.S"

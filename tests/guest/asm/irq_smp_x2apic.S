@@ -1,0 +1,3 @@
+# Four CPUs with x2APICs.
+#define X2APIC
+#include "irq_smp_body.inc.S"
