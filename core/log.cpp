@@ -1,13 +1,17 @@
 #include "core/log.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fnmatch.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -187,6 +191,10 @@ std::string help() {
 }
 
 void set_file(const std::string& path) {
+  // spdlog would make missing directories, and says less when it fails.
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) throw Error(fmt::format("cannot write log file '{}'", path)).why(std::strerror(errno));
+  ::close(fd);
   std::shared_ptr<spdlog::logger> log;
   try {
     log = make_log(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, true));

@@ -46,8 +46,8 @@ bool lock_image(int fd, bool writer, const std::string& filename) {
     throw Error("image '" + filename + "' is locked by another process");
   }
   if (others_hold(fd, kUses + kWrite))
-    throw Error("image '" + filename + "' is being written by another process")
-        .hint("stop the other one, or use snapshot copies; locking=off risks the image");
+    throw Error("image '" + filename + "' is being written by another process, or by another drive of this machine")
+        .hint("let one write at a time; the others can have copies");
   if (writer && others_hold(fd, kDenies + kWrite))
     throw Error("image '" + filename + "' is in use by another process that must not see it change")
         .hint("stop the other one, or open it with readonly=on or snapshot=on");

@@ -100,6 +100,7 @@ SetOption parse_set_option(std::string_view text) {
   set.value =
       config_scalar(std::string(text.substr(value)),
                     value < text.size() ? option_origin("-set", text, value, text.size() - value) : key_at, key_at);
+  set.group_origin = option_origin("-set", text, 0, set.group.size());
   set.id_origin = option_origin("-set", text, first + 1, set.id.size());
   return set;
 }

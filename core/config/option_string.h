@@ -25,7 +25,7 @@ Origin option_origin(std::string_view option, std::string_view text, std::size_t
 struct SetOption {
   std::string group, id, key;
   ConfigValue value;  ///< key_origin is that of `key`
-  Origin id_origin;
+  Origin group_origin, id_origin;
 };
 SetOption parse_set_option(std::string_view text);
 

@@ -77,7 +77,9 @@ void set_all(FeatureSet& set, std::string_view names, bool on) {
 const ModelDefinition& definition(const std::string& name) {
   for (const ModelDefinition& m : kModels)
     if (name == m.name) return m;
-  throw Error(fmt::format("no such CPU model: '{}'", name)).hint(did_you_mean(name, cpu_model_names()));
+  const std::string near = did_you_mean(name, cpu_model_names());
+  throw Error(fmt::format("no such CPU model: '{}'", name))
+      .hint(near.empty() ? fmt::format("there are: {}", fmt::join(cpu_model_names(), ", ")) : near);
 }
 
 // --- parsing ---

@@ -363,8 +363,8 @@ TEST_F(RawBlockTest, OtherFormatsAreRefusedByName) {
 TEST_F(RawBlockTest, OneWriterOrManyReaders) {
   {
     const auto writer = open();
-    expect_refusal({}, "is being written by another process");
-    expect_refusal({{"readonly", "on"}}, "is being written by another process");
+    expect_refusal({}, "is being written by another process, or by another drive");
+    expect_refusal({{"readonly", "on"}}, "is being written by another process, or by another drive");
     EXPECT_EQ(refusal({{"locking", "off"}}), "");
     qom::unrealize_tree(*writer);
   }
