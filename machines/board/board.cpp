@@ -361,7 +361,9 @@ std::optional<Board> load_board(const BoardRequest& request, const BoardCatalog&
   }
   std::string path;
   if (!faults.guard(asked_at, [&] { path = catalog.find(name, asked_at); })) return std::nullopt;
-  const std::optional<BoardFile> file = read_board(path, catalog, faults);
+  Faults of_file;
+  const std::optional<BoardFile> file = read_board(path, catalog, of_file);
+  for (Error fault : of_file.list()) faults.add(fault.at(asked_at));  // a file that cannot be read has no place in it
   if (!file) return std::nullopt;
   return resolve_board(*file, request, faults);
 }

@@ -46,7 +46,7 @@ int run_board_command(const std::vector<std::string>& arguments, const BoardCata
   const std::string command = arguments.empty() ? "help" : arguments[0];
   if (command == "check") {
     if (arguments.size() < 2) {
-      err << "board check: no board is named\n" << kUsage;
+      err << "board check: no board is named\n  write machine-run board check BOARD...\n";
       return 1;
     }
     std::size_t total = 0;
@@ -56,7 +56,7 @@ int run_board_command(const std::vector<std::string>& arguments, const BoardCata
       total += faults.size();
       if (faults.empty()) out << arguments[i] << ": no faults\n";
     }
-    if (total > 0) err << fmt::format("{} fault{}\n", total, total == 1 ? "" : "s");
+    if (total > 1) err << fmt::format("{} faults\n", total);
     return total > 0 ? 1 : 0;
   }
   if (command == "list") {
@@ -74,7 +74,8 @@ int run_board_command(const std::vector<std::string>& arguments, const BoardCata
     return 0;
   }
   const std::string near = did_you_mean(command, {"check", "list", "schema", "help"});
-  err << fmt::format("no such command: 'board {}'{}\n{}", command, near.empty() ? "" : "; " + near, kUsage);
+  err << fmt::format("no such command: 'board {}'\n  {}\n", command,
+                     near.empty() ? "there are: check, list, schema, help" : near);
   return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "hw/base/bus.h"
 #include "hw/base/device.h"
@@ -96,13 +97,14 @@ class Composer {
   void check_globals() {
     TypeRegistry& registry = TypeRegistry::global();
     for (const GlobalOption& g : request_.globals) {
-      faults_.guard(g.driver_origin, [&] {
+      const bool good = faults_.guard(g.driver_origin, [&] {
         const qom::TypeInfo* info = registry.find(g.driver);
         if (!info || info->interface)
           throw Error(fmt::format("no such type: '{}'", g.driver)).hint(did_you_mean(g.driver, registry.names()));
         const qom::ObjectClass& c = registry.class_of(g.driver);
         value_of(writable_property(c, g.property, g.value.key_origin), g.value.text, g.value.origin);
       });
+      if (!good) bad_globals_.insert(&g);
     }
   }
 
@@ -279,6 +281,7 @@ class Composer {
   void apply_globals(Object& object, const std::string& model, ComposedDevice* d) {
     for (const GlobalOption& g : request_.globals) {
       const Property* p = object.object_class().find_property(g.property);
+      if (bad_globals_.count(&g)) continue;  // reported
       if (!p || (g.driver != model && !object.is_a(g.driver))) continue;
       const bool set = faults_.guard(g.value.origin, [&] { object.set_text(p->name, g.value.text); });
       if (set && d) d->given[p->name] = {g.value.text, g.value.origin};
@@ -432,6 +435,7 @@ class Composer {
   Object& machine_;
   const ComposeOptions& options_;
   Faults& faults_;
+  std::set<const GlobalOption*> bad_globals_;  // reported, and not to be reported again by each device
   std::vector<ComposedDevice> devices_;
   std::map<std::string, std::size_t> by_id_;
   std::vector<BusEntry> buses_;

