@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hw/char/isa_serial.h"
+#include "hw/ide/ide_disk.h"
 #include "hw/nvram/firmware_config.h"
 #include "hw/nvram/fw_cfg.h"
+#include "hw/pci/pci_device.h"
 #include "hw/rtc/cmos_layout.h"
 #include "hw/rtc/mc146818rtc.h"
 
@@ -23,7 +27,43 @@ T* first(Machine& machine) {
   return found;
 }
 
+/// How the firmware shows a disk to programs that only know cylinders: as it is where the 10 bits for a cylinder, 4 for
+/// a head and 6 for a sector of INT 13h hold its geometry, and made up from its size where they do not.
+CmosDisk cmos_disk(const DiskGeometry& g) {
+  const bool fits = g.cylinders <= 1024 && g.heads <= 16 && g.sectors <= 63;
+  return {true, static_cast<std::uint16_t>(g.cylinders), static_cast<std::uint8_t>(g.heads),
+          static_cast<std::uint8_t>(g.sectors), fits ? DiskTranslation::None : DiskTranslation::Lba};
+}
+
+/// The path of a disk in the form of IEEE 1275 that SeaBIOS compares with what it finds: the host bridge at port CF8h,
+/// slot and function of the controller, its channel, the drive on it. It looks for those of PCI controllers only.
+std::optional<std::string> open_firmware_path(IdeDisk& disk) {
+  IdeBus& channel = disk.ide_bus();
+  const auto* controller = dynamic_cast<const PciDevice*>(channel.parent());
+  if (!controller) return std::nullopt;
+  const PciAddress where = controller->address();
+  const std::string function = where.function ? fmt::format(",{:x}", where.function) : "";
+  return fmt::format("/pci@i0cf8/ide@{:x}{}/drive@{:x}/disk@{:x}", where.slot, function, channel.number(), disk.unit());
+}
+
 }  // namespace
+
+std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot) {
+  std::vector<std::string> paths;
+  // Of what has a letter only disks exist on these boards; CMOS tells the firmware about the other letters.
+  if (boot.order.find('c') != std::string::npos) {
+    std::vector<IdeDisk*> disks;
+    qom::for_each<IdeDisk>(machine, [&](IdeDisk& disk) {
+      if (disk.realized()) disks.push_back(&disk);
+    });
+    const auto place = [](IdeDisk* d) { return 2 * static_cast<int>(d->ide_bus().number()) + d->unit(); };
+    std::sort(disks.begin(), disks.end(), [&](IdeDisk* a, IdeDisk* b) { return place(a) < place(b); });
+    for (IdeDisk* disk : disks)
+      if (auto path = open_firmware_path(*disk)) paths.push_back(std::move(*path));
+  }
+  if (boot.strict) paths.emplace_back("HALT");
+  return paths;
+}
 
 std::array<std::uint8_t, 16> parse_uuid(const std::string& text) {
   std::array<std::uint8_t, 16> bytes{};
@@ -62,6 +102,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     if (boot.nographic && first<IsaSerial>(machine)) config.serial_console = kCom1;
     config.boot_menu = boot.menu;
     config.boot_menu_wait_ms = boot.splash_time_ms;
+    config.boot_order = boot_paths(machine, boot);
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);
   }
@@ -70,7 +111,13 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     config.ram_below_4g = s.ram_below_4g;
     config.ram_above_4g = s.ram_above_4g;
     config.cpus = machine.cpu_config().count;
-    config.boot_order = boot.order;
+    if (!boot.order.empty()) config.boot_order = boot.order;
+    qom::for_each<IdeDisk>(machine, [&](IdeDisk& disk) {
+      if (!disk.realized()) return;
+      auto& channel = disk.ide_bus().number() == 0 ? config.disks : config.secondary_disks;
+      CmosDisk& entry = channel[static_cast<unsigned>(disk.unit())];
+      if (!entry.present) entry = cmos_disk(disk.geometry());
+    });
     for (const CmosByte& byte : cmos_layout(config)) rtc->set_cmos(byte.index, byte.value);
   }
 }

@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "machines/machine.h"
 
 namespace machina {
 
 struct BootOptions {
-  std::string order = "cda";  ///< letters of -boot order=: a floppy, c disk, d CD-ROM, n network
+  /// Letters of -boot order=: a floppy, c disk, d CD-ROM, n network. Empty: the usual order, and the firmware's own.
+  std::string order;
   bool menu = false;
   bool strict = false;                          ///< only what order names
   std::optional<std::uint16_t> splash_time_ms;  ///< how long the menu waits
@@ -21,6 +23,10 @@ struct BootOptions {
 
 /// After all devices are realized, before the guest runs. Throws Error.
 void fill_firmware_data(Machine& machine, const BootOptions& boot);
+
+/// Open Firmware paths of the machine's disks for fw_cfg's "bootorder", in the order of `boot`; empty when it asks for
+/// nothing special. The last is "HALT" when nothing else may be booted.
+std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot);
 
 /// "12345678-9abc-…" as 16 bytes in text order. Throws Error.
 std::array<std::uint8_t, 16> parse_uuid(const std::string& text);

@@ -208,8 +208,9 @@ void Machine::handle_requests() {
   request_ = {};
   if (r.shutdown) {
     emit(Event::Shutdown, *r.shutdown);
-    const bool keep =
-        no_shutdown && *r.shutdown != ShutdownCause::HostQmpQuit && *r.shutdown != ShutdownCause::HostSignal;
+    // What asks for the end of the process rather than for that of the guest is not held up by -no-shutdown.
+    const bool keep = no_shutdown && *r.shutdown != ShutdownCause::HostQmpQuit &&
+                      *r.shutdown != ShutdownCause::HostSignal && *r.shutdown != ShutdownCause::HostUi;
     if (keep) {
       stop(RunState::Shutdown);
     } else {

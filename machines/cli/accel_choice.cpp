@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "machines/cli/option_reader.h"
 
 namespace machina {
 
@@ -62,6 +63,11 @@ std::string accelerator_help(const std::string& name) {
   return text + made->details();
 }
 
+Origin accelerator_origin(const CommandLine& cl) {
+  const ConfigNode given = cl.groups["accel"];
+  return given && given.size() > 0 ? given.items().front().origin() : Origin();
+}
+
 qom::Ref<Accelerator> choose_accelerator(const CommandLine& cl) {
   struct Choice {
     std::string name;
@@ -87,11 +93,7 @@ qom::Ref<Accelerator> choose_accelerator(const CommandLine& cl) {
     if (c.option) {
       for (const auto& [key, node] : c.option.children()) {
         if (key == "accel" || key == "id") continue;
-        try {
-          accelerator->set_text(key, node.text());
-        } catch (Error& e) {
-          throw e.at(node.key_origin());
-        }
+        set_from_option(*accelerator, key, node);
       }
     }
     // One that stands alone is tried without a probe: the machine's own start-up says best what is wrong.

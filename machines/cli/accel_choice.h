@@ -12,6 +12,9 @@ namespace machina {
 /// named. Properties of -accel are set. Throws Error: unknown, or why none of them can be used.
 qom::Ref<Accelerator> choose_accelerator(const CommandLine& cl);
 
+/// The option that decides about the accelerator; unknown when there is none.
+Origin accelerator_origin(const CommandLine& cl);
+
 /// "kvm" for the type "kvm-accel"; all of them, sorted.
 std::vector<std::string> accelerator_names();
 /// -accel help, and -accel NAME,help.

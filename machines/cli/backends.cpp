@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "core/block/block_backend.h"
 #include "core/chardev/char_spec.h"
+#include "core/chardev/char_stdio.h"
 #include "core/config/option_groups.h"
+#include "machines/cli/option_reader.h"
 
 namespace machina {
 
@@ -18,14 +22,6 @@ std::vector<std::string> chardev_names() {
   std::erase_if(names, [](const std::string& n) { return !n.starts_with(kChardevPrefix); });
   for (std::string& name : names) name.erase(0, kChardevPrefix.size());
   return names;
-}
-
-void set_at(qom::Object& object, const std::string& property, const ConfigNode& node) {
-  try {
-    object.set_text(property, node.text());
-  } catch (Error& e) {
-    throw e.at(e.message().find("has no property") != std::string::npos ? node.key_origin() : node.origin());
-  }
 }
 
 void add_named(qom::Object& parent, const std::string& id, qom::Ref<qom::Object> child, const Origin& at) {
@@ -55,6 +51,29 @@ Backends::Backends(qom::Object& root, EventLoop& loop)
       chardevs_(root.add_new_child<qom::Container>("chardevs")),
       blockdevs_(root.add_new_child<qom::Container>("blockdevs")) {}
 
+void Backends::remember(qom::Object& object, const Origin& origin) {
+  if (dynamic_cast<CharStdio*>(&object)) {
+    for (const auto& [other, at] : origins_) {
+      if (!dynamic_cast<CharStdio*>(other)) continue;
+      throw Error("standard input and output are in use already")
+          .at(origin)
+          .hint(fmt::format("by {}; a pty or a socket can be used as well", at.brief()));
+    }
+  }
+  origins_.emplace_back(&object, origin);
+}
+
+Origin Backends::origin_of(const std::string& path) const {
+  for (const auto& [object, origin] : origins_)
+    if (object->path() == path) return origin;
+  return {};
+}
+
+bool Backends::has_stdio() const {
+  return std::any_of(origins_.begin(), origins_.end(),
+                     [](const auto& o) { return dynamic_cast<CharStdio*>(o.first) != nullptr; });
+}
+
 void Backends::add_chardevs(const CommandLine& cl) {
   const ConfigNode list = cl.groups["chardev"];
   if (!list) return;
@@ -72,7 +91,7 @@ void Backends::add_chardevs(const CommandLine& cl) {
     auto made = qom::TypeRegistry::global().create_as<CharBackend>(std::string(kChardevPrefix) + backend.text());
     made->set_event_loop(loop_);
     for (const auto& [key, node] : option.children())
-      if (key != "backend" && key != "id") set_at(*made, key, node);
+      if (key != "backend" && key != "id") set_from_option(*made, key, node);
     remember(*made, option.origin());
     add_named(chardevs_, id.text(), made, id.origin());
   }
@@ -93,6 +112,7 @@ CharBackend* Backends::add_character(const ConfigValue& spec, const std::string&
         for (const auto& c : chardevs_.children()) ids.push_back(c->name());
         throw Error(fmt::format("no such character backend: '{}'", parsed.id)).hint(did_you_mean(parsed.id, ids));
       }
+      aliases_[id] = parsed.id;
       return found;
     }
     auto made = qom::TypeRegistry::global().create_as<CharBackend>(parsed.type);
@@ -158,7 +178,7 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     for (const auto& [key, node] : option.children()) {
       static const std::vector<std::string> ours = {"if", "index", "id", "format", "media"};
       if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
-      set_at(*disk, key == "file" ? "filename" : key, node);
+      set_from_option(*disk, key == "file" ? "filename" : key, node);
     }
     if (const ConfigNode media = option["media"]; media && media.text() != "disk")
       throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");

@@ -2,6 +2,7 @@
 /// The host's ends of a machine: character backends and disks, made from options. Objects under /chardevs and
 /// /blockdevs. Making them touches nothing of the host; realizing them opens files and sockets.
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,11 @@ class Backends {
   /// for "none". Throws Error.
   CharBackend* add_character(const ConfigValue& spec, const std::string& id);
   CharBackend* find_character(const std::string& id) const;
+  /// Names that boards use ("serial0") for backends that have another (chardev:ID).
+  bool has_stdio() const;
+  /// The option that asked for the backend at `path`; unknown when it is none.
+  Origin origin_of(const std::string& path) const;
+  const std::map<std::string, std::string>& aliases() const { return aliases_; }
   /// All -drive options; those of interface "ide" are appended to `devices` as options of -device. Throws Error.
   void add_drives(const CommandLine& cl, ConfigTree& groups);
 
@@ -31,13 +37,14 @@ class Backends {
   void close();
 
  private:
-  void remember(qom::Object& object, const Origin& origin) { origins_.emplace_back(&object, origin); }
+  void remember(qom::Object& object, const Origin& origin);
 
   qom::Object& root_;
   EventLoop& loop_;
   qom::Object& chardevs_;
   qom::Object& blockdevs_;
   std::vector<std::pair<qom::Object*, Origin>> origins_;
+  std::map<std::string, std::string> aliases_;
 };
 
 /// -chardev help.

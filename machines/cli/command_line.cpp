@@ -44,8 +44,15 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
     // All names are long ones that a single dash may introduce, as QEMU has it; none may be abbreviated.
     po::command_line_parser parser(arguments);
     parser.options(description).style(style::allow_long | style::allow_long_disguise | style::long_allow_next);
-    for (const po::option& o : parser.run().options)
-      given.push_back({o.string_key, o.value.empty() ? std::string() : o.value.front()});
+    const po::parsed_options parsed = parser.run();
+    const bool ended = std::find(arguments.begin(), arguments.end(), "--") != arguments.end();
+    for (const po::option& o : parsed.options) {
+      Given g{o.string_key, o.value.empty() ? std::string() : o.value.front()};
+      // With names of one dash the parser takes what it does not know for a plain argument.
+      if (g.name.empty() && g.argument.size() > 1 && g.argument[0] == '-' && !ended)
+        throw po::unknown_option(g.argument);
+      given.push_back(std::move(g));
+    }
   } catch (const po::unknown_option& e) {
     std::string name = e.get_option_name();
     name = "-" + name.substr(std::min(name.find_first_not_of('-'), name.size()));
@@ -65,6 +72,27 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
     throw Error(fmt::format("the command line is not understood: {}", e.what()));
   }
   return given;
+}
+
+/// Groups that are one option however often they are given: later values win, key by key.
+bool is_merged(std::string_view group) {
+  constexpr std::string_view kMerged[] = {"machine", "memory", "smp-opts", "rtc", "boot-opts", "name"};
+  return std::find(std::begin(kMerged), std::end(kMerged), group) != std::end(kMerged);
+}
+
+void add_to_group(ConfigTree& groups, const std::string& group, ConfigNode option) {
+  if (!is_merged(group)) {
+    add_option(groups, group, option);
+    return;
+  }
+  ConfigTree merged(option);  // a place to point at when the whole is at fault: the latest
+  if (const ConfigNode old = groups[group]; old && old.size() > 0) {
+    merged = ConfigTree(old.items().front());
+    merged.merge(option);
+    merged.relabel({}, option.value());
+  }
+  groups.remove({group});
+  add_option(groups, group, merged.root());
 }
 
 ConfigValue whole(const std::string& option, const std::string& text) {
@@ -97,13 +125,24 @@ void finish_groups(CommandLine& cl) {
     cl.globals.push_back(std::move(global));
   }
   for (const SetOption& set : cl.sets) {
+    // What can have an id; options of which there is one are simply given again.
+    static const std::vector<std::string> with_id{"device", "drive", "chardev", "accel"};
+    if (std::find(with_id.begin(), with_id.end(), set.group) == with_id.end()) {
+      const std::string near = did_you_mean(set.group, with_id);
+      throw Error(fmt::format("no such group of options: '{}'", set.group))
+          .at(set.group_origin)
+          .hint(near.empty() ? fmt::format("groups are {}", fmt::join(with_id, ", ")) : near);
+    }
     if (set.group == "device" || apply_set(cl.groups, set)) continue;
     std::vector<std::string> ids;
     for (const ConfigNode& item : cl.groups[set.group].items())
       if (item["id"]) ids.push_back(item["id"].text());
+    const std::string near = did_you_mean(set.id, ids);
     throw Error(fmt::format("no {} has the id '{}'", set.group, set.id))
         .at(set.id_origin)
-        .hint(did_you_mean(set.id, ids));
+        .hint(!near.empty() ? near
+              : ids.empty() ? fmt::format("no -{} has an id", set.group)
+                            : fmt::format("ids are {}", fmt::join(ids, ", ")));
   }
 }
 
@@ -113,18 +152,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   CommandLine cl;
   const auto group = [&cl](const char* name, const char* implied_key) {
     return [&cl, name, implied_key](const std::string& option, const std::string& text) {
-      add_option(cl.groups, name, parse_option(option, text, implied_key).root());
-    };
-  };
-  const auto merge_into_one = [&cl](const char* name, const char* implied_key) {
-    // -M and its like may be given several times; together they are one option.
-    return [&cl, name, implied_key](const std::string& option, const std::string& text) {
-      const ConfigTree fresh = parse_option(option, text, implied_key);
-      ConfigTree merged;
-      if (const ConfigNode old = cl.groups[name]; old && old.size() > 0) merged = ConfigTree(old.items().front());
-      merged.merge(fresh.root());
-      cl.groups.remove({name});
-      add_option(cl.groups, name, merged.root());
+      add_to_group(cl.groups, name, parse_option(option, text, implied_key).root());
     };
   };
   const auto to = [](std::optional<ConfigValue> CommandLine::*field, CommandLine& target) {
@@ -139,31 +167,33 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   const auto flag = [](bool CommandLine::*field, CommandLine& target) {
     return [field, &target](const std::string&, const std::string&) { target.*field = true; };
   };
-  const auto disk = [&cl](unsigned index) {
-    return [&cl, index](const std::string& option, const std::string& text) {
-      ConfigTree drive;
-      const Origin origin = option_origin(option, text);
-      drive.put({"file"}, config_scalar(text, origin, origin));
-      drive.put({"format"}, config_scalar("raw", origin, origin));
-      drive.put({"if"}, config_scalar("ide", origin, origin));
-      drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));
-      add_option(cl.groups, "drive", drive.root());
+  const auto disk_at = [&cl](unsigned index, const std::string& text, const Origin& origin) {
+    ConfigTree drive;
+    drive.put({"file"}, config_scalar(text, origin, origin));
+    drive.put({"format"}, config_scalar("raw", origin, origin));
+    drive.put({"if"}, config_scalar("ide", origin, origin));
+    drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));
+    add_option(cl.groups, "drive", drive.root());
+  };
+  const auto disk = [disk_at](unsigned index) {
+    return [disk_at, index](const std::string& option, const std::string& text) {
+      disk_at(index, text, option_origin(option, text));
     };
   };
   using Handler = std::function<void(const std::string& option, const std::string& text)>;
   const std::map<std::string, Handler> handlers = {
-      {"M", merge_into_one("machine", "type")},
-      {"machine", merge_into_one("machine", "type")},
+      {"M", group("machine", "type")},
+      {"machine", group("machine", "type")},
       {"cpu", to(&CommandLine::cpu, cl)},
-      {"m", merge_into_one("memory", "size")},
-      {"smp", merge_into_one("smp-opts", "cpus")},
+      {"m", group("memory", "size")},
+      {"smp", group("smp-opts", "cpus")},
       {"accel", group("accel", "accel")},
       {"enable-kvm", [&](const std::string& option, const std::string&) { group("accel", "accel")(option, "kvm"); }},
       {"bios", to(&CommandLine::bios, cl)},
-      {"name", merge_into_one("name", "guest")},
+      {"name", group("name", "guest")},
       {"uuid", to(&CommandLine::uuid, cl)},
-      {"rtc", merge_into_one("rtc", "base")},
-      {"boot", merge_into_one("boot-opts", "order")},
+      {"rtc", group("rtc", "base")},
+      {"boot", group("boot-opts", "order")},
       {"drive", group("drive", "file")},
       {"hda", disk(0)},
       {"hdb", disk(1)},
@@ -182,7 +212,9 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"readconfig",
        [&](const std::string& option, const std::string& text) {
          try {
-           add_options(cl.groups, load_ini(text));
+           const ConfigTree file = load_ini(text);
+           for (const auto& [name, list] : file.root().children())
+             for (const ConfigNode& node : list.items()) add_to_group(cl.groups, name, node);
          } catch (Error& e) {
            throw e.at(option_origin(option, text));
          }
@@ -202,9 +234,18 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"h", flag(&CommandLine::help, cl)},
       {"help", flag(&CommandLine::help, cl)},
   };
+  std::string plain;
   for (const Given& g : tokenize(arguments)) {
-    if (g.name.empty()) {
-      disk(0)("DISK", g.argument);  // a plain argument is the first disk
+    if (g.name.empty()) {  // the first disk
+      const Origin origin{g.argument, 0, 0, 0, {}};
+      if (!plain.empty()) {
+        throw Error(fmt::format("only one disk can be given without an option, and that was '{}'", plain))
+            .at(origin)
+            .hint("give further disks with -hdb to -hdd, or with -drive");
+      }
+      if (g.argument.empty()) throw Error("the name of the disk is empty");
+      plain = g.argument;
+      disk_at(0, plain, origin);
       continue;
     }
     handlers.at(g.name)("-" + g.name, g.argument);

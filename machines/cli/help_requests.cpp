@@ -1,6 +1,7 @@
 #include "machines/cli/help_requests.h"
 
 #include "core/log.h"
+#include "hw/x86/cpu_model.h"
 #include "machines/board/board_catalog.h"
 #include "machines/cli/accel_choice.h"
 #include "machines/cli/backends.h"
@@ -73,6 +74,11 @@ std::optional<std::string> answer_help(const CommandLine& cl) {
   if (const auto name = asked(cl, "chardev", "backend")) {
     return name->empty() ? chardevs_help() : type_help("chardev-" + *name);
   }
+  if (cl.cpu && asks(cl.cpu->text)) return cpu_model_help();
+  if (cl.display && asks(cl.display->text))
+    return std::string(
+        "Displays:\n  none  nothing shows the screen\n"
+        "  text  the guest's text screen and keyboard, in this terminal\n");
   if (cl.log_items && asks(cl.log_items->text)) return log::help();
   if (asked(cl, "trace", "enable"))
     return std::string(

@@ -4,14 +4,39 @@
 #include <signal.h>
 
 #include "core/chardev/char_stdio.h"
+#include "core/display/text_display.h"
+#include "hw/nvram/pc_firmware.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/accel_choice.h"
+#include "machines/cli/option_reader.h"
 #include "machines/cli/settings.h"
 #include "machines/cli/sizing.h"
 #include "machines/firmware_data.h"
 #include "qom/plugin.h"
 
 namespace machina {
+
+namespace {
+
+/// Devices of a board are linked to conventional names of back ends; what -serial chardev:ID says changes the link.
+void use_aliases(Board& board, const std::map<std::string, std::string>& aliases) {
+  for (BoardDevice& d : board.devices) {
+    for (Setting& s : d.settings) {
+      const auto alias = aliases.find(s.text);
+      if (!s.by_user && alias != aliases.end()) s.text = alias->second;
+    }
+  }
+}
+
+/// The place that asked for the object that went wrong when it was powered on: -cpu, -bios, or the device on the
+/// command line or in the board file.
+Origin origin_of(const std::string& path, const Board& board, const CommandLine& cl, qom::Object& root) {
+  if (path.starts_with("/machine/cpu[")) return cl.cpu ? cl.cpu->origin : board.cpus.at;
+  const qom::Object* object = cl.bios ? qom::resolve_path(root, path) : nullptr;
+  return object && object->is_a(PcFirmware::kType) ? cl.bios->origin : device_origin(board, path);
+}
+
+}  // namespace
 
 Launch::Launch(CommandLine cl) : cl_(std::move(cl)) {
   root_ = qom::create<qom::Container>();
@@ -31,6 +56,7 @@ Launch::~Launch() {
 }
 
 void Launch::take_down() {
+  display_.reset();
   signals_.reset();
   // Before the machine: they look at it, and what they still have to say goes out.
   for (auto it = servers_.rbegin(); it != servers_.rend(); ++it) qom::unrealize_tree(*it->first);
@@ -63,7 +89,7 @@ void Launch::build() {
   request.no_defaults = cl_.nodefaults;
   request.firmware = cl_.bios;
   Faults faults;
-  const std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
+  std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
   if (!board) faults.throw_if_any();
   const RamConfig ram = ram_of(cl_, *board);
   const CpuConfig cpus = cpus_of(cl_, *board);
@@ -71,6 +97,8 @@ void Launch::build() {
   // Objects, none of which touches the host yet.
   backends_->add_chardevs(cl_);
   connect_consoles();
+  display_kind_ = display_of(cl_, backends_->has_stdio());
+  use_aliases(*board, backends_->aliases());
   auto accelerator = choose_accelerator(cl_);
   ComposeOptions options;
   options.implementation_of = [&](const std::string& model) { return accelerator->implementation_of(model); };
@@ -80,24 +108,45 @@ void Launch::build() {
   find_firmware(directories);
 
   // From here on the host is asked for things.
+  signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
+                                               [this](int) { machine_->request_shutdown(ShutdownCause::HostSignal); });
   machine_->no_reboot = cl_.no_reboot;
   machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
-  machine_->set_ram(ram);
-  machine_->set_accelerator(std::move(accelerator), cpus.max);
+  power_on(*board, request, ram, cpus, std::move(accelerator), devices);
+  fill_firmware_data(*machine_, boot);
+  if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
+  open_servers();
+  if (display_kind_ == DisplayKind::Text) open_display();
+  if (!cl_.stopped) machine_->start();
+}
+
+void Launch::power_on(const Board& board, const BoardRequest& request, const RamConfig& ram, const CpuConfig& cpus,
+                      qom::Ref<Accelerator> accelerator, const std::vector<Device*>& devices) {
+  const Origin accel_at = accelerator_origin(cl_);
+  at_origin(ram_origin(cl_), [&] { machine_->set_ram(ram); });
+  at_origin(accel_at, [&] { machine_->set_accelerator(std::move(accelerator), cpus.max); });
   machine_->add_cpus(cpus);
-  configure_cpus(*board, request, *machine_);
+  configure_cpus(board, request, *machine_);
   try {
     machine_->power_on(devices);
   } catch (Error& e) {
-    throw e.at(device_origin(*board, e.object_path()));
+    throw e.at(origin_of(e.object_path(), board, cl_, *root_)).at(backends_->origin_of(e.object_path()));
   }
-  fill_firmware_data(*machine_, boot);
-  if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
-  signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
-                                               [this](int) { machine_->request_shutdown(ShutdownCause::HostSignal); });
-  open_servers();
-  if (!cl_.stopped) machine_->start();
+}
+
+void Launch::open_display() {
+  DisplaySource* screen = nullptr;
+  InputSink* keyboard = nullptr;
+  qom::for_each<DisplaySource>(*machine_, [&](DisplaySource& s) { screen = screen ? screen : &s; });
+  qom::for_each<InputSink>(*machine_, [&](InputSink& s) { keyboard = keyboard ? keyboard : &s; });
+  if (!screen && !cl_.display) return;  // nobody asked for it by name
+  const Origin at = cl_.display ? cl_.display->origin : Origin();
+  if (!screen) throw Error("the machine has no display adapter").at(at).hint("add one: -device VGA");
+  at_origin(at, [&] {
+    display_ = std::make_unique<TextDisplay>(machine_->system().loop, machine_->system().realtime, screen, keyboard);
+  });
+  display_->on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
 }
 
 void Launch::find_firmware(const std::vector<std::string>& first) {
@@ -124,6 +173,9 @@ void Launch::connect_consoles() {
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
   for (std::size_t i = 0; i < cl_.qmps.size(); ++i) add_server("qmp", cl_.qmps[i], fmt::format("qmp{}", i));
   for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));
+  qom::for_each<CharStdio>(*root_, [this](CharStdio& terminal) {
+    terminal.on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
+  });
 }
 
 void Launch::add_server(const char* type, const ConfigValue& spec, const std::string& id) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/display/text_display.h"
+#include "machines/board/board.h"
 #include "machines/cli/backends.h"
 #include "machines/cli/command_line.h"
 #include "machines/cli/settings.h"
@@ -32,14 +34,19 @@ class Launch {
   /// An object of `type` that serves clients on the backend that `spec` names, once the machine is there.
   void add_server(const char* type, const ConfigValue& spec, const std::string& id);
   void open_servers();
+  void power_on(const Board& board, const BoardRequest& request, const RamConfig& ram, const CpuConfig& cpus,
+                qom::Ref<Accelerator> accelerator, const std::vector<Device*>& devices);
+  void open_display();
   void find_firmware(const std::vector<std::string>& first);
   void take_down();
 
   CommandLine cl_;
   qom::Ref<qom::Object> root_;
   Machine* machine_ = nullptr;
+  DisplayKind display_kind_ = DisplayKind::None;
   std::unique_ptr<Backends> backends_;
   std::vector<std::pair<qom::Object*, Origin>> servers_;  ///< monitors and qtest servers
+  std::unique_ptr<TextDisplay> display_;
   std::unique_ptr<EventLoop::Watch> signals_;
   std::optional<PidFile> pidfile_;
 };

@@ -1,6 +1,10 @@
+#include <errno.h>
 #include <fmt/format.h>
+#include <signal.h>
 
-#include <iostream>
+#include <cstdio>
+#include <cstring>
+#include <sstream>
 
 #include "core/log.h"
 #include "machines/board/board_command.h"
@@ -9,21 +13,42 @@
 
 namespace machina {
 
+namespace {
+
+/// What was asked for goes to stdout, and only that. A reader that has seen enough (`| head`) is no failure.
+int print_answer(const std::string& text) {
+  if ((std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) || errno == EPIPE)
+    return 0;
+  throw Error("cannot write to standard output").why(std::strerror(errno));
+}
+
+int board_command(const std::vector<std::string>& arguments) {
+  std::ostringstream out, err;
+  const int status = run_board_command(arguments, BoardCatalog::standard(), out, err);
+  print_answer(out.str());
+  fmt::print(stderr, "{}", err.str());
+  return status;
+}
+
+/// Messages that know a place start with it, since carets may stand below it; the others say who is speaking.
+void print_error(const Error& e) {
+  const bool placed = e.origin().known() || dynamic_cast<const FaultList*>(&e);
+  fmt::print(stderr, "{}{}\n", placed ? "" : "machine-run: ", e.what());
+}
+
+}  // namespace
+
 int machine_run(const std::vector<std::string>& arguments) {
+  ::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error of that write, not the end of the machine
   try {
-    if (!arguments.empty() && arguments[0] == "board")
-      return run_board_command({arguments.begin() + 1, arguments.end()}, BoardCatalog::standard(), std::cout,
-                               std::cerr);
+    if (!arguments.empty() && arguments[0] == "board") return board_command({arguments.begin() + 1, arguments.end()});
     CommandLine cl = CommandLine::parse(arguments);
-    if (const std::optional<std::string> text = answer_help(cl)) {
-      fmt::print("{}", *text);
-      return 0;
-    }
+    if (const std::optional<std::string> text = answer_help(cl)) return print_answer(*text);
     apply_logging(cl);
     Launch launch(std::move(cl));
     return launch.run();
   } catch (const Error& e) {
-    fmt::print(stderr, "{}\n", e.what());  // starts with the place, below which carets may stand
+    print_error(e);
   } catch (const std::exception& e) {
     fmt::print(stderr, "machine-run: {}\n", e.what());
   }

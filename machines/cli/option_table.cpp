@@ -27,9 +27,10 @@ const std::vector<OptionSpec>& option_table() {
       {"accel", "NAME[:NAME…][,property=value…]", "accelerator, in order of preference; 'help' lists them", kMachine},
       {"enable-kvm", nullptr, "the same as -accel kvm", kMachine},
       {"bios", "FILE", "firmware image", kMachine},
-      {"name", "NAME", "name of the machine, for monitors and the process list", kMachine},
+      {"name", "NAME[,process=NAME]", "name of the machine, and of the process", kMachine},
       {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
-      {"rtc", "[base=utc|localtime|DATE]", "date that the real-time clock starts with", kMachine},
+      {"rtc", "[base=utc|localtime|DATE][,clock=host|vm][,driftfix=slew|none]",
+       "date that the real-time clock starts with, and what it ticks by", kMachine},
       {"boot", "[order=]LETTERS[,menu=on|off][,splash-time=MS][,strict=on|off]",
        "boot order: c disk, d CD-ROM, a floppy, n network", kMachine},
 
@@ -41,7 +42,9 @@ const std::vector<OptionSpec>& option_table() {
       {"hdd", "FILE", "as fourth", kDisks},
       {"snapshot", nullptr, "writes to all disks are forgotten at the end", kDisks},
 
-      {"display", "none|text", "what shows the screen: nothing, or this terminal", kConsole},
+      {"display", "none|text",
+       "what shows the screen: nothing, or this terminal (default where there is one and nothing else uses it)",
+       kConsole},
       {"nographic", nullptr,
        "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
@@ -52,7 +55,7 @@ const std::vector<OptionSpec>& option_table() {
 
       {"device", "TYPE[,property=value…]", "adds a device; 'help' lists types, TYPE,help its properties", kObjects},
       {"global", "TYPE.PROPERTY=VALUE", "changes a default of a type", kObjects},
-      {"set", "GROUP.ID.KEY=VALUE", "changes an option that was given by id", kObjects},
+      {"set", "GROUP.ID.KEY=VALUE", "changes a device, drive, chardev or accel that has an id", kObjects},
       {"readconfig", "FILE", "reads options from an INI file", kObjects},
       {"nodefaults", nullptr, "leaves out the devices that a board marks as default", kObjects},
       {"plugin", "FILE", "loads a shared object with more types", kObjects},

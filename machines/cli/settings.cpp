@@ -1,42 +1,31 @@
 #include "machines/cli/settings.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "core/log.h"
+#include "machines/cli/option_reader.h"
 #include "qom/property.h"
 
 namespace machina {
 
 namespace {
 
-ConfigNode only(const CommandLine& cl, const char* group) {
-  const ConfigNode list = cl.groups[group];
-  return list && list.size() > 0 ? list.items().front() : ConfigNode();
-}
-
-void refuse_unknown_keys(ConfigNode option, const std::vector<std::string>& known) {
-  for (const auto& [key, node] : option.children()) {
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    const std::string near = did_you_mean(key, known);
-    throw Error(fmt::format("no such parameter: '{}'", key))
-        .at(node.key_origin())
-        .hint(near.empty() ? fmt::format("known: {}", fmt::join(known, ", ")) : near);
-  }
-}
+constexpr std::size_t kMaxProcessName = 15;  // TASK_COMM_LEN of Linux, less its final zero
 
 }  // namespace
 
 BootOptions boot_of(const CommandLine& cl) {
   BootOptions boot;
   boot.nographic = cl.nographic;
-  const ConfigNode option = only(cl, "boot-opts");
+  const ConfigNode option = only_option(cl, "boot-opts");
   if (!option) return boot;
   refuse_unknown_keys(option, {"order", "menu", "splash-time", "strict"});
   if (const ConfigNode order = option["order"]) {
@@ -53,18 +42,12 @@ BootOptions boot_of(const CommandLine& cl) {
     }
     boot.order = seen;
   }
-  const auto with_place = [](ConfigNode node, auto&& f) {
-    try {
-      f();
-    } catch (Error& e) {
-      throw e.at(node.origin());
-    }
-  };
-  if (const ConfigNode menu = option["menu"]) with_place(menu, [&] { boot.menu = qom::parse_bool(menu.text()); });
+  if (const ConfigNode menu = option["menu"])
+    at_origin(menu.origin(), [&] { boot.menu = qom::parse_bool(menu.text()); });
   if (const ConfigNode strict = option["strict"])
-    with_place(strict, [&] { boot.strict = qom::parse_bool(strict.text()); });
+    at_origin(strict.origin(), [&] { boot.strict = qom::parse_bool(strict.text()); });
   if (const ConfigNode time = option["splash-time"]) {
-    with_place(time, [&] {
+    at_origin(time.origin(), [&] {
       const std::uint64_t ms = qom::parse_uint(time.text());
       if (ms > 0xffff) throw Error(fmt::format("splash-time of {} ms is too long", ms)).hint("at most 65535");
       boot.splash_time_ms = static_cast<std::uint16_t>(ms);
@@ -74,9 +57,20 @@ BootOptions boot_of(const CommandLine& cl) {
 }
 
 void apply_identity(const CommandLine& cl, Machine& machine) {
-  if (const ConfigNode option = only(cl, "name")) {
-    refuse_unknown_keys(option, {"guest"});
+  if (const ConfigNode option = only_option(cl, "name")) {
+    refuse_unknown_keys(option, {"guest", "process", "debug-threads"});
     if (const ConfigNode guest = option["guest"]) machine.name = guest.text();
+    if (const ConfigNode process = option["process"]) {
+      if (process.text().empty() || process.text().size() > kMaxProcessName) {
+        throw Error(fmt::format("no name for a process: '{}'", process.text()))
+            .at(process.origin())
+            .hint(fmt::format("expected 1 to {} bytes", kMaxProcessName));
+      }
+      ::prctl(PR_SET_NAME, process.text().c_str());
+    }
+    // Threads always have names of their own; the switch is for command lines that were written for QEMU.
+    if (const ConfigNode debug = option["debug-threads"])
+      at_origin(debug.origin(), [&] { (void)qom::parse_bool(debug.text()); });
   }
   if (cl.uuid) {
     try {
@@ -89,7 +83,7 @@ void apply_identity(const CommandLine& cl, Machine& machine) {
 }
 
 void apply_rtc(CommandLine& cl) {
-  const ConfigNode option = only(cl, "rtc");
+  const ConfigNode option = only_option(cl, "rtc");
   if (!option) return;
   refuse_unknown_keys(option, {"base", "clock", "driftfix"});
   const auto set = [&](const char* key, const char* property) {
@@ -105,24 +99,30 @@ void apply_rtc(CommandLine& cl) {
   set("driftfix", "lost_tick_policy");
 }
 
-DisplayKind display_of(const CommandLine& cl) {
-  if (cl.display) {
-    const std::vector<std::string> kinds = {"none", "text"};
-    if (cl.display->text == "text") {
-      if (cl.nographic) throw Error("-display text and -nographic both want this terminal").at(cl.display->origin);
-      return DisplayKind::Text;
-    }
-    if (cl.display->text != "none") {
-      const std::string near = did_you_mean(cl.display->text, kinds);
-      throw Error(fmt::format("no such display: '{}'", cl.display->text))
-          .at(cl.display->origin)
-          .hint(near.empty() ? "expected none or text" : near);
-    }
-    return DisplayKind::None;
+DisplayKind display_of(const CommandLine& cl, bool stdio_taken) {
+  if (!cl.display) {
+    const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
+    return terminal && !cl.nographic && !stdio_taken && cl.qtests.empty() ? DisplayKind::Text : DisplayKind::None;
   }
-  // Somebody who types a command without any console wants to see something.
-  const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
-  return terminal && !cl.nographic && cl.serials.empty() && cl.qtests.empty() ? DisplayKind::Text : DisplayKind::None;
+  const std::vector<std::string> kinds = {"none", "text"};
+  if (cl.display->text == "none") return DisplayKind::None;
+  if (cl.display->text != "text") {
+    const std::string near = did_you_mean(cl.display->text, kinds);
+    throw Error(fmt::format("no such display: '{}'", cl.display->text))
+        .at(cl.display->origin)
+        .hint(near.empty() ? "expected none or text" : near);
+  }
+  if (cl.nographic) {
+    throw Error("the display and -nographic both want this terminal")
+        .at(cl.display->origin)
+        .hint("leave one of them out");
+  }
+  if (stdio_taken) {
+    throw Error("the display and a character backend both want this terminal")
+        .at(cl.display->origin)
+        .hint("give the backend another place than stdio");
+  }
+  return DisplayKind::Text;
 }
 
 void apply_logging(const CommandLine& cl) {
@@ -151,13 +151,18 @@ void apply_logging(const CommandLine& cl) {
 }
 
 PidFile::PidFile(const ConfigValue& path) : path_(path.text) {
-  std::ofstream out(path_, std::ios::trunc);
-  out << ::getpid() << "\n";
-  out.close();
-  if (!out) {
-    Error e(fmt::format("cannot write the pid file '{}'", path_));
-    throw e.at(path.origin).why(std::strerror(errno));
-  }
+  const auto refuse = [&](int error) {
+    throw Error(fmt::format("cannot write the pid file '{}'", path_)).at(path.origin).why(std::strerror(error));
+  };
+  const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) refuse(errno);
+  const std::string text = fmt::format("{}\n", ::getpid());
+  const ssize_t written = ::write(fd, text.data(), text.size());
+  const int error = written < 0 ? errno : ENOSPC;
+  ::close(fd);
+  if (written == static_cast<ssize_t>(text.size())) return;
+  ::unlink(path_.c_str());
+  refuse(error);
 }
 
 PidFile::~PidFile() { ::unlink(path_.c_str()); }

@@ -12,11 +12,12 @@ namespace machina {
 
 /// Throw Error pointing at the option, each of them.
 BootOptions boot_of(const CommandLine& cl);
-void apply_identity(const CommandLine& cl, Machine& machine);  ///< -name, -uuid
+void apply_identity(const CommandLine& cl, Machine& machine);  ///< -name, -uuid; names the process if -name says so
 /// -rtc, as a -global of the RTC's type, so that any board with one takes it.
 void apply_rtc(CommandLine& cl);
 enum class DisplayKind { None, Text };
-DisplayKind display_of(const CommandLine& cl);
+/// Without -display: this terminal, if there is one and nothing else wants it.
+DisplayKind display_of(const CommandLine& cl, bool stdio_taken);
 /// -d, -D and -trace. Main thread, before the machine is built.
 void apply_logging(const CommandLine& cl);
 

@@ -8,6 +8,7 @@
 namespace machina {
 
 /// Throws Error pointing at the option.
+Origin ram_origin(const CommandLine& cl);  ///< that of the size; unknown without -m
 RamConfig ram_of(const CommandLine& cl, const Board& board);
 CpuConfig cpus_of(const CommandLine& cl, const Board& board);
 

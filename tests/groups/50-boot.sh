@@ -1,4 +1,4 @@
-# firmware boots GRUB from a disk to its prompt, as ./quickstart does (needs /dev/kvm)
+# firmware boots GRUB from a disk to its prompt: tests/boot, and ./quickstart (needs /dev/kvm)
 need_build release
 boot_grub() {
   local problem
@@ -6,4 +6,5 @@ boot_grub() {
   [ -z "$problem" ] || { echo "$problem"; return 77; }
   timeout -s KILL 240 ./quickstart --check
 }
+ctest_group release boot
 check "quickstart ends at GRUB's prompt" boot_grub

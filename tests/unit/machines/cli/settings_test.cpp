@@ -1,0 +1,82 @@
+#include "machines/cli/settings.h"
+
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace machina {
+namespace {
+
+TEST(BootSettings, AreReadFromBoot) {
+  const BootOptions none = boot_of(CommandLine::parse({}));
+  EXPECT_EQ(none.order, "");
+  EXPECT_FALSE(none.menu);
+  EXPECT_FALSE(none.strict);
+  const BootOptions boot = boot_of(CommandLine::parse({"-boot", "dc,menu=on,strict=on,splash-time=500"}));
+  EXPECT_EQ(boot.order, "dc");
+  EXPECT_TRUE(boot.menu);
+  EXPECT_TRUE(boot.strict);
+  EXPECT_EQ(boot.splash_time_ms, 500);
+}
+
+TEST(BootSettings, RefuseLettersThatAreNone) {
+  EXPECT_THROW(boot_of(CommandLine::parse({"-boot", "cx"})), Error);
+  EXPECT_THROW(boot_of(CommandLine::parse({"-boot", "cc"})), Error);
+  EXPECT_THROW(boot_of(CommandLine::parse({"-boot", "splash-time=65536"})), Error);
+}
+
+TEST(Identity, NamesMachineAndProcess) {
+  char before[16] = {}, after[16] = {};
+  prctl(PR_GET_NAME, before);
+  const auto root = qom::create<qom::Container>();
+  auto& machine = root->add_new_child<Machine>("machine");
+  apply_identity(CommandLine::parse({"-name", "web,process=mcn-web,debug-threads=on", "-uuid",
+                                     "550e8400-e29b-41d4-a716-446655440000"}),
+                 machine);
+  prctl(PR_GET_NAME, after);
+  prctl(PR_SET_NAME, before);
+  EXPECT_EQ(machine.name, "web");
+  EXPECT_EQ(machine.uuid, "550e8400-e29b-41d4-a716-446655440000");
+  EXPECT_STREQ(after, "mcn-web");
+}
+
+TEST(RtcSettings, BecomeDefaultsOfTheClock) {
+  CommandLine cl = CommandLine::parse({"-rtc", "base=localtime,clock=vm,driftfix=slew"});
+  apply_rtc(cl);
+  ASSERT_EQ(cl.globals.size(), 3u);
+  EXPECT_EQ(cl.globals[0].driver, "mc146818rtc");
+  EXPECT_EQ(cl.globals[0].property, "base");
+  EXPECT_EQ(cl.globals[2].property, "lost_tick_policy");
+  EXPECT_EQ(cl.globals[2].value.text, "slew");
+}
+
+TEST(Display, IsNoneWhereNoTerminalIs) {
+  // The standard input of tests is none.
+  if (isatty(0) && isatty(1)) GTEST_SKIP() << "started from a terminal";
+  EXPECT_EQ(display_of(CommandLine::parse({}), false), DisplayKind::None);
+  EXPECT_EQ(display_of(CommandLine::parse({"-display", "text"}), false), DisplayKind::Text);
+  EXPECT_EQ(display_of(CommandLine::parse({"-display", "none"}), true), DisplayKind::None);
+  EXPECT_THROW(display_of(CommandLine::parse({"-display", "text"}), true), Error);
+  EXPECT_THROW(display_of(CommandLine::parse({"-display", "text", "-nographic"}), false), Error);
+}
+
+TEST(PidFileOption, HoldsTheIdAsLongAsItLives) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("pidfile-" + std::to_string(::getpid()))).string();
+  {
+    const PidFile file(config_scalar(path, {}));
+    std::ifstream in(path);
+    int pid = 0;
+    in >> pid;
+    EXPECT_EQ(pid, ::getpid());
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_THROW(PidFile(config_scalar("/nosuch/folder/pid", {})), Error);
+}
+
+}  // namespace
+}  // namespace machina
