@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "core/chardev/char_stdio.h"
 #include "core/display/text_display.h"
+#include "core/log.h"
 #include "hw/nvram/pc_firmware.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/accel_choice.h"
@@ -117,6 +119,9 @@ void Launch::build() {
   fill_firmware_data(*machine_, boot);
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   open_servers();
+  // Ctrl-C is the guest's: somebody who sits here should know the way out.
+  if (::isatty(STDIN_FILENO) && (display_kind_ == DisplayKind::Text || backends_->has_stdio()))
+    log::info("Ctrl-a x leaves the machine, Ctrl-a h lists what else there is");
   if (display_kind_ == DisplayKind::Text) open_display();
   if (!cl_.stopped) machine_->start();
 }

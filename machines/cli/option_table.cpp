@@ -42,9 +42,7 @@ const std::vector<OptionSpec>& option_table() {
       {"hdd", "FILE", "as fourth", kDisks},
       {"snapshot", nullptr, "writes to all disks are forgotten at the end", kDisks},
 
-      {"display", "none|text",
-       "what shows the screen: nothing, or this terminal (default where there is one and nothing else uses it)",
-       kConsole},
+      {"display", "none|text", "what shows the screen: nothing, or this terminal (default where it is free)", kConsole},
       {"nographic", nullptr,
        "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},

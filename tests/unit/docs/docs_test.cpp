@@ -50,8 +50,10 @@ TEST(Docs, FilesThatAreNamedExist) {
   for (const fs::path& page : pages()) {
     for (const std::string& file :
          matches(read(page),
-                 R"(`((?:qom|core|hw|accel|machines|configs|tests|docs)/[A-Za-z0-9_/.-]+\.(?:h|cpp|yaml|S|md|sh))`)"))
+                 R"(`((?:qom|core|hw|accel|machines|configs|tests|docs)/[A-Za-z0-9_/.-]+\.(?:h|cpp|yaml|S|md|sh))`)")) {
+      if (file.find("NAME") != std::string::npos) continue;  // a pattern for files to come
       EXPECT_TRUE(fs::exists(test::source_dir() / file)) << page.filename() << " names " << file;
+    }
   }
 }
 

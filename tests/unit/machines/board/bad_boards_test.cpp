@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 #include "core/config/yaml.h"
@@ -38,7 +39,8 @@ std::string text_of(const Faults& faults) {
     for (std::size_t at = all.find(prefix); at != std::string::npos; at = all.find(prefix))
       all.erase(at, prefix.size());
   }
-  return all;
+  // Where the other party stands in a board that we ship is not what a case is about.
+  return std::regex_replace(all, std::regex("(of|is) (configs/[a-z]+\\.yaml):[0-9]+:[0-9]+"), "$1 $2");
 }
 
 class BadBoard : public testing::TestWithParam<std::string> {};
