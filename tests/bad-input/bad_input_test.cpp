@@ -307,5 +307,42 @@ TEST(BadInputTable, EachMessageIsOne) {
   }
 }
 
+// --- what is no mistake of the user's, at the same border ---
+
+Outcome shell(const std::string& script) {
+  const std::string program = (test::binary_dir() / "machine-run").string();
+  return run({"bash", "-c", "set -o pipefail; m=" + program + "; " + script}, fs::temp_directory_path());
+}
+
+TEST(Output, AReaderThatHasSeenEnoughIsNoFailure) {
+  const Outcome result = shell("$m -device help | head -n 1");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
+}
+
+TEST(Output, AFullDeviceIsAFailure) {
+  const Outcome result = shell("$m -device help > /dev/full");
+  EXPECT_EQ(WEXITSTATUS(result.status), 1);
+  EXPECT_EQ(result.err, "machine-run: cannot write to standard output: No space left on device\n");
+}
+
+TEST(Process, EndsWellByASignalAndTakesItsFilesAlong) {
+  for (const char* signal : {"TERM", "INT", "HUP"}) {
+    const Outcome result = shell(
+        "d=$(mktemp -d); cd $d; $m -qtest unix:s,server=on,wait=off -pidfile pid & p=$!;"
+        "for i in $(seq 100); do [ -s pid ] && break; sleep 0.1; done; cat pid; kill -" +
+        std::string(signal) + " $p; wait $p; echo $?; ls -A $d; rm -rf $d");
+    EXPECT_FALSE(result.timed_out);
+    std::istringstream words(result.out);
+    int pid = 0, status = -1;
+    std::string left;
+    words >> pid >> status >> left;
+    EXPECT_GT(pid, 0) << signal << result.err;
+    EXPECT_EQ(status, 0) << signal << result.err;
+    EXPECT_EQ(left, "") << signal;
+  }
+}
+
 }  // namespace
 }  // namespace machina
