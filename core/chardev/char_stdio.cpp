@@ -23,6 +23,10 @@ constexpr std::string_view kHelp =
     "Ctrl-a b       send a break\r\n"
     "Ctrl-a Ctrl-a  send Ctrl-a\r\n";
 
+/// Firmware that shows its screen on a serial line switches the terminal's line wrapping off, and a guest may end in
+/// the middle of colours or with a hidden cursor (ECMA-48 SGR; xterm's DECAWM and DECTCEM).
+constexpr std::string_view kLeave = "\033[0m\033[?7h\033[?25h";
+
 }  // namespace
 
 MACHINA_TYPE(CharStdio, CharBackend);
@@ -47,6 +51,7 @@ void CharStdio::realize() {
   if (isatty(in_fd_) != 0) {
     raw_terminal::enter(in_fd_, signal_);
     terminal_ = true;
+    if (isatty(out_fd_) != 0) raw_terminal::write_when_leaving(out_fd_, kLeave);
   }
   try {
     open_stream(std::move(in), std::move(out), false);
