@@ -25,7 +25,7 @@ constexpr std::string_view kHelp =
 
 /// Firmware that shows its screen on a serial line switches the terminal's line wrapping off, and a guest may end in
 /// the middle of colours or with a hidden cursor (ECMA-48 SGR; xterm's DECAWM and DECTCEM).
-constexpr std::string_view kLeave = "\033[0m\033[?7h\033[?25h";
+constexpr std::string_view kLeave = "\033[0m\033[?7h\033[?25h\r\n";
 
 }  // namespace
 
