@@ -14,6 +14,10 @@ namespace machina::test {
 class TestChardev final : public CharBackend {
  public:
   static constexpr const char* kType = "chardev-test";
+  static void class_init(qom::ObjectClass& c) {
+    c.description = "Backend of a device test";
+    c.user_creatable = true;
+  }
 
   /// Makes one as /machine/<id>.
   static TestChardev& add(TestMachine& machine, const char* id) {
