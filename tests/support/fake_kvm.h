@@ -2,6 +2,7 @@
 /// A KVM made of memory: it keeps what it is given and refuses what a test tells it to. Not a CPU: KVM_RUN returns
 /// EINTR.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -123,7 +124,7 @@ class FakeKvm final : public kvm::Calls {
   int get_supported(kvm_cpuid2* list) const {
     if (list->nent < supported.size()) return fail(E2BIG);
     list->nent = static_cast<std::uint32_t>(supported.size());
-    std::memcpy(entries<kvm_cpuid_entry2>(list), supported.data(), supported.size() * sizeof(kvm_cpuid_entry2));
+    std::copy(supported.begin(), supported.end(), entries<kvm_cpuid_entry2>(list));
     return 0;
   }
   int msr_list(kvm_msr_list* list) const {
