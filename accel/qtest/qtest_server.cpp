@@ -11,12 +11,12 @@ void QtestServer::class_init(qom::ObjectClass& c) {
 }
 
 void QtestServer::realize() {
-  System* system = nullptr;
+  system_ = nullptr;
   qom::for_each<SystemHolder>(root(), [&](SystemHolder& h) {
-    if (!system) system = &h.system();
+    if (!system_) system_ = &h.system();
   });
-  if (!system) throw Error("a qtest server needs a machine").object(path());
-  commands_ = std::make_unique<QtestCommands>(*system, root(), [this](const std::string& line) {
+  if (!system_) throw Error("a qtest server needs a machine").object(path());
+  commands_ = std::make_unique<QtestCommands>(*system_, root(), [this](const std::string& line) {
     if (output_.size() > kOutputLimit) {
       log::warn_once("qtest-output", "a qtest client does not read: IRQ messages are dropped");
     } else {
@@ -38,6 +38,7 @@ void QtestServer::unrealize() {
   output_.attach(nullptr);
   commands_.reset();
   input_.clear();
+  last_gone_ = false;
 }
 
 std::size_t QtestServer::can_receive() {
@@ -48,10 +49,16 @@ std::size_t QtestServer::can_receive() {
 void QtestServer::receive(std::span<const std::byte> bytes) {
   input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   carry_out_lines();
+  shut_down_when_answered();
 }
 
 void QtestServer::event(Event event) {
   if (event == Event::Break) return;
+  if (event == Event::Closed && !chardev_->can_reopen()) {
+    last_gone_ = true;  // what was asked before is still answered
+    shut_down_when_answered();
+    return;
+  }
   ++connection_;
   input_.clear();
   searched_ = 0;
@@ -65,6 +72,11 @@ void QtestServer::writable() {
   output_.flush();
   carry_out_lines();
   if (chardev_ && can_receive() > 0) chardev_->accept_input();
+  shut_down_when_answered();
+}
+
+void QtestServer::shut_down_when_answered() {
+  if (last_gone_ && !busy_ && output_.size() == 0) system_->control.request_shutdown(ShutdownCause::HostUi);
 }
 
 void QtestServer::carry_out_lines() {

@@ -1,5 +1,6 @@
 #pragma once
 /// The qtest protocol on a character backend: -qtest. One client at a time; its interceptions end with its connection.
+/// When the last client that can come has gone (end of the standard input), the machine is shut down.
 ///
 /// An object of the machine's tree, so that paths are looked up in it. Main thread, under the machine lock.
 
@@ -36,16 +37,19 @@ class QtestServer final : public qom::Object, private CharFrontend {
 
   void carry_out_lines();
   void answer(std::string_view line);
+  void shut_down_when_answered();
 
   // configuration
   qom::Link<CharBackend> chardev_;
 
   // run time
+  System* system_ = nullptr;
   std::unique_ptr<QtestCommands> commands_;
   std::string input_;
   std::size_t searched_ = 0;  ///< no end of line before this
   bool skipping_ = false;     ///< the rest of a line that is too long
   bool busy_ = false;
+  bool last_gone_ = false;  ///< no more input will come
   unsigned connection_ = 0;
   OutputQueue output_;
 };

@@ -46,6 +46,8 @@ class CharBackend : public qom::Object {
   /// The front end can receive again.
   virtual void accept_input() {}
   virtual bool connected() const { return true; }
+  /// Whether an Opened may follow a Closed. Nobody comes back to a standard input that has ended.
+  virtual bool can_reopen() const { return true; }
   /// "disconnected:unix:/tmp/x,server=on": what query-chardev shows.
   virtual std::string description() const = 0;
   /// Waits (at most `timeout_ms`) until bytes that the backend has buffered itself have reached the host; at exit.

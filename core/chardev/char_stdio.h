@@ -24,6 +24,7 @@ class CharStdio final : public CharStream {
 
   std::string description() const override { return "stdio"; }
   void accept_input() override;
+  bool can_reopen() const override { return false; }
 
   /// Called for Ctrl-a x.
   void on_quit(std::function<void()> quit) { quit_ = std::move(quit); }

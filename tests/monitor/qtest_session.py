@@ -2,6 +2,7 @@
 """The board pc driven over a real qtest socket: RTC, PIT, interrupts, memory."""
 
 import shlex
+import subprocess
 
 from machine import LIMIT, Qmp, Qtest, machine, program
 
@@ -66,7 +67,17 @@ def worked_example():
         assert not got, got
 
 
+def commands_from_a_pipe():
+    """A client on stdio is the only one: the program ends with its input, once all is answered."""
+    requests = "outb 0x70 0x0d\n" + "inb 0x71\n" * 20_000
+    arguments = [program(), "-M", "pc", "-m", "16M", "-display", "none", "-qtest", "stdio"]
+    done = subprocess.run(arguments, input=requests, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done
+    assert done.stdout == "OK\n" + "OK 0x0080\n" * 20_000, (len(done.stdout), done.stdout[-100:])
+
+
 if __name__ == "__main__":
     rtc_and_pit()
     worked_example()
-    print("qtest: RTC, PIT and memory of pc, and the example of docs/qtest.md")
+    commands_from_a_pipe()
+    print("qtest: RTC, PIT and memory of pc, commands from a pipe, and the example of docs/qtest.md")

@@ -30,11 +30,17 @@ class TestChardev final : public CharBackend {
   std::size_t write(std::span<const std::byte> bytes) override;
   void accept_input() override;
   bool connected() const override { return connected_; }
+  bool can_reopen() const override { return !ended_; }
   std::string description() const override { return "test"; }
 
   /// Sends to the device; what it does not take stays queued until it asks.
   void send(std::string_view text);
   std::size_t queued() const { return input_.size(); }
+  /// The end of an input that nobody opens again.
+  void send_end() {
+    ended_ = true;
+    frontend()->event(CharFrontend::Event::Closed);
+  }
   void send_break() { frontend()->event(CharFrontend::Event::Break); }
   /// From now on takes at most `bytes`; room that appears is reported to the device.
   void allow(std::size_t bytes);
@@ -45,6 +51,7 @@ class TestChardev final : public CharBackend {
  private:
   std::size_t room_ = std::numeric_limits<std::size_t>::max();
   bool connected_ = true;
+  bool ended_ = false;
   std::string input_;
 };
 

@@ -255,6 +255,24 @@ TEST_F(QtestServerTest, AClientThatDoesNotReadIsNotServed) {
   EXPECT_EQ(all.substr(all.size() - answer.size()), answer);
 }
 
+TEST_F(QtestServerTest, TheLastClientEndsTheMachineOnceItIsAnswered) {
+  TestChardev& chardev = client_->chardev();
+  chardev.send("endianness\nendianness");
+  chardev.allow(0);
+  chardev.send("\n");
+  chardev.send_end();
+  EXPECT_TRUE(machine_.object().shutdowns.empty()) << "an answer still waits";
+  chardev.allow(std::numeric_limits<std::size_t>::max());
+  EXPECT_EQ(client_->take_output(), "OK little\nOK little\n");
+  ASSERT_FALSE(machine_.object().shutdowns.empty());
+  EXPECT_EQ(machine_.object().shutdowns.front(), std::pair(ShutdownCause::HostUi, 0));
+}
+
+TEST_F(QtestServerTest, AClientThatLeavesMayBeFollowedByAnother) {
+  client_->chardev().frontend()->event(CharFrontend::Event::Closed);
+  EXPECT_TRUE(machine_.object().shutdowns.empty());
+}
+
 TEST_F(QtestServerTest, InterruptsNobodyReadsDoNotFillTheMemory) {
   command("irq_intercept_in pic");
   EXPECT_EQ(command("outb 0x43 0x14"), "OK");  // mode 2, low byte only: 2 ticks a period
