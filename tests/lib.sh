@@ -38,7 +38,7 @@ build() {
   shift
   say "Building $preset${*:+: $*}"
   # ccache, where it is installed, then knows a file again in another checkout.
-  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
   cmake --preset "$preset" > "/tmp/machina-configure.$$" 2>&1 || {
     cat "/tmp/machina-configure.$$"
     rm -f "/tmp/machina-configure.$$"
