@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/interrupt_acknowledge.h"
 
@@ -194,11 +195,19 @@ void X86Cpu::thread_main() {
   MachineLock& lock = system().lock;
   lock.lock();
   thread_id_ = gettid();
-  while (prepare_to_run()) {
-    lock.unlock();
-    const VcpuExit exit = vcpu_->run();
-    lock.lock();
-    handle_exit(exit);
+  for (;;) {
+    try {
+      if (!prepare_to_run()) break;
+      lock.unlock();
+      const VcpuExit exit = vcpu_->run();
+      lock.lock();
+      handle_exit(exit);
+    } catch (const std::exception& e) {
+      // The host refuses a call that moves the CPU's state. The machine stops; whoever drives it can look, and reset.
+      if (!lock.held()) lock.lock();
+      log::error("{} stopped: {}", path(), e.what());
+      handle_exit(VcpuExit::InternalError);
+    }
   }
   lock.unlock();
 }
