@@ -61,6 +61,7 @@ void Ps2Keyboard::set_defaults() {
 }
 
 void Ps2Keyboard::write(std::uint8_t value) {
+  state_.answers.clear();
   if (state_.command && parameter(value)) return;
   command(value);
 }

@@ -70,6 +70,7 @@ void Ps2Mouse::set_defaults() {
 }
 
 void Ps2Mouse::write(std::uint8_t value, std::int64_t now) {
+  state_.answers.clear();
   if (state_.wrap && value != kReset && value != kResetWrapMode) {
     answer(value);
   } else if (!state_.command || !parameter(value)) {

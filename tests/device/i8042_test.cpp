@@ -453,6 +453,17 @@ TEST_F(I8042Test, Set3AndItsKeyTypes) {
   EXPECT_EQ(tap(QKeyCode::F1), (Bytes{0x05, 0xf0, 0x05}));
 }
 
+TEST_F(I8042Test, AByteToADeviceEndsItsAnswerToTheOneBefore) {
+  // Nobody reads: what waits does not pile up. The first byte of the first answer is in the output buffer.
+  for (int i = 0; i < 1000; ++i) m.outb(0x60, 0xf2);
+  EXPECT_EQ(drain(), (Bytes{0xfa, 0xfa, 0xab, 0x83}));
+  for (int i = 0; i < 1000; ++i) command(0xd4, 0xe9);
+  EXPECT_EQ(drain(), (Bytes{0xfa, 0xfa, 0x00, 0x02, 0x64}));
+  EXPECT_EQ(mouse({0xee}), Bytes{0xfa});  // wrap mode, in which every byte is answered
+  for (int i = 0; i < 1000; ++i) command(0xd4, static_cast<std::uint8_t>(i % 0xe0));
+  EXPECT_EQ(drain(), (Bytes{0x00, 999 % 0xe0}));
+}
+
 TEST_F(I8042Test, SetsThatAreNoneAreRefused) {
   EXPECT_EQ(keyboard({0xf0, 0x04}), (Bytes{0xfa, 0xfe}));
   EXPECT_EQ(keyboard({0x02}), Bytes{0xfa});  // still waits
