@@ -19,7 +19,7 @@ ApicDelivery delivery_of(std::uint32_t bits) {
 void Apic::class_init(DeviceClass& c) {
   c.description = "Local APIC (user space)";
   c.property("frequency", &Apic::frequency_, std::uint64_t{1'000'000'000})
-      .range(1, 10'000'000'000)
+      .range(1'000, 10'000'000'000)
       .doc("of the timer's clock before its divider, in Hz");
   c.link("bus", &Apic::bus_).must_be_set().doc("what connects the APICs");
 }

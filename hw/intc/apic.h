@@ -25,6 +25,7 @@
 #include "hw/intc/apic_common.h"
 #include "hw/intc/apic_cpu.h"
 #include "hw/intc/apic_msg.h"
+#include "hw/intc/apic_page.h"
 #include "hw/intc/interrupt_acknowledge.h"
 
 namespace machina {
@@ -74,8 +75,8 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
 
   /// The registers as they stand in the page, for state that is kept in that form: 1 KiB. Side effects none. Errors
   /// that ESR does not show yet are not in it.
-  std::array<std::uint8_t, 1024> registers();
-  void set_registers(const std::array<std::uint8_t, 1024>& page);
+  ApicPage registers() const;
+  void set_registers(const ApicPage& page);
 
  protected:
   void realize() override;
@@ -114,7 +115,11 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
   unsigned divisor() const;
   std::uint64_t elapsed_counts(std::int64_t at) const;
   std::uint32_t current_count() const;
-  void start_timer(std::uint32_t initial, std::int64_t at);
+  void start_timer(std::uint32_t initial);
+  /// The count is `count` now, and goes on from there as mode and divider are now.
+  void go_on_counting(std::uint32_t count);
+  /// An expiry that the event loop has not come to yet, before a write changes what it means.
+  void signal_due_timer();
   void arm_timer();
   void timer_expired();
 

@@ -2,10 +2,7 @@
 
 #include "hw/intc/apic.h"
 
-#include <algorithm>
 #include <utility>
-
-#include "core/units.h"
 
 namespace machina {
 
@@ -151,17 +148,14 @@ bool Apic::write_register(std::uint32_t offset, std::uint32_t value) {
       state_.icr = (state_.icr & 0xffffffff) | std::uint64_t{value & 0xff000000} << 32;
       break;
     case TimerInitial:
-      if (timer_mode() != kLvtTimerDeadline) start_timer(value, clock().now_ns());
+      signal_due_timer();
+      if (timer_mode() != kLvtTimerDeadline) start_timer(value);
       break;
     case TimerDivide: {
-      // The count goes on from where it is, at the new rate.
-      const std::int64_t now = clock().now_ns();
-      const std::uint64_t elapsed = state_.timer_initial ? state_.timer_initial - current_count() : 0;
-      const bool over = state_.timer_initial && current_count() == 0;
+      signal_due_timer();
+      const std::uint32_t count = current_count();
       state_.timer_divide = value & 0xb;
-      if (!over)
-        state_.timer_start = now - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
-      arm_timer();
+      go_on_counting(count);
       break;
     }
     default:
@@ -184,16 +178,23 @@ void Apic::write_svr(std::uint32_t value) {
 }
 
 void Apic::write_lvt(std::uint32_t& entry, std::uint32_t value, std::uint32_t writable) {
+  if (&entry == &state_.lvt_timer) signal_due_timer();
   const std::uint32_t before = entry;
+  const std::uint32_t count = current_count();
   if (!(state_.svr & kSvrEnable)) value |= kLvtMasked;  // cannot be unmasked while software-disabled
   entry = (value & writable) | (before & kLvtRemoteIrr);
   if (&entry == &state_.lvt_timer) {
-    // Into and out of deadline mode the timer is disarmed.
+    // Into and out of deadline mode the timer is disarmed; between the others the count goes on.
     if ((before ^ entry) & kLvtTimerDeadline) {
       state_.tsc_deadline = 0;
       state_.timer_initial = 0;
+      arm_timer();
+    } else if ((before ^ entry) & kLvtTimerMode) {
+      go_on_counting(count);
+    } else if ((before ^ entry) & kLvtMasked) {
+      timer_served_ = clock().now_ns();  // what expired behind the mask is lost
+      arm_timer();
     }
-    arm_timer();
   } else if (&entry == &state_.lvt_lint[0]) {
     if (!(entry & kLvtLevel)) entry &= ~kLvtRemoteIrr;
     if (state_.lint[0] && (entry & kLvtLevel)) deliver_lvt(entry, true);  // the line has been waiting
@@ -315,49 +316,17 @@ bool Apic::write_base(std::uint64_t value) {
 
 // --- the page as a whole ---
 
-std::array<std::uint8_t, 1024> Apic::registers() {
-  std::array<std::uint8_t, 1024> page{};
-  for (std::uint32_t offset = 0; offset < page.size(); offset += 16) {
-    std::uint32_t value = 0;
-    if (offset == IcrHigh) {
-      value = static_cast<std::uint32_t>(state_.icr >> 32);
-    } else if (!read_register(offset, value)) {
-      continue;
-    }
-    for (unsigned i = 0; i < 4; ++i) page[offset + i] = static_cast<std::uint8_t>(value >> 8 * i);
-  }
+ApicPage Apic::registers() const {
+  ApicPage page = apic_page_of(state_, current_count());
+  set_apic_page_register(page, Apr, arbitration_priority());
+  set_apic_page_register(page, Ppr, processor_priority());
   return page;
 }
 
-void Apic::set_registers(const std::array<std::uint8_t, 1024>& page) {
-  const auto get = [&page](std::uint32_t offset) {
-    return static_cast<std::uint32_t>(page[offset] | page[offset + 1] << 8 | page[offset + 2] << 16) |
-           static_cast<std::uint32_t>(page[offset + 3]) << 24;
-  };
-  ApicState s = state_;
-  s.id = x2apic() ? get(Id) : get(Id) >> 24;
-  s.tpr = get(Tpr) & 0xff;
-  s.ldr = get(Ldr);
-  s.dfr = x2apic() ? s.dfr : get(Dfr) | 0x0fffffff;
-  s.svr = get(Svr) & kSvrDefined;
-  s.esr = get(Esr);
-  s.icr = get(IcrLow) | std::uint64_t{get(IcrHigh)} << 32;
-  for (std::uint32_t i = 0; i < 8; ++i) {
-    s.isr.words[i] = get(Isr + 16 * i);
-    s.tmr.words[i] = get(Tmr + 16 * i);
-    s.irr.words[i] = get(Irr + 16 * i);
-  }
-  s.lvt_cmci = get(LvtCmci), s.lvt_timer = get(LvtTimer), s.lvt_thermal = get(LvtThermal);
-  s.lvt_performance = get(LvtPerformance), s.lvt_error = get(LvtError);
-  s.lvt_lint = {get(LvtLint0), get(LvtLint1)};
-  s.timer_initial = get(TimerInitial);
-  s.timer_divide = get(TimerDivide) & 0xb;
-  state_ = s;
-  // The timer goes on from its current count.
-  const std::uint64_t elapsed = s.timer_initial - std::min(get(TimerCurrent), s.timer_initial);
-  state_.timer_start =
-      clock().now_ns() - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
+void Apic::set_registers(const ApicPage& page) {
+  apply_apic_page(state_, page);
   push_state();
+  go_on_counting(apic_page_register(page, TimerCurrent));
 }
 
 }  // namespace machina

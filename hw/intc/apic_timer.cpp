@@ -30,10 +30,22 @@ std::uint32_t Apic::current_count() const {
   return elapsed >= state_.timer_initial ? 0 : state_.timer_initial - static_cast<std::uint32_t>(elapsed);
 }
 
-void Apic::start_timer(std::uint32_t initial, std::int64_t at) {
+void Apic::start_timer(std::uint32_t initial) {
   state_.timer_initial = initial;
-  state_.timer_start = timer_served_ = at;
+  go_on_counting(initial);
+}
+
+void Apic::go_on_counting(std::uint32_t count) {
+  const std::int64_t now = clock().now_ns();
+  const std::uint64_t elapsed = state_.timer_initial - std::min(count, state_.timer_initial);
+  state_.timer_start = now - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
+  // A count that is over was signalled when it ended.
+  timer_served_ = count ? state_.timer_start : now;
   arm_timer();
+}
+
+void Apic::signal_due_timer() {
+  if (timer_->armed() && timer_->deadline() <= clock().now_ns()) timer_expired();
 }
 
 void Apic::arm_timer() {
@@ -50,7 +62,8 @@ void Apic::arm_timer() {
     timer_->arm(now + static_cast<std::int64_t>(ns < kFar ? static_cast<std::uint64_t>(ns) : kFar));
     return;
   }
-  if (state_.timer_initial == 0) return;
+  // Behind its mask the timer counts, but nobody is told: there is nothing to wake up for.
+  if (state_.timer_initial == 0 || (state_.lvt_timer & kLvtMasked)) return;
   const std::uint64_t initial = state_.timer_initial;
   const std::uint64_t done = elapsed_counts(timer_served_) / initial;
   if (timer_mode() != kLvtTimerPeriodic && done > 0) return;

@@ -55,6 +55,49 @@ TEST_F(ApicTimerTest, DividerChangesOnTheRun) {
   EXPECT_TRUE(cpus_[0].intr);
 }
 
+TEST_F(ApicTimerTest, ADividerDoesNotReviveACountThatIsOver) {
+  start();
+  put(apic(), TimerDivide, 0xb);
+  put(apic(), LvtTimer, 0x40);
+  put(apic(), TimerInitial, 1000);
+  machine_.step(1500);
+  EXPECT_EQ(apic().acknowledge(), 0x40);
+  eoi();
+  put(apic(), TimerDivide, 0xa);  // by 128: 1000 counts would last until 128000
+  EXPECT_EQ(get(apic(), TimerCurrent), 0U);
+  machine_.step(1'000'000);
+  EXPECT_FALSE(cpus_[0].intr);
+}
+
+TEST_F(ApicTimerTest, ModeChangesOnTheRun) {
+  start();
+  put(apic(), TimerDivide, 0xb);
+  put(apic(), LvtTimer, 0x20040);
+  put(apic(), TimerInitial, 20'000);
+  machine_.step(46'000);  // in the third period
+  EXPECT_EQ(apic().acknowledge(), 0x40);
+  eoi();
+  put(apic(), LvtTimer, 0x40);  // one shot: what is being counted is the last
+  EXPECT_EQ(get(apic(), TimerCurrent), 14'000U);
+  machine_.step(13'999);
+  EXPECT_FALSE(cpus_[0].intr);
+  machine_.step(1);
+  EXPECT_EQ(apic().acknowledge(), 0x40);
+  eoi();
+  machine_.step(100'000);
+  EXPECT_FALSE(cpus_[0].intr);
+  EXPECT_EQ(get(apic(), TimerCurrent), 0U);
+  put(apic(), TimerInitial, 20'000);
+  machine_.step(8'000);
+  put(apic(), LvtTimer, 0x20040);  // periodic: it will be loaded again
+  EXPECT_EQ(get(apic(), TimerCurrent), 12'000U);
+  for (const std::int64_t step : {12'000, 20'000, 20'000}) {
+    EXPECT_EQ(machine_.step_to_next_timer(), step);
+    EXPECT_EQ(apic().acknowledge(), 0x40);
+    eoi();
+  }
+}
+
 TEST_F(ApicTimerTest, PeriodicTimerDoesNotDrift) {
   start();
   put(apic(), TimerDivide, 0xb);
@@ -97,10 +140,22 @@ TEST_F(ApicTimerTest, MaskedTimerCountsSilently) {
   start();
   put(apic(), TimerDivide, 0xb);
   put(apic(), LvtTimer, 0x30040);
-  put(apic(), TimerInitial, 100);
-  machine_.step(100'050);
+  put(apic(), TimerInitial, 20'000);
+  EXPECT_EQ(machine_.step_to_next_timer(), 0) << "and costs nothing";
+  machine_.step(108'000);
   EXPECT_FALSE(cpus_[0].intr);
-  EXPECT_EQ(get(apic(), TimerCurrent), 50U);
+  EXPECT_EQ(get(apic(), TimerCurrent), 12'000U);
+  put(apic(), LvtTimer, 0x20040);
+  EXPECT_FALSE(cpus_[0].intr) << "what expired behind the mask is lost";
+  EXPECT_EQ(machine_.step_to_next_timer(), 12'000);
+  EXPECT_EQ(apic().acknowledge(), 0x40);
+  eoi();
+  put(apic(), LvtTimer, 0x10040);  // one shot, masked
+  put(apic(), TimerInitial, 100);
+  machine_.step(200);
+  put(apic(), LvtTimer, 0x40);
+  machine_.step(1000);
+  EXPECT_FALSE(cpus_[0].intr);
 }
 
 TEST_F(ApicTimerTest, TscDeadline) {
