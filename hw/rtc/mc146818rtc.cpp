@@ -183,6 +183,10 @@ std::optional<std::int64_t> Mc146818Rtc::next_alarm(std::int64_t after) const {
   const auto matches = [](std::uint8_t alarm, std::uint8_t time) {
     return (alarm & kDontCare) == kDontCare || alarm == time;
   };
+  // A byte that is no second would be looked for in each minute of the day.
+  bool some_second = false;
+  for (int s = 0; s < 60; ++s) some_second = some_second || matches(reg(SecondsAlarm), encode(s));
+  if (!some_second) return {};
   for (std::int64_t t = after + 1; t <= after + 86400;) {
     const auto of_day = static_cast<int>(t - floor_div(t, 86400) * 86400);
     if (!matches(reg(HoursAlarm), encode_hour(of_day / 3600))) {

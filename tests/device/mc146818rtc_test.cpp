@@ -423,10 +423,13 @@ TEST_F(RtcTest, AlarmWildcards) {
 
 TEST_F(RtcTest, ImpossibleAlarmNeverRings) {
   start();
-  put(HoursAlarm, 0x25), put(MinutesAlarm, 0), put(SecondsAlarm, 0);
-  put(B, kB24Hour | kBAie);
-  seconds(86400 * 2);
-  EXPECT_EQ(get(C) & kCAf, 0);
+  const std::uint8_t alarms[][3] = {{0x25, 0x00, 0x00}, {0xff, 0x60, 0xff}, {0xff, 0xff, 0x77}, {0xff, 0xff, 0x0a}};
+  for (const auto& [hour, minute, second] : alarms) {
+    put(HoursAlarm, hour), put(MinutesAlarm, minute), put(SecondsAlarm, second);
+    put(B, kB24Hour | kBAie);
+    seconds(86400 * 2);
+    EXPECT_EQ(get(C) & kCAf, 0) << int{hour} << ":" << int{minute} << ":" << int{second};
+  }
 }
 
 TEST_F(RtcTest, RegistersCAndDAndUipAreReadOnly) {
