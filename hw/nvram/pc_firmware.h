@@ -1,6 +1,6 @@
 #pragma once
 /// The PC's firmware ROM: an image that ends at 4 GiB, where an x86 CPU fetches its first instruction (FFFFFFF0h, Intel
-/// SDM volume 3, 9.1.4), and whose last 128 KiB show once more below 1 MiB, where real mode reaches them.
+/// SDM volume 3, 10.1.4), and whose last 128 KiB show once more below 1 MiB, where real mode reaches them.
 ///
 /// In which memory it appears is the board's to say: with `pci`, behind the host bridge, so that the bridge's PAM
 /// registers choose between it and the RAM below 1 MiB; without, in system memory and over RAM (a PC without PAM).

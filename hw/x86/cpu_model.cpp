@@ -495,7 +495,7 @@ class Builder {
       t.set({0x40000010, 0, false, khz, 1000000, 0, 0});
     }
     // TSC = crystal * EBX / EAX: the crystal is said to run at the TSC's own frequency, so that nothing is rounded. SDM
-    // vol. 2, leaf 15h; vol. 3, 18.7.3.
+    // vol. 2, leaf 15h; vol. 3, "Determining the Processor Base Frequency".
     if (intel() && level_ >= 0x15 && khz < 4000000) t.set({0x15, 0, false, 1, 1, khz * 1000, 0});
   }
 

@@ -12,7 +12,7 @@ constexpr std::uint64_t kCr0Reset = 0x60000010;  // CD, NW, ET
 constexpr std::uint64_t kCr0KeptByInit = 0x60000000;
 constexpr std::uint32_t kMsrTsc = 0x10;
 constexpr std::uint32_t kMsrPat = 0x277;
-constexpr std::uint64_t kPatReset = 0x0007040600070406;  // SDM vol. 3, 11.12.4
+constexpr std::uint64_t kPatReset = 0x0007040600070406;  // SDM vol. 3, 12.12.4
 constexpr std::uint32_t kMsrMiscEnable = 0x1a0;
 constexpr std::uint64_t kApicBase = 0xfee00000;
 constexpr std::uint64_t kApicGlobalEnable = 1U << 11;
@@ -35,7 +35,7 @@ X86Segment system_segment(std::uint8_t type) {
   return s;
 }
 
-/// SDM vol. 3, 10.4.7.1: all registers are zero but these. The bootstrap processor's LINT0 passes the PIC's interrupts
+/// SDM vol. 3, 11.4.7.1: all registers are zero but these. The bootstrap processor's LINT0 passes the PIC's interrupts
 /// on, as boards wire it ("virtual wire mode", MultiProcessor Specification 1.4, 3.6.2.2), so that firmware without an
 /// APIC driver gets its timer.
 std::array<std::uint8_t, 1024> lapic_at_reset(bool bootstrap, std::uint32_t apic_id) {
@@ -81,7 +81,7 @@ X86State X86State::at_reset(std::uint32_t signature, bool bootstrap, std::uint32
   s.cr0 = kCr0Reset;
   s.apic_base = kApicBase | kApicGlobalEnable | (bootstrap ? kApicBootstrap : 0);
   // Legacy region of XSAVE: FCW and MXCSR have values at reset, all else is zero. SDM vol. 1, 13.4.1 and vol. 3, table
-  // 9-1.
+  // 10-1.
   s.xsave.assign(4096, 0);
   s.xsave[0] = 0x40;   // FCW = 0040h after RESET (FNINIT makes it 037Fh)
   s.xsave[24] = 0x80;  // MXCSR = 1F80h

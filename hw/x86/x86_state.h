@@ -85,7 +85,7 @@ struct X86State {
   X86Events events{};
   MpState mp_state = MpState::Runnable;
 
-  /// Local APIC registers as in its 4 KiB page, where the accelerator holds the APIC (SDM vol. 3, table 10-1).
+  /// Local APIC registers as in its 4 KiB page, where the accelerator holds the APIC (SDM vol. 3, table 11-1).
   std::array<std::uint8_t, 1024> lapic{};
   bool lapic_valid = false;
 
@@ -94,10 +94,10 @@ struct X86State {
 
   friend bool operator==(const X86State&, const X86State&) = default;
 
-  /// After power-up or RESET: SDM vol. 3, table 9-1. `signature` is CPUID.1:EAX, which DX holds. The bootstrap
+  /// After power-up or RESET: SDM vol. 3, table 10-1. `signature` is CPUID.1:EAX, which DX holds. The bootstrap
   /// processor runs, the others wait for INIT and SIPI. MSRs that are not listed have their value at power-on.
   static X86State at_reset(std::uint32_t signature, bool bootstrap, std::uint32_t apic_id = 0);
-  /// After INIT: as reset, but what table 9-1 keeps (XSAVE state, MSRs, TSC, cache bits of CR0) is kept.
+  /// After INIT: as reset, but what table 10-1 keeps (XSAVE state, MSRs, TSC, cache bits of CR0) is kept.
   void apply_init(std::uint32_t signature, bool bootstrap);
   /// A start-up IPI: real mode at vector * 4096.
   void apply_sipi(std::uint8_t vector);
