@@ -11,6 +11,8 @@
         .equ    APIC_INITIAL, 0x380
         .equ    APIC_DIVIDE, 0x3e0
 
+        .equ    wait_began, VARS + 60   # the last of the guests' variables
+
         # Real mode with segments of 4 GiB, so that FEE00000h and FEC00000h can be reached. DS is 0 before and after.
         .macro  reach_all_memory
         lgdtl   %cs:gdt_flat_pointer
@@ -116,4 +118,16 @@ ioapic_read:
         mov     $0xfec00000, %ebx
         mov     %cl, (%ebx)
         mov     0x10(%ebx), %eax
+        ret
+
+# Ten milliseconds by the microsecond counter of the test board (port 518h). Changes EAX, DX.
+wait_10ms:
+        mov     $0x518, %dx
+        in      %dx, %eax
+        mov     %eax, wait_began
+1:      mov     $0x518, %dx
+        in      %dx, %eax
+        sub     wait_began, %eax
+        cmp     $10000, %eax
+        jb      1b
         ret

@@ -2,16 +2,7 @@
 
         .include "lib.inc.S"
 
-        .code16
-        .section .text16, "ax"
-        .globl start16
-start16:
-        enter_protected start32
-
-        .section .text, "ax"
-        .code32
-start32:
-        flat_segments
+        begin_in_protected_mode
         mov     $'1', %al
         mov     $CONSOLE, %edx
         out     %al, %dx

@@ -12,7 +12,6 @@
         .equ    self_ticks, VARS + 10
         .equ    remote_irr, VARS + 12
         .equ    in_service, VARS + 14
-        .equ    began, VARS + 16
 
         .section .text16, "ax"
         .globl start16
@@ -160,14 +159,3 @@ on_level:
 1:      write_apic APIC_EOI, 0
         popal
         iret
-
-wait_10ms:
-        mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-1:      mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        cmp     $10000, %eax
-        jb      1b
-        ret

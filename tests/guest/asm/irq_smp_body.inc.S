@@ -7,7 +7,6 @@
         .equ    OTHERS, 3
         .equ    arrived, VARS           # CPUs that started
         .equ    taken, VARS + 2         # interrupts that they took
-        .equ    began, VARS + 4
         .equ    ids, VARS + 8           # a bit for each APIC ID
         .equ    AP_STACKS, 0x6000       # 256 bytes each, below
 
@@ -103,14 +102,3 @@ on_ipi:
         write_apic APIC_EOI, 0
         popal
         iret
-
-wait_10ms:
-        mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-1:      mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        cmp     $10000, %eax
-        jb      1b
-        ret

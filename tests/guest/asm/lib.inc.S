@@ -49,6 +49,19 @@ gdt_end:
         mov     $0x7000, %esp
         .endm
 
+# The beginning of a guest that has no use for real mode: what follows is 32-bit code with flat segments.
+        .macro  begin_in_protected_mode
+        .section .text16, "ax"
+        .code16
+        .globl start16
+start16:
+        enter_protected start32
+        .section .text, "ax"
+        .code32
+start32:
+        flat_segments
+        .endm
+
 # Identity-maps the first 4 GiB with 2 MiB pages (PML4 10000h, PDPT 11000h, PDs 12000h to 15FFFh) and enters long mode
 # at \target.
         .macro  enter_long target

@@ -1,25 +1,12 @@
 # Long mode: memory-mapped accesses up to 8 bytes, registers R8 to R15, ports, paging. Output as in real.S.
 
         .include "lib.inc.S"
+        .include "check.inc.S"
 
-        .code16
-        .section .text16, "ax"
-        .globl start16
-start16:
-        enter_protected start32
-
-        .section .text, "ax"
-        .code32
-start32:
-        flat_segments
+        begin_in_protected_mode
         enter_long start64
 
         .code64
-        .macro  check letter
-        mov     $\letter, %al
-        call    report64
-        .endm
-
 start64:
         mov     $DATA32, %eax
         mov     %eax, %ds
@@ -115,17 +102,7 @@ page_fault:                             # no IRET: a host that emulates kernel m
         mov     $0x7000, %rsp
         jmp     after_fault
 
-report64:
-        push    %rdx
-        mov     $CONSOLE, %edx
-        je      1f
-        push    %rax
-        mov     $'!', %al
-        out     %al, %dx
-        pop     %rax
-1:      out     %al, %dx
-        pop     %rdx
-        ret
+        define_report %rax, %rdx
 
         .balign 16
 pattern:

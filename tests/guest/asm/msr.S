@@ -1,5 +1,7 @@
 # MSRs: what RDMSR gives back of WRMSR, and #GP for one that does not exist. Output as in real.S.
 
+        .include "check.inc.S"
+
         .code16
         .section .text16, "ax"
         .globl start16
@@ -13,10 +15,6 @@ start16:
         movw    $general_protection, 13 * 4
         movw    %cs, 13 * 4 + 2
 
-        .macro  check letter
-        mov     $\letter, %al
-        call    report16
-        .endm
         .macro  round_trip index, low, high
         mov     $\index, %ecx
         mov     $\low, %eax
@@ -76,14 +74,4 @@ general_protection:                             # counts, and goes on behind the
         pop     %bx
         iret
 
-report16:
-        push    %dx
-        mov     $0x402, %dx
-        je      1f
-        push    %ax
-        mov     $'!', %al
-        out     %al, %dx
-        pop     %ax
-1:      out     %al, %dx
-        pop     %dx
-        ret
+        define_report %ax, %dx

@@ -1,22 +1,9 @@
 # Protected mode: port and memory-mapped accesses of each size, string forms, segments with limits. Output as in real.S.
 
         .include "lib.inc.S"
+        .include "check.inc.S"
 
-        .code16
-        .section .text16, "ax"
-        .globl start16
-start16:
-        enter_protected start32
-
-        .section .text, "ax"
-        .code32
-        .macro  check letter
-        mov     $\letter, %al
-        call    report32
-        .endm
-
-start32:
-        flat_segments
+        begin_in_protected_mode
 # a, b, c: memory-mapped registers of 1, 2 and 4 bytes
         mov     $SCRATCH_MEMORY, %ebx
         movb    $0x5a, (%ebx)
@@ -104,17 +91,7 @@ start32:
         xor     %al, %al
         jmp     leave32
 
-report32:
-        push    %edx
-        mov     $CONSOLE, %edx
-        je      1f
-        push    %eax
-        mov     $'!', %al
-        out     %al, %dx
-        pop     %eax
-1:      out     %al, %dx
-        pop     %edx
-        ret
+        define_report %eax, %edx
 
         .balign 4
 pattern:

@@ -1,6 +1,8 @@
 # Real mode: port and memory accesses of each size that real mode has, string forms, and the state at the reset vector.
 # Prints one character for each check that holds, then leaves with value 0; a check that fails prints '!' and its letter.
 
+        .include "check.inc.S"
+
         .code16
         .section .text16, "ax"
         .globl start16
@@ -15,10 +17,6 @@ start16:
         mov     %ax, %ss
         mov     $0x7000, %sp
 
-        .macro  check letter
-        mov     $\letter, %al
-        call    report16
-        .endm
 
 # a: ports of one byte
         mov     $0x500, %dx
@@ -116,18 +114,7 @@ handler:
         mov     $0x77, %bx
         iret
 
-# AL when equal, '!' and AL when not. Keeps everything else.
-report16:
-        push    %dx
-        mov     $0x402, %dx
-        je      1f
-        push    %ax
-        mov     $'!', %al
-        out     %al, %dx
-        pop     %ax
-1:      out     %al, %dx
-        pop     %dx
-        ret
+        define_report %ax, %dx
 
 pattern:
         .byte   0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88
