@@ -94,7 +94,7 @@ IoResult Piix3::write_reset_control(Offset, Width, std::uint64_t value) {
   const auto now = static_cast<std::uint8_t>(value & (kRcSystemReset | kRcResetCpu));
   const bool rising = now & ~state_.reset_control & kRcResetCpu;
   state_.reset_control = now;
-  // A reset of the CPU alone (SRST clear) is the machine's whole reset here too.
+  // With or without SRST: see the header.
   if (rising) system().control.request_reset(ShutdownCause::GuestReset);
   return io_ok();
 }

@@ -5,6 +5,10 @@
 ///
 /// Not modelled: X-bus chip selects, ISA timings, DMA type F, the APIC chip-select base, SMI timers and throttling.
 /// Their registers are stored with the datasheet's reset values and masks.
+///
+/// INIT of the CPU alone (CF9h without SRST, and so port 92h, the keyboard controller and a triple fault, which end in
+/// the same pin) is the whole machine's reset here. Operating systems reboot by each of these, and -no-reboot and the
+/// event RESET have to tell of it; software of the 286 that leaves protected mode that way finds its devices reset.
 
 #include <array>
 

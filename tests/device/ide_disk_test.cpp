@@ -82,8 +82,7 @@ class IdeDiskTest : public testing::Test {
   IdeDisk* drive = nullptr;
 };
 
-// --- who is there
-// -----------------------------------------------------------------------------------------------------
+// --- who is there ---
 
 TEST_F(IdeDiskTest, AnEmptyCableFloatsWithDd7Low) {
   m.start();
@@ -166,8 +165,7 @@ TEST_F(IdeDiskTest, OnlyTheSelectedDriveDrivesTheInterrupt) {
   EXPECT_FALSE(m.line(14));
 }
 
-// --- IDENTIFY DEVICE
-// --------------------------------------------------------------------------------------------------
+// --- IDENTIFY DEVICE ---
 
 TEST_F(IdeDiskTest, IdentifySaysWhatTheDiskIs) {
   drive = &add_disk("hd", {{"serial", "S123"}, {"model", "Odd"}, {"ver", "7"}});
@@ -233,8 +231,7 @@ TEST_F(IdeDiskTest, ADiskNeedsADrive) {
   EXPECT_THAT(error_of_start(), HasSubstr("drive"));
 }
 
-// --- PIO data-in
-// ------------------------------------------------------------------------------------------------------
+// --- PIO data-in ---
 
 TEST_F(IdeDiskTest, ReadSectorsInterruptsForEachSector) {
   start();
@@ -411,8 +408,7 @@ TEST_F(IdeDiskTest, AMediumErrorIsUncorrectable) {
   EXPECT_EQ(io.error(), 0);
 }
 
-// --- PIO data-out
-// -----------------------------------------------------------------------------------------------------
+// --- PIO data-out ---
 
 TEST_F(IdeDiskTest, WriteSectorsInterruptsAfterEachSectorButNotBeforeTheFirst) {
   start();
@@ -495,8 +491,7 @@ TEST_F(IdeDiskTest, FlushWaitsForTheDisk) {
   expect_failure(kAbrt);
 }
 
-// --- commands without data
-// --------------------------------------------------------------------------------------------
+// --- commands without data ---
 
 TEST_F(IdeDiskTest, VerifyReadsTheMediumAndTransfersNothing) {
   start();
@@ -606,8 +601,7 @@ TEST_F(IdeDiskTest, WiderAccessesReachNeighbouringRegisters) {
   EXPECT_EQ(m.inw(0x1f2), 0x3412);
 }
 
-// --- reset
-// ------------------------------------------------------------------------------------------------------------
+// --- reset ---
 
 TEST_F(IdeDiskTest, SoftResetIsBusyWhileSet) {
   start();

@@ -245,8 +245,7 @@ TEST_F(Piix3IdeTest, IdentifyOffersDmaAndRemembersTheMode) {
   EXPECT_EQ(identify()[88], 0x003f);
 }
 
-// --- errors
-// -----------------------------------------------------------------------------------------------------------
+// --- errors ---
 
 TEST_F(Piix3IdeTest, AMediumErrorEndsTheCommand) {
   disk->bad_sector = 6;
@@ -305,8 +304,7 @@ TEST_F(Piix3IdeTest, DmaIsRefusedBeforeItStartsWhereThereAreNoSectors) {
   EXPECT_EQ(disk->reads, 0U);
 }
 
-// --- tables that a guest should not write
-// -----------------------------------------------------------------------------
+// --- tables that a guest should not write ---
 
 TEST_F(Piix3IdeTest, ATableOutsideRam) {
   m.outl(kBm + 4, 0x50000000);
@@ -389,8 +387,7 @@ TEST_F(Piix3IdeTest, ARegionThatIsADevicesRegister) {
   EXPECT_EQ(bm_status(), kInterrupt | kBmError);
 }
 
-// --- stop and reset
-// ---------------------------------------------------------------------------------------------------
+// --- stop and reset ---
 
 TEST_F(Piix3IdeTest, StoppingTheEngineHoldsTheDriveBack) {
   disk->delayed = true;
