@@ -47,7 +47,7 @@ class RunControl {
   virtual void request_stop(RunState why) = 0;
   /// ACPI S3: vCPUs stop until request_wakeup(), which resets all but RAM.
   virtual void request_suspend() = 0;
-  virtual void request_wakeup(std::string_view reason) = 0;
+  virtual void request_wakeup(std::string_view reason) = 0;  ///< unless it sleeps or is about to, nothing happens
 };
 
 }  // namespace machina

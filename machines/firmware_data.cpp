@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hw/acpi/piix4_pm.h"
 #include "hw/char/isa_serial.h"
 #include "hw/ide/ide_disk.h"
 #include "hw/nvram/firmware_config.h"
@@ -103,6 +104,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     config.boot_menu = boot.menu;
     config.boot_menu_wait_ms = boot.splash_time_ms;
     config.boot_order = boot_paths(machine, boot);
+    if (const auto* pm = first<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);
   }

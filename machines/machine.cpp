@@ -136,6 +136,8 @@ void Machine::reset(ShutdownCause cause) {
   const bool running = state_ == RunState::Running;
   cpus_.park_all();
   drain_disks();
+  // One that sleeps is not woken up by it: devices must not take it for the reset that ends S3.
+  if (state_ == RunState::Suspended) set_state(RunState::Paused);
   reset_tree(*this);
   emit(Event::Reset, cause);
   if (running) {
@@ -197,7 +199,8 @@ void Machine::request_suspend() {
 }
 
 void Machine::request_wakeup(std::string_view reason) {
-  if (state_ != RunState::Suspended) return;
+  // One that comes between the guest's wish to sleep and the sleep must not be lost: nothing else may ever wake it.
+  if (state_ != RunState::Suspended && !request_.suspend) return;
   request_.wakeup = std::string(reason);
   post_requests();
 }
@@ -219,8 +222,9 @@ void Machine::handle_requests() {
     }
     return;
   }
-  if (r.reset) reset(*r.reset);
-  if (r.suspend && state_ == RunState::Running) {
+  if (r.reset) {
+    reset(*r.reset);
+  } else if (r.suspend && state_ == RunState::Running) {
     halt_vcpus(RunState::Suspended);
     emit(Event::Suspend);
   }

@@ -82,11 +82,12 @@ void Piix4Pm::post_unrealize() {
 
 void Piix4Pm::reset_enter() {
   PciDevice::reset_enter();
+  const std::uint16_t woken_by = state_.status & kWakeBits;
   state_ = State();
   state_.timer_start_ns = clock().now_ns();
   state_.next_change_tick = acpi_timer::next_change(0);
   // The resume well keeps its power in S3, and says why the rest has been reset.
-  if (system().control.run_state() == RunState::Suspended) state_.status = kResume;
+  if (system().control.run_state() == RunState::Suspended) state_.status = kResume | woken_by;
 }
 
 void Piix4Pm::apply(bool force) {
@@ -126,9 +127,8 @@ void Piix4Pm::apply_events() {
 
 void Piix4Pm::event(std::uint16_t status, const char* wakes_up) {
   state_.status |= status;
-  RunControl& control = system().control;
-  if (control.run_state() == RunState::Suspended && (state_.enable & status || status == kPowerButton))
-    control.request_wakeup(wakes_up);
+  // Whether the machine sleeps is its own to know: it may be about to.
+  if (state_.enable & status || status == kPowerButton) system().control.request_wakeup(wakes_up);
   apply_events();
 }
 
@@ -136,6 +136,15 @@ void Piix4Pm::press_power_button() { event(kPowerButton, "power-button"); }
 
 void Piix4Pm::rtc_alarm(unsigned, bool level) {
   if (level) event(kRtc, "rtc");
+}
+
+std::array<std::uint8_t, 6> Piix4Pm::sleep_states() const {
+  constexpr unsigned kPossible = 0x80;
+  const auto state = [](unsigned sus_typ, bool possible) {
+    return static_cast<std::uint8_t>(sus_typ | (possible ? kPossible : 0));
+  };
+  return {state(0, true),       0, 0, state(kSuspendToRam, !disable_s3_), state(s4_value_, !disable_s4_),
+          state(kSoftOff, true)};
 }
 
 void Piix4Pm::raise_gpe(unsigned n) {
@@ -149,7 +158,10 @@ void Piix4Pm::go_to_sleep(unsigned sus_typ) {
   if (sus_typ == kSoftOff) {
     control.request_shutdown(ShutdownCause::GuestShutdown);
   } else if (sus_typ == kSuspendToRam) {
-    if (!disable_s3_) control.request_suspend();
+    if (disable_s3_) return;
+    control.request_suspend();
+    // An enabled event that has happened already ends the sleep at once: ACPI 6.4, 4.8.3.1 and 16.3.1.1.
+    if (state_.status & state_.enable & kWakeBits) control.request_wakeup("other");
   } else if (sus_typ == s4_value_) {
     // The guest has saved its memory itself: for the machine it is the same as off.
     if (!disable_s4_) control.request_shutdown(ShutdownCause::GuestShutdown);

@@ -23,6 +23,9 @@ class Piix4Pm final : public PciDevice, public PowerButton {
   static void class_init(PciDeviceClass& c);
 
   void press_power_button() override;
+  /// What firmware tells of S0 to S5: bit 7, there is such a state; the rest, its SUS_TYP (fw_cfg's
+  /// "etc/system-states").
+  std::array<std::uint8_t, 6> sleep_states() const;
   /// Raises general-purpose event `n`, 0 to 15: hot-plug and the like.
   void raise_gpe(unsigned n);
 

@@ -40,6 +40,7 @@ inline constexpr std::uint16_t kRtc = 1 << 10;           ///< RTC
 inline constexpr std::uint16_t kResume = 1 << 15;        ///< RSM_STS, ACPI's WAK_STS; status only
 inline constexpr std::uint16_t kStatusBits = kTimerOverflow | kBusMaster | kGlobal | kPowerButton | kRtc | kResume;
 inline constexpr std::uint16_t kEnableBits = kTimerOverflow | kGlobal | kPowerButton | kRtc;
+inline constexpr std::uint16_t kWakeBits = kPowerButton | kRtc;  ///< those that have power in S3
 
 // 7.2.3: PMCNTRL.
 inline constexpr std::uint16_t kSciEnable = 1 << 0;

@@ -48,6 +48,8 @@ void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   fw_cfg.add_i16(FwCfgKey::MaxCpus, config.max_cpus);
   fw_cfg.add_i64(FwCfgKey::Numa, 0);  // no nodes; SeaBIOS reads the count
   fw_cfg.add_i32(FwCfgKey::Irq0Override, config.irq0_override ? 1 : 0);
+  if (config.sleep_states)
+    fw_cfg.add_file("etc/system-states", {config.sleep_states->begin(), config.sleep_states->end()});
   if (config.uuid) fw_cfg.add_bytes(FwCfgKey::Uuid, {config.uuid->begin(), config.uuid->end()});
 
   fw_cfg.add_i16(FwCfgKey::NoGraphic, config.nographic ? 1 : 0);

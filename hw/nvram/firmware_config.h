@@ -36,6 +36,9 @@ struct FirmwareConfig {
   std::optional<std::uint16_t> boot_menu_wait_ms;  ///< the firmware's default is 2500
   std::optional<std::uint32_t> boot_fail_wait_ms;  ///< before it starts over; the firmware's default is a minute
 
+  /// S0 to S5 as Piix4Pm::sleep_states() has them; without, firmware says that all but S1 and S2 are there.
+  std::optional<std::array<std::uint8_t, 6>> sleep_states;
+
   std::optional<std::array<std::uint8_t, 16>> uuid;  ///< in text order
   /// Interrupt 0 arrives at input 2 of the IOAPIC, as it does on a PC: the MP table and the MADT say so.
   bool irq0_override = true;

@@ -111,6 +111,14 @@ void I440fx::post_unrealize() {
   pci_space_.reset();
 }
 
+void I440fx::reset_enter() {
+  std::array<std::uint32_t, kPamCount> pam{};
+  for (unsigned i = 0; i < kPamCount; ++i) pam[i] = config(kPam0 + i, 1);
+  PciDevice::reset_enter();
+  if (system().control.run_state() != RunState::Suspended) return;
+  for (unsigned i = 0; i < kPamCount; ++i) put_config(kPam0 + i, 1, pam[i]);
+}
+
 void I440fx::adjust(const ConfigLayout::Bytes& before) {
   // 3.2.24: D_LCK closes SMRAM and stays, with D_OPEN, as it is until reset.
   std::uint32_t smram = config(kSmram, 1);

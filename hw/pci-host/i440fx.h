@@ -5,6 +5,10 @@
 /// makes the hole below 4 GiB and all above RAM; the PAM segments and the VGA window are laid over the RAM that is
 /// behind them.
 ///
+/// What guests depend on: the reset that ends a suspend to RAM leaves the PAM registers as they are. Firmware for this
+/// machine (SeaBIOS) finds in its shadowed copy that it has been here, and with it the way back to the operating
+/// system; the chip's own RST# would show it the ROM.
+///
 /// Not modelled: DRAM timing, row boundaries and the fixed hole (FDHC) are stored and have no effect, as what memory
 /// there is follows from the board; error reporting (ERRSTS) never has anything to report; D_CLS (data accesses of SMM
 /// to the screen behind SMRAM) is stored. Code cannot be executed by an accelerator from a segment whose reads go to
@@ -37,6 +41,7 @@ class I440fx final : public PciDevice {
 
   void realize() override;
   void post_unrealize() override;
+  void reset_enter() override;
   void adjust(const ConfigLayout::Bytes& before) override;
   void apply(bool force) override;
   void apply_pam(bool force);

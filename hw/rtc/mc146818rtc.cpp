@@ -92,6 +92,8 @@ void Mc146818Rtc::reset_enter() {
   state_.ram[B] &= static_cast<std::uint8_t>(~(kBPie | kBAie | kBUie | kBSqwe));
   state_.ram[C] = 0;
   state_.lost_ticks = 0;
+  // Written for the firmware, which cannot ask the chip that woke up: its registers are the operating system's.
+  if (system().control.run_state() == RunState::Suspended) state_.ram[ShutdownStatus] = kShutdownResume;
 }
 
 const Mc146818State& Mc146818Rtc::get_state() {

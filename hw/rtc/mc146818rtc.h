@@ -58,7 +58,7 @@ class Mc146818Rtc final : public IsaDevice {
  protected:
   void realize() override;
   void unrealize() override { timer_.reset(); }
-  /// RESET leaves time, alarm and memory alone.
+  /// RESET leaves time, alarm and memory alone; that which ends a suspend to RAM says so in the shutdown status.
   void reset_enter() override;
   void reset_hold() override { apply(); }
 

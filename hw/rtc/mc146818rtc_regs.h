@@ -24,7 +24,8 @@ enum Register : std::uint8_t {
   B = 0x0b,
   C = 0x0c,
   D = 0x0d,
-  Century = 0x32,  // PC/AT convention, named in the FADT
+  ShutdownStatus = 0x0f,  // PC/AT: how firmware goes on after a reset
+  Century = 0x32,         // PC/AT convention, named in the FADT
 };
 
 // Register A
@@ -48,6 +49,9 @@ inline constexpr std::uint8_t kCAf = kBAie;
 inline constexpr std::uint8_t kCUf = kBUie;
 // Register D
 inline constexpr std::uint8_t kDVrt = 0x80;  // the battery is good
+
+/// Shutdown status by which firmware for this machine (SeaBIOS, its src/resume.c) knows the end of a suspend to RAM.
+inline constexpr std::uint8_t kShutdownResume = 0xfe;
 
 inline constexpr std::uint8_t kHourPm = 0x80;    // in 12-hour format
 inline constexpr std::uint8_t kDontCare = 0xc0;  // alarm bytes C0h to FFh match always

@@ -136,6 +136,18 @@ TEST_F(I440fxTest, ResetShowsTheRomAgain) {
   EXPECT_EQ(config.b(0x59), 0);
 }
 
+TEST_F(I440fxTest, WakingUpKeepsTheShadow) {
+  for (unsigned reg = 0x59; reg < 0x60; ++reg) config.b(reg, 0x33);
+  config.b(0x72, 0x4a);
+  m.object().state = RunState::Suspended;
+  m.reset();
+  EXPECT_EQ(m.read(0xffff0, 1), 0x11U);
+  EXPECT_EQ(m.read(0xc0000, 1), 0x11U);
+  EXPECT_EQ(config.b(0x59), 0x30);
+  EXPECT_EQ(config.b(0x5f), 0x33);
+  EXPECT_EQ(config.b(0x72), 0x02) << "all else is reset";
+}
+
 TEST_F(I440fxTest, WithoutRomPciAnswersNothingAndRamDoesNotShowThrough) {
   {
     const MachineLock::Guard guard(m.system().lock);

@@ -463,6 +463,20 @@ TEST_F(RtcTest, MemoryIsKeptOverReset) {
   }
 }
 
+TEST_F(RtcTest, ShutdownStatusIsTheGuestsUntilTheMachineWakesUp) {
+  start();
+  put(0x0f, 0x0a);
+  machine_.reset();
+  EXPECT_EQ(get(0x0f), 0x0a);
+  machine_.object().state = RunState::Suspended;
+  machine_.reset();
+  EXPECT_EQ(get(0x0f), 0xfe);
+  machine_.object().state = RunState::Running;
+  put(0x0f, 0);
+  machine_.reset();
+  EXPECT_EQ(get(0x0f), 0);
+}
+
 TEST_F(RtcTest, IndexPortHoldsTheNmiMask) {
   start();
   EXPECT_FALSE(rtc_->nmi_disabled());

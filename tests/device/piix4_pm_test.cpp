@@ -227,9 +227,29 @@ TEST_F(Piix4PmTest, WakingFromSuspendLeavesItsStatus) {
   m.reset();
   m.object().state = RunState::Running;
   set_up();
-  EXPECT_EQ(status(), 0x8000);
+  EXPECT_EQ(status(), 0x8100) << "that it slept, and what woke it up";
   m.outw(kBase, 0x8000);
+  EXPECT_EQ(status(), 0x0100);
+  m.reset();
+  set_up();
   EXPECT_EQ(status(), 0);
+}
+
+TEST_F(Piix4PmTest, AnEventThatHasHappenedEndsTheSleepAtOnce) {
+  start();
+  wires->alarm.pulse();
+  m.outw(kBase + 4, 0x2000 | 1 << 10);
+  EXPECT_EQ(m.object().suspends, 1U);
+  EXPECT_TRUE(m.object().wakeups.empty()) << "not enabled";
+  m.outw(kBase + 2, 0x0400);
+  m.outw(kBase + 4, 0x2000 | 1 << 10);
+  EXPECT_EQ(m.object().suspends, 2U);
+  EXPECT_EQ(m.object().wakeups.size(), 1U);
+  m.outw(kBase, 0x0400);
+  m.outw(kBase + 4, 0x2000 | 1 << 10);
+  EXPECT_EQ(m.object().wakeups.size(), 1U);
+  wires->alarm.pulse();  // before the machine has come to rest
+  EXPECT_EQ(m.object().wakeups.size(), 2U);
 }
 
 TEST_F(Piix4PmTest, AnRtcAlarmWakesOnlyWhenEnabled) {

@@ -83,6 +83,15 @@ TEST_F(FirmwareDataOfAPc, BootOrderIsTheFirmwaresOwnWhenNothingIsAskedFor) {
   EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x32);
 }
 
+TEST_F(FirmwareDataOfAPc, SleepStatesAreThoseOfTheChip) {
+  const auto states = [this] { return *device<FwCfg>().file("etc/system-states"); };
+  start({});
+  EXPECT_EQ(states(), (std::vector<std::uint8_t>{0x80, 0, 0, 0x81, 0x82, 0x80}));
+  launch_.reset();
+  start({"-global", "PIIX4_PM.disable_s3=on", "-global", "PIIX4_PM.disable_s4=on", "-global", "PIIX4_PM.s4_val=5"});
+  EXPECT_EQ(states(), (std::vector<std::uint8_t>{0x80, 0, 0, 0x01, 0x05, 0x80}));
+}
+
 TEST_F(FirmwareDataOfAPc, CmosHasTheGeometryOfDisks) {
   start({});
   const auto& rtc = device<Mc146818Rtc>();

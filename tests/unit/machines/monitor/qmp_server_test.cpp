@@ -432,6 +432,38 @@ TEST_F(QmpServerTest, TheGuestsOwnEventsAreToldToo) {
   EXPECT_EQ(to_json(*member(client_->event_messages[3], "data")), R"({"guest": true, "reason": "guest-shutdown"})");
 }
 
+TEST_F(QmpServerTest, AWakeUpBeforeTheMachineSleepsIsNotLost) {
+  negotiate();
+  run("cont");
+  client_->events.clear();
+  {
+    const MachineLock::Guard guard(system().lock);
+    machine_->request_wakeup("other");  // nobody sleeps or will
+    machine_->request_suspend();
+    machine_->request_wakeup("rtc");
+  }
+  settle();
+  EXPECT_EQ(client_->events, (std::vector<std::string>{"SUSPEND", "WAKEUP"}));
+  EXPECT_EQ(machine_->run_state(), RunState::Running);
+}
+
+TEST_F(QmpServerTest, AResetOfASleepingMachineIsNoWakeUp) {
+  negotiate();
+  run("cont");
+  {
+    const MachineLock::Guard guard(system().lock);
+    machine_->request_suspend();
+  }
+  settle();
+  client_->events.clear();
+  run("system_reset");
+  settle();
+  EXPECT_EQ(to_json(*member(run("query-status"), "status")), "\"paused\"");
+  run("cont");
+  EXPECT_EQ(client_->events, (std::vector<std::string>{"RESET", "RESUME"}));
+  EXPECT_EQ(machine_->run_state(), RunState::Running);
+}
+
 TEST_F(QmpServerTest, AMachineThatIsKeptStops) {
   negotiate();
   machine_->no_shutdown = true;

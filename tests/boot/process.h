@@ -1,0 +1,113 @@
+#pragma once
+/// What the tests of whole machines share: the program as a process, and a folder for its files.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+namespace machina::test {
+
+/// A program with a pipe to its standard input and one from its standard output.
+class Process {
+  using Clock = std::chrono::steady_clock;
+
+ public:
+  explicit Process(std::vector<std::string> command) {
+    int in[2], out[2];
+    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) std::abort();
+    std::vector<char*> argv;
+    for (std::string& word : command) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(in[0], 0);
+      dup2(out[1], 1);
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    in_ = in[1], out_ = out[0];
+  }
+  ~Process() {
+    close(in_);
+    close(out_);
+    if (pid_ < 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+  void type(const std::string& text) {
+    ASSERT_EQ(write(in_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+
+  /// Reads until the output since the last call, without escape sequences, holds `text`; that output is then done with.
+  testing::AssertionResult wait_for(const std::string& text, std::chrono::seconds limit) {
+    const auto end = Clock::now() + limit;
+    for (;;) {
+      // The firmware shows the screen on the serial line, with cursor movements between the characters.
+      static const std::regex escapes("\x1b\\[[0-9;?]*[A-Za-z]|\x1b[^\\[]");
+      const std::string plain = std::regex_replace(pending_, escapes, "");
+      if (plain.find(text) != std::string::npos) {
+        pending_.clear();
+        return testing::AssertionSuccess();
+      }
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+      pollfd fd{out_, POLLIN, 0};
+      char some[4096];
+      const ssize_t n = left > 0 && poll(&fd, 1, static_cast<int>(left)) > 0 ? read(out_, some, sizeof some) : 0;
+      if (n <= 0) {
+        return testing::AssertionFailure()
+               << (left > 0 ? "the output ended" : "time is up") << " before '" << text << "'; there was:\n"
+               << plain;
+      }
+      pending_.append(some, static_cast<std::size_t>(n));
+    }
+  }
+
+  /// The exit status, or -1 when it does not end in time or by a signal.
+  int wait_for_end(std::chrono::seconds limit) {
+    for (const auto end = Clock::now() + limit; Clock::now() < end; usleep(20'000)) {
+      int status = 0;
+      if (waitpid(pid_, &status, WNOHANG) != pid_) continue;
+      pid_ = -1;
+      return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    return -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int in_ = -1, out_ = -1;
+  std::string pending_;
+};
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "boot-XXXXXX").string();
+    if (!mkdtemp(name.data())) std::abort();
+    path_ = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string operator/(const char* name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string contents(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace machina::test
