@@ -4,6 +4,9 @@
 ///
 /// In which memory it appears is the board's to say: with `pci`, behind the host bridge, so that the bridge's PAM
 /// registers choose between it and the RAM below 1 MiB; without, in system memory and over RAM (a PC without PAM).
+///
+/// `writable` is for a PC without PAM whose firmware expects to find itself in RAM: SeaBIOS keeps variables beside its
+/// code, and has no bridge there that it could tell to shadow it. A reset brings the image back.
 
 #include <memory>
 
@@ -22,6 +25,8 @@ class PcFirmware final : public Device {
 
   const std::string& path() const { return path_; }  ///< of the image, once realized
 
+  void reset_enter() override;
+
  private:
   void realize() override;
   void unrealize() override;
@@ -29,6 +34,7 @@ class PcFirmware final : public Device {
   // configuration
   std::string file_;
   std::vector<std::string> dirs_;
+  bool writable_ = false;
   // dependencies
   qom::Link<PciBus> pci_;
   // regions
@@ -36,6 +42,7 @@ class PcFirmware final : public Device {
   std::unique_ptr<AliasRegion> low_;
   // bookkeeping
   std::string path_;
+  std::vector<std::uint8_t> image_;  // kept for reset while it is writable
 };
 
 }  // namespace machina

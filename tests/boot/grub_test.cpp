@@ -1,5 +1,6 @@
 // The whole of it: Debian's SeaBIOS comes up on the PC of configs/pc.yaml, finds four processors and the disk, and
-// boots GRUB from it to its prompt, which answers what is typed on the serial line.
+// boots GRUB from it to its prompt, which answers what is typed on the serial line. And the same on a PC without PCI,
+// as far as it goes without a disk.
 
 #include "tests/boot/process.h"
 #include "tests/support/test_paths.h"
@@ -27,6 +28,16 @@ TEST(Boot, FourProcessorsToTheBootLoadersPrompt) {
   EXPECT_TRUE(machine.wait_for("(hd0)", std::chrono::seconds(30)));
   machine.type("\x01x");  // Ctrl-a x
   EXPECT_EQ(machine.wait_for_end(std::chrono::seconds(10)), 0);
+}
+
+// A board without an APIC bus and all controllers in user space: the CPU has no local APIC, and the firmware gets along
+// with the PIC alone, to the end of its search for something to boot.
+TEST(Boot, IsaPcWithoutALocalApic) {
+  if (access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "no usable /dev/kvm";
+  Process machine({(test::binary_dir() / "machine-run").string(), "-M", "isapc", "-accel", "kvm,kernel-irqchip=off",
+                   "-m", "16M", "-display", "none", "-serial", "none", "-debugcon", "stdio"});
+  ASSERT_TRUE(machine.wait_for("No apic - only the main cpu is present", std::chrono::seconds(60)));
+  ASSERT_TRUE(machine.wait_for("Booting from Hard Disk", std::chrono::seconds(60)));
 }
 
 }  // namespace

@@ -46,6 +46,19 @@ class PcFirmwareTest : public testing::Test {
   std::string dir_;
 };
 
+TEST_F(PcFirmwareTest, IsReadOnlyUnlessItIsToBeWritable) {
+  for (const bool writable : {false, true}) {
+    TestMachine m(8 * MiB);
+    m.add("pc-firmware", "bios", {{"file", image(256 * KiB)}, {"writable", writable ? "on" : "off"}});
+    m.start();
+    m.write(0xf0000, 4, 0x600dcafe);
+    EXPECT_EQ(m.read(0xf0000, 4), writable ? 0x600dcafe : 192 * KiB);
+    EXPECT_EQ(m.read(4 * GiB - 64 * KiB, 4), m.read(0xf0000, 4)) << "the same memory";
+    m.reset();
+    EXPECT_EQ(m.read(0xf0000, 4), 192 * KiB) << "a reset brings the image back";
+  }
+}
+
 TEST_F(PcFirmwareTest, EndsAt4GiBAndItsTailAt1MiB) {
   TestMachine m(8 * MiB);
   m.add("pc-firmware", "bios", {{"file", image(256 * KiB)}});
