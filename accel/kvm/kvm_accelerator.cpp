@@ -81,8 +81,10 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
     vm_.must(KVM_SET_IDENTITY_MAP_ADDR, &address, "KVM_SET_IDENTITY_MAP_ADDR");
   }
   if (capability(KVM_CAP_SET_TSS_ADDR) > 0) vm_.must(KVM_SET_TSS_ADDR, kTssAddress, "KVM_SET_TSS_ADDR");
-  supported_cpuid_ = kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_),
-                                       {irqchip_ != KernelIrqchip::Off, capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0});
+  supported_cpuid_ =
+      kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_), {.kernel_lapic = irqchip_ != KernelIrqchip::Off,
+                                                          .tsc_deadline = capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+                                                          .machine_check = capability(KVM_CAP_MCE) > 0});
   msrs_ = std::make_unique<kvm::MsrSet>(kvm_);
   enable_capabilities();
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
@@ -114,6 +116,15 @@ void KvmAccelerator::enable_capabilities() {
 std::string KvmAccelerator::describe_capabilities() {
   open();
   return kvm::describe_capabilities([this](unsigned number) { return capability(number); });
+}
+
+std::string KvmAccelerator::details() {
+  try {
+    return "What this host's KVM can do:\n" + describe_capabilities();
+  } catch (const Error& e) {
+    return fmt::format("What this host's KVM can do is not known: {}{}{}\n", e.message(), e.cause().empty() ? "" : ": ",
+                       e.cause());
+  }
 }
 
 void KvmAccelerator::machine_ready() {
@@ -185,6 +196,7 @@ std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(const MsiMessage& 
 
 void KvmAccelerator::clock_running(bool running) {
   irqchip_parts_->clock_running(running);
+  if (running) msrs_->tsc().guest_runs();
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;
   kvm_clock_data data{};
   if (!running) {

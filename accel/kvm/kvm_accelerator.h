@@ -63,7 +63,8 @@ class KvmAccelerator final : public Accelerator {
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
   std::string describe_capabilities();
-  std::string details() override { return describe_capabilities(); }
+  /// The same, or why it cannot be told. Never throws.
+  std::string details() override;
   kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
   // Called by vCPUs as they come and go; machine lock held.
   void add_vcpu(kvm::KvmVcpu& vcpu) { vcpus_.push_back(&vcpu); }

@@ -47,6 +47,8 @@ CpuidTable usable_cpuid(CpuidTable table, const CpuidPolicy& policy) {
                              "kvm-asyncpf", "kvm-asyncpf-int", "kvm-msi-ext-dest-id"})
       set_feature(set, name, false);
   }
+  if (!policy.machine_check)
+    for (const char* name : {"mce", "mca"}) set_feature(set, name, false);
   put_features(table, set);
   return table;
 }

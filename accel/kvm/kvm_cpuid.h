@@ -13,7 +13,8 @@ CpuidTable read_supported_cpuid(const Fd& system);
 /// go; KVM's own table may leave the brand string out, which is then the host processor's.
 struct CpuidPolicy {
   bool kernel_lapic = true;
-  bool tsc_deadline = true;  ///< KVM_CAP_TSC_DEADLINE_TIMER
+  bool tsc_deadline = true;   ///< KVM_CAP_TSC_DEADLINE_TIMER
+  bool machine_check = true;  ///< KVM_CAP_MCE
 };
 CpuidTable usable_cpuid(CpuidTable supported, const CpuidPolicy& policy);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -97,6 +98,7 @@ constexpr MsrRow kFeatureTable[] = {
     {kMsrPlatformInfo, 1, "MSR_PLATFORM_INFO", Kind::State},
     {kMsrArchCapabilities, 1, "IA32_ARCH_CAPABILITIES", Kind::State},
     {kMsrPerfCapabilities, 1, "IA32_PERF_CAPABILITIES", Kind::State},
+    {kMsrAmdDeCfg, 1, "AMD_DE_CFG", Kind::State},
 };
 
 template <std::size_t N>
@@ -160,17 +162,27 @@ std::optional<std::uint64_t> feature_msr(const Fd& system, std::uint32_t index) 
   return list.entries()[0].data;
 }
 
-MsrSet::MsrSet(const Fd& system) {
+namespace {
+
+/// One of KVM's two lists of MSR numbers; nullopt, with errno, when it cannot be had.
+std::optional<std::set<std::uint32_t>> msr_list(const Fd& system, unsigned long request) {
   for (std::uint32_t count = 256;; count *= 2) {
     Flexible<kvm_msr_list, std::uint32_t> list(count);
     list->nmsrs = count;
-    if (system.call(KVM_GET_MSR_INDEX_LIST, list.get()) < 0) {
-      if (errno == E2BIG && count < 65536) continue;
-      throw Error("KVM_GET_MSR_INDEX_LIST failed").why(std::strerror(errno));
-    }
-    listed_.insert(list.entries(), list.entries() + std::min(list->nmsrs, count));
-    return;
+    if (system.call(request, list.get()) == 0)
+      return std::set<std::uint32_t>(list.entries(), list.entries() + std::min(list->nmsrs, count));
+    if (errno != E2BIG || count >= 65536) return std::nullopt;
   }
+}
+
+}  // namespace
+
+MsrSet::MsrSet(const Fd& system) {
+  auto all = msr_list(system, KVM_GET_MSR_INDEX_LIST);
+  if (!all) throw Error("KVM_GET_MSR_INDEX_LIST failed").why(std::strerror(errno));
+  listed_ = std::move(*all);
+  // Without KVM_CAP_GET_MSR_FEATURES there is no such list, and KVM has no feature MSRs.
+  if (auto features = msr_list(system, KVM_GET_MSR_FEATURE_INDEX_LIST)) features_ = std::move(*features);
 }
 
 void MsrSet::learn(const Fd& vcpu) {
@@ -198,11 +210,13 @@ void MsrSet::load(const Fd& vcpu, const X86State& state, std::optional<std::uint
     for (const Known& k : known_) {
       if (refused_.contains(k.index)) continue;
       const std::uint64_t value = state.msr(k.index, k.at_power_on);
-      if (k.index == kMsrTsc && tsc_as_read == value) continue;
+      if (k.index == kMsrTsc && (tsc_as_read == value || tsc_.set(vcpu, value))) continue;
       list.push_back({k.index, value});
     }
   }
   for (const X86Msr& m : set_msrs(vcpu, list)) {
+    const std::vector<X86Msr> there = get_msrs(vcpu, std::array{m.index});
+    if (!there.empty() && there.front() == m) continue;  // it has that value already: nothing is lost
     log::warn_once(fmt::format("kvm-msr-{:#x}", m.index),
                    fmt::format("KVM refuses MSR {} the value {:#x}; the guest keeps what KVM gives it",
                                msr_name(m.index), m.value));
@@ -241,7 +255,8 @@ void MsrSet::refuse(std::uint32_t index) {
 
 namespace {
 
-/// A feature MSR, and the CPUID bit that tells the guest that it is there.
+/// A feature MSR, and the CPUID bit that tells the guest that it is there. Without a leaf: part of what the host's
+/// processor is, for the models that are that processor.
 struct Feature {
   std::uint32_t msr;
   std::uint32_t leaf;
@@ -253,23 +268,35 @@ struct Feature {
 constexpr Feature kFeatures[] = {
     {kMsrArchCapabilities, 7, &CpuidLeaf::edx, 29, "arch-capabilities"},
     {kMsrPerfCapabilities, 1, &CpuidLeaf::ecx, 15, "pdcm"},
+    {kMsrMicrocode, 0, nullptr, 0, nullptr},
+    {kMsrAmdDeCfg, 0, nullptr, 0, nullptr},
 };
 
 }  // namespace
 
-bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid) {
+bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid, bool as_host) {
   bool changed = false;
   for (const Feature& f : kFeatures) {
     CpuidLeaf leaf = cpuid.find(f.leaf, 0);
-    if (!(leaf.*f.reg >> f.bit & 1)) continue;
-    const std::optional<std::uint64_t> value = feature_msr(system, f.msr);
+    if (f.flag ? !(leaf.*f.reg >> f.bit & 1) : !as_host || !set.is_feature(f.msr)) continue;
+    const std::optional<std::uint64_t> value =
+        set.is_feature(f.msr) ? feature_msr(system, f.msr) : std::optional<std::uint64_t>();
     const X86Msr wanted{f.msr, value.value_or(0)};
     if (value && !set.refused(f.msr) && set_msrs(vcpu, std::span(&wanted, 1)).empty()) continue;
-    // Without its MSR the bit would promise what is not there: a guest that reads it would get zeros or #GP.
     set.refuse(f.msr);
-    log::warn_once(fmt::format("kvm-msr-{:#x}", f.msr),
-                   fmt::format("KVM refuses MSR {} the host's own value {:#x}; the CPU runs without '{}'",
-                               msr_name(f.msr), wanted.value, f.flag));
+    const std::string what = value
+                                 ? fmt::format("this host's KVM refuses the value {:#x} that it tells of MSR {} itself",
+                                               wanted.value, msr_name(f.msr))
+                                 : fmt::format("this host's KVM tells no value of MSR {}", msr_name(f.msr));
+    if (!f.flag) {
+      log::warn_once(fmt::format("kvm-msr-{:#x}", f.msr), what + "; the guest keeps what KVM gives it");
+      continue;
+    }
+    // Without its MSR the bit would promise what is not there: a guest that reads it would get zeros or #GP.
+    log::warn_once(
+        fmt::format("kvm-msr-{:#x}", f.msr),
+        fmt::format("{}, so the guest runs without the CPU feature '{}'; -cpu MODEL,-{} says so without this message",
+                    what, f.flag, f.flag));
     leaf.*f.reg &= ~(1U << f.bit);
     cpuid.set(leaf);
     changed = true;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
+#include "accel/kvm/kvm_tsc.h"
 #include "hw/x86/cpuid.h"
 #include "hw/x86/x86_state.h"
 
@@ -23,6 +24,7 @@ inline constexpr std::uint32_t kMsrArchCapabilities = 0x10a;
 inline constexpr std::uint32_t kMsrPlatformInfo = 0xce;
 inline constexpr std::uint32_t kMsrPerfCapabilities = 0x345;
 inline constexpr std::uint32_t kMsrMicrocode = 0x8b;
+inline constexpr std::uint32_t kMsrAmdDeCfg = 0xc0011029;
 
 /// "IA32_TSC (0x10)", or "0x1234" for one that no table here has.
 std::string msr_name(std::uint32_t index);
@@ -30,7 +32,7 @@ std::string msr_name(std::uint32_t index);
 /// The MSRs of one VM: found out once, shared by its vCPUs. Any thread.
 class MsrSet {
  public:
-  /// Reads KVM_GET_MSR_INDEX_LIST. Throws Error.
+  /// Reads KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST. Throws Error.
   explicit MsrSet(const Fd& system);
 
   /// Reads from a vCPU that has not run yet which MSRs are there, and their values at power-on. First call only.
@@ -51,6 +53,9 @@ class MsrSet {
   std::uint64_t at_power_on(std::uint32_t index) const;
   bool refused(std::uint32_t index) const;
   void refuse(std::uint32_t index);
+  /// In KVM's list of feature MSRs: it tells the host's value of this one.
+  bool is_feature(std::uint32_t index) const { return features_.contains(index); }
+  TscOffsets& tsc() { return tsc_; }
 
  private:
   struct Known {
@@ -58,10 +63,11 @@ class MsrSet {
     std::uint64_t at_power_on;
   };
   mutable std::mutex mutex_;
-  std::set<std::uint32_t> listed_;
+  std::set<std::uint32_t> listed_, features_;
   std::vector<Known> known_;
   bool learnt_ = false;
   std::set<std::uint32_t> refused_;
+  TscOffsets tsc_;
 };
 
 /// Writes them one after the other; returns those that KVM refused.
@@ -71,8 +77,11 @@ std::vector<X86Msr> get_msrs(const Fd& fd, std::span<const std::uint32_t> indice
 /// A feature MSR of the host's KVM (KVM_GET_MSRS on /dev/kvm), when it has one.
 std::optional<std::uint64_t> feature_msr(const Fd& system, std::uint32_t index);
 
-/// Gives the vCPU the host's feature MSRs that `cpuid` advertises. One that KVM refuses is named once in the log, and
+/// Gives the vCPU the host's feature MSRs that `cpuid` advertises and, when the model is the host's processor
+/// (`as_host`), those that no CPUID bit stands for. One that KVM does not have or refuses is named once in the log, and
 /// the CPUID bit that advertises it is cleared: returns true then, and `cpuid` must be set again.
-bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid);
+///
+/// The others stay as KVM makes them with the vCPU: MSR_PLATFORM_INFO, and those of VMX, which KVM derives from CPUID.
+bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid, bool as_host);
 
 }  // namespace machina::kvm

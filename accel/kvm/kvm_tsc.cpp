@@ -2,7 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
 #include "accel/kvm/kvm_api.h"
+#include "accel/kvm/kvm_msr.h"
 #include "core/log.h"
 
 namespace machina::kvm {
@@ -22,11 +28,45 @@ std::uint64_t set_tsc_khz(const Fd& vcpu, bool can_scale, std::uint64_t wanted_k
   const std::uint64_t host = tsc_khz(vcpu);
   if (wanted_khz == 0 || wanted_khz == host) return host;
   if (can_scale && vcpu.call(KVM_SET_TSC_KHZ, wanted_khz) == 0) return wanted_khz;
+  const std::string why =
+      can_scale ? fmt::format("KVM_SET_TSC_KHZ: {}", std::strerror(errno)) : "it lacks KVM_CAP_TSC_CONTROL";
   const std::uint64_t distance = wanted_khz > host ? wanted_khz - host : host - wanted_khz;
   if (host != 0 && distance * 1000000 <= host * kTolerancePpm) return wanted_khz;
   log::warn_once("kvm-tsc-frequency",
-                 fmt::format("KVM cannot run the TSC at {} kHz here, it runs at the host's {} kHz", wanted_khz, host));
+                 fmt::format("tsc-frequency: KVM cannot run the TSC at {} kHz here ({}); it runs at the host's {} kHz",
+                             wanted_khz, why, host));
   return host;
+}
+
+bool TscOffsets::set(const Fd& vcpu, std::uint64_t value) {
+  std::uint64_t offset = 0;
+  kvm_device_attr attribute{};
+  attribute.group = KVM_VCPU_TSC_CTRL;
+  attribute.attr = KVM_VCPU_TSC_OFFSET;
+  attribute.addr = reinterpret_cast<std::uintptr_t>(&offset);
+  if (vcpu.call(KVM_HAS_DEVICE_ATTR, &attribute) < 0) return false;
+  const std::lock_guard guard(mutex_);
+  const bool again = std::find(done_.begin(), done_.end(), vcpu.get()) != done_.end();
+  if (!standing_ || value != value_ || again) {
+    // From what the guest would read now, so that scaling need not be known here.
+    if (vcpu.call(KVM_GET_DEVICE_ATTR, &attribute) < 0) return false;
+    const std::vector<X86Msr> now = get_msrs(vcpu, std::array{kMsrTsc});
+    if (now.empty()) return false;
+    standing_ = true;
+    value_ = value;
+    offset_ = offset + value - now.front().value;
+    done_.clear();
+  }
+  offset = offset_;
+  if (vcpu.call(KVM_SET_DEVICE_ATTR, &attribute) < 0) return false;
+  done_.push_back(vcpu.get());
+  return true;
+}
+
+void TscOffsets::guest_runs() {
+  const std::lock_guard guard(mutex_);
+  standing_ = false;
+  done_.clear();
 }
 
 }  // namespace machina::kvm

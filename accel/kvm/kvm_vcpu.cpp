@@ -11,6 +11,7 @@
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_cpuid.h"
+#include "accel/kvm/kvm_mce.h"
 #include "accel/kvm/kvm_tsc.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -61,7 +62,14 @@ KvmVcpu::~KvmVcpu() {
 void KvmVcpu::set_cpu_model() {
   const CpuModelSpec spec = parse_cpu_model(cpu_.model());
   const std::uint64_t khz = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, spec.tsc_hz / 1000);
-  const CpuPlatform platform{.supported = accelerator_.supported_cpuid(),
+  CpuidTable supported = accelerator_.supported_cpuid();
+  if (!has_local_apic()) {
+    // A board without an APIC bus: the CPU is one from before local APICs.
+    FeatureSet set = features_of(supported);
+    set_feature(set, "apic", false);
+    put_features(supported, set);
+  }
+  const CpuPlatform platform{.supported = supported,
                              .supporter = "KVM",
                              .topology = cpu_.topology(),
                              .apic_id = cpu_.apic_id(),
@@ -71,8 +79,11 @@ void KvmVcpu::set_cpu_model() {
   for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
   cpu_.cpuid = std::move(made.table);
   kvm::set_cpuid(fd_, cpu_.cpuid);
-  if (load_feature_msrs(accelerator_.system_fd(), fd_, accelerator_.msrs(), cpu_.cpuid))
-    kvm::set_cpuid(fd_, cpu_.cpuid);
+  const bool as_host = spec.name == "host" || spec.name == "max";
+  const Fd& system = accelerator_.system_fd();
+  bool changed = load_feature_msrs(system, fd_, accelerator_.msrs(), cpu_.cpuid, as_host);
+  changed = set_up_machine_check(system, fd_, accelerator_.capability(KVM_CAP_MCE), cpu_.cpuid) || changed;
+  if (changed) kvm::set_cpuid(fd_, cpu_.cpuid);
 }
 
 void KvmVcpu::tell_paused() const {

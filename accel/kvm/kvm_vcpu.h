@@ -60,6 +60,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   std::string report(const std::string& why);
 
   // kvm_vcpu_interrupts.cpp
+  bool has_local_apic() const;
   void inject();
   void inject_interrupt();
   void set_cpu_model();

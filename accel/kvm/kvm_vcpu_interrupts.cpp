@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint64_t kInterruptFlag = 0x200;
 }
 
+bool KvmVcpu::has_local_apic() const { return accelerator_.irqchip() != KernelIrqchip::Off || cpu_.local_apic(); }
+
 // Whatever makes X86Cpu think that there is something to do is consumed here, whether KVM takes it or not: a request
 // that stayed would keep a halted CPU awake for ever.
 void KvmVcpu::inject() {

@@ -186,7 +186,11 @@ void X86Cpu::reset_hold() {
   nmi_ = smi_ = false;
   init_requested_ = false;
   sipi_requested_ = -1;
-  if (vcpu_) set_state(X86State::at_reset(signature(), bootstrap(), apic_id_));
+  if (!vcpu_) return;
+  X86State fresh = X86State::at_reset(signature(), bootstrap(), apic_id_);
+  // A board without an APIC bus has CPUs without local APICs, unless the accelerator brings its own.
+  if (!local_apic_ && !accelerator_->handles_mp_state()) fresh.apic_base = 0;
+  set_state(fresh);
 }
 
 // --- the vCPU thread ---

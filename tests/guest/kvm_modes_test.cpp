@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/support/interrupt_board.h"
 #include "tests/support/kvm_machine.h"
 
 namespace machina::test {
@@ -23,8 +24,9 @@ class KvmModes : public testing::TestWithParam<const char*> {
   static GuestOptions options(const char* guest) {
     return {.guest = guest, .accel = {{"kernel-irqchip", GetParam()}, {"verify-state", "on"}}};
   }
-  static void expect_output(const char* guest, const std::string& output) {
-    const GuestRun run = run_guest(options(guest));
+  static void expect_output(const char* guest, const std::string& output) { expect_output(options(guest), output); }
+  static void expect_output(const GuestOptions& options, const std::string& output) {
+    const GuestRun run = run_guest(options);
     EXPECT_EQ(run.failure, "");
     EXPECT_EQ(run.output, output);
     EXPECT_EQ(run.exit_code, 1);
@@ -35,7 +37,11 @@ TEST_P(KvmModes, FirstInstructionToExit) { expect_output("hello", "hello\n"); }
 TEST_P(KvmModes, RealModePortsStringsAndInterrupts) { expect_output("real", "abcdefghijkl"); }
 TEST_P(KvmModes, ProtectedModeRegistersOfEachSize) { expect_output("protected", "abcdefghijklmnopqq"); }
 TEST_P(KvmModes, LongModeRegistersPortsAndPageFault) { expect_output("long", "abcdefghijkl"); }
-TEST_P(KvmModes, MsrsKeepWhatIsWrittenAndUnknownOnesFault) { expect_output("msr", "abcdefghijk"); }
+TEST_P(KvmModes, MsrsKeepWhatIsWrittenAndUnknownOnesFault) {
+  GuestOptions o = options("msr");
+  o.devices = [](Machine& m) { return add_interrupt_board(m); };  // IA32_APIC_BASE is that of a CPU with an APIC
+  expect_output(o, "abcdefghijk");
+}
 
 TEST_P(KvmModes, TripleFaultResetsTheMachine) {
   const GuestRun stop = run_guest(options("triple_fault"));
@@ -81,14 +87,23 @@ TEST_P(KvmModes, GuestSeesTheCpuModel) {
   EXPECT_EQ((l[{1, 0}][0]), 0x00060fb3U);
   EXPECT_EQ((l[{1, 0}][1]), 0x00010800U);
   // Bits of leaves 1:ECX and 7 are not looked at: a KVM without hardware help shows the host's, whatever was set.
-  EXPECT_EQ((l[{1, 0}][2] >> 31), 1U);               // a hypervisor
-  EXPECT_EQ((l[{1, 0}][3] >> 9 & 1), 1U);            // APIC
+  EXPECT_EQ((l[{1, 0}][2] >> 31), 1U);  // a hypervisor
+  // A machine without an APIC bus has CPUs without local APICs, but for those in the kernel.
+  EXPECT_EQ((l[{1, 0}][3] >> 9 & 1), GetParam() == std::string("off") ? 0U : 1U);
   EXPECT_EQ((l[{0x80000001, 0}][3] >> 29 & 1), 1U);  // long mode
   EXPECT_EQ((l[{0x80000002, 0}][0]), 0x63616554U);   // "Teac"
   EXPECT_EQ((l[{0xb, 0}]), (std::array<unsigned, 4>{0, 1, 0x100, 0}));
   EXPECT_EQ((l[{0xb, 1}]), (std::array<unsigned, 4>{0, 1, 0x201, 0}));
   EXPECT_EQ((l[{0x40000000, 0}]), (std::array<unsigned, 4>{0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}));
   EXPECT_NE((l[{0x40000001, 0}][0] & 8), 0U);  // kvmclock
+}
+
+TEST_P(KvmModes, CpusOnAnApicBusHaveALocalApic) {
+  GuestOptions o = options("cpuid");
+  o.devices = [](Machine& m) { return add_interrupt_board(m); };
+  const GuestRun run = run_guest(o);
+  EXPECT_EQ(run.failure, "");
+  EXPECT_EQ((parse_leaves(run.output)[{1, 0}][3] >> 9 & 1), 1U);
 }
 
 TEST_P(KvmModes, HostModelRunsAlthoughAnMsrIsRefused) {
@@ -180,6 +195,7 @@ TEST_P(KvmModes, AnyStateIsReadBackAsItWasSet) {
 TEST_P(KvmModes, ManyCpusHaveTheirOwnState) {
   GuestOptions o = options("hello");
   o.cpus = 4;
+  o.devices = [](Machine& m) { return add_interrupt_board(m); };
   const IsolatedResult r = run_isolated(20, [&] {
     KvmMachine m(o);
     const MachineLock::Guard guard(m.system().lock);

@@ -25,7 +25,8 @@ class FakeKvm final : public kvm::Calls {
   std::map<unsigned, int> capabilities;  ///< KVM_CAP_ -> value; others are 1
   std::set<std::uint32_t> refused_msrs;  ///< KVM_SET_MSRS stops at them
   std::set<std::uint32_t> unreadable_msrs;
-  bool drop_dr7 = false;  ///< DEBUGREGS are taken, DR7 is lost
+  bool drop_dr7 = false;        ///< DEBUGREGS are taken, DR7 is lost
+  bool has_tsc_offset = false;  ///< KVM_VCPU_TSC_OFFSET: MSR 10h then reads as host_tsc plus the vCPU's offset
 
   // --- what it has ---
   std::map<std::uint32_t, std::uint64_t> msrs = {
@@ -36,6 +37,10 @@ class FakeKvm final : public kvm::Calls {
   std::vector<kvm_userspace_memory_region> regions;           ///< every KVM_SET_USER_MEMORY_REGION, in order
   std::map<std::uint32_t, std::vector<std::uint64_t>> dirty;  ///< slot -> bitmap
   std::vector<unsigned long> requests;                        ///< all, in order
+  std::uint64_t host_tsc = 1'000'000'000;                     ///< goes on by 1000 with each call
+  std::map<int, std::uint64_t> tsc_offsets;                   ///< descriptor of a vCPU -> offset
+  std::uint64_t supported_mcg_cap = 0x1000100;                ///< KVM_X86_GET_MCE_CAP_SUPPORTED
+  std::vector<std::uint64_t> mcg_caps;                        ///< every KVM_X86_SETUP_MCE
   std::set<int> open_fds;
 
   int open_device() override {
@@ -49,8 +54,9 @@ class FakeKvm final : public kvm::Calls {
   void unmap(void*, std::size_t) override {}
   void close(int fd) override { open_fds.erase(fd); }
 
-  int ioctl(int, unsigned long request, void* argument) override {
+  int ioctl(int fd, unsigned long request, void* argument) override {
     requests.push_back(request);
+    host_tsc += 1000;
     if (const auto it = errors.find(request); it != errors.end()) return fail(it->second);
     const auto number = reinterpret_cast<std::uintptr_t>(argument);
     switch (request) {
@@ -73,9 +79,11 @@ class FakeKvm final : public kvm::Calls {
         return 0;
       }
       case KVM_GET_MSR_INDEX_LIST:
-        return msr_list(static_cast<kvm_msr_list*>(argument));
+        return msr_list(static_cast<kvm_msr_list*>(argument), msrs);
+      case KVM_GET_MSR_FEATURE_INDEX_LIST:
+        return msr_list(static_cast<kvm_msr_list*>(argument), feature_msrs);
       case KVM_GET_MSRS:
-        return get_msrs(static_cast<kvm_msrs*>(argument));
+        return get_msrs(fd, static_cast<kvm_msrs*>(argument));
       case KVM_SET_MSRS:
         return set_msrs(static_cast<kvm_msrs*>(argument));
       case KVM_SET_USER_MEMORY_REGION:
@@ -83,6 +91,16 @@ class FakeKvm final : public kvm::Calls {
         return 0;
       case KVM_GET_DIRTY_LOG:
         return dirty_log(static_cast<kvm_dirty_log*>(argument));
+      case KVM_HAS_DEVICE_ATTR:
+      case KVM_GET_DEVICE_ATTR:
+      case KVM_SET_DEVICE_ATTR:
+        return device_attribute(fd, request, *static_cast<kvm_device_attr*>(argument));
+      case KVM_X86_GET_MCE_CAP_SUPPORTED:
+        *static_cast<std::uint64_t*>(argument) = supported_mcg_cap;
+        return 0;
+      case KVM_X86_SETUP_MCE:
+        mcg_caps.push_back(*static_cast<std::uint64_t*>(argument));
+        return 0;
       case KVM_RUN:
         return fail(EINTR);
       case KVM_SET_DEBUGREGS:
@@ -127,17 +145,29 @@ class FakeKvm final : public kvm::Calls {
     std::copy(supported.begin(), supported.end(), entries<kvm_cpuid_entry2>(list));
     return 0;
   }
-  int msr_list(kvm_msr_list* list) const {
+  static int msr_list(kvm_msr_list* list, const std::map<std::uint32_t, std::uint64_t>& all) {
     const auto room = list->nmsrs;
-    list->nmsrs = static_cast<std::uint32_t>(msrs.size());
-    if (room < msrs.size()) return fail(E2BIG);
+    list->nmsrs = static_cast<std::uint32_t>(all.size());
+    if (room < all.size()) return fail(E2BIG);
     std::uint32_t i = 0;
-    for (const auto& [index, value] : msrs) entries<std::uint32_t>(list)[i++] = index;
+    for (const auto& [index, value] : all) entries<std::uint32_t>(list)[i++] = index;
     return 0;
   }
-  int get_msrs(kvm_msrs* list) const {
+  int device_attribute(int fd, unsigned long request, const kvm_device_attr& attribute) {
+    if (!has_tsc_offset || attribute.group != KVM_VCPU_TSC_CTRL || attribute.attr != KVM_VCPU_TSC_OFFSET)
+      return fail(ENXIO);
+    auto* value = reinterpret_cast<std::uint64_t*>(static_cast<std::uintptr_t>(attribute.addr));
+    if (request == KVM_GET_DEVICE_ATTR) *value = tsc_offsets[fd];
+    if (request == KVM_SET_DEVICE_ATTR) tsc_offsets[fd] = *value;
+    return 0;
+  }
+  int get_msrs(int fd, kvm_msrs* list) {
     for (std::uint32_t i = 0; i < list->nmsrs; ++i) {
       kvm_msr_entry& e = entries<kvm_msr_entry>(list)[i];
+      if (e.index == 0x10 && has_tsc_offset) {
+        e.data = host_tsc + tsc_offsets[fd];
+        continue;
+      }
       if (const auto f = feature_msrs.find(e.index); f != feature_msrs.end()) {
         e.data = f->second;
         continue;

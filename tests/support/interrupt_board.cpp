@@ -57,18 +57,19 @@ IoResult InterruptPort::write(Offset offset, Width, std::uint64_t value) {
 
 std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardOptions& options) {
   std::vector<Device*> devices;
-  Bus* isa = nullptr;
+  std::vector<Bus*> buses;
   using Properties = std::vector<std::pair<const char*, std::string>>;
   const auto add = [&](const char* model, const char* id, const Properties& properties) -> Device& {
     auto device = qom::TypeRegistry::global().create_as<Device>(machine.accelerator().implementation_of(model));
     machine.add_child(id, device);
-    if (!device->device_class().bus_type.empty()) device->set_parent_bus(*isa);
+    for (Bus* bus : buses)
+      if (bus->is_a(device->device_class().bus_type)) device->set_parent_bus(*bus);
     for (const auto& [name, value] : properties) device->set_text(name, value);
     devices.push_back(device.get());
     return *device;
   };
   Device& bridge = add("isabus-bridge", "isa", {{"isa-irqs", "gsi"}});
-  isa = qom::cast<Bus>(bridge.child("isa.0"));
+  buses.push_back(qom::cast<Bus>(bridge.child("isa.0")));
   Device& pic = add("i8259", "pic", {{"out", "cpu[0].intr"}});
   if (options.ioapic) add("ioapic", "ioapic", {});
   if (options.apic) {
@@ -77,9 +78,14 @@ std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardO
     for (X86Cpu* cpu : machine.cpus().cpus()) cpu->set_link("apic-bus", &bus);
   }
   add("gsi", "gsi", {{"pic", "pic.ir"}, {"ioapic", options.ioapic ? "ioapic.in" : ""}});
-  add("i8254", "pit", {{"irq", "0"}});
+  Device& pit = add("i8254", "pit", {{"irq", "0"}});
+  if (!options.lost_tick_policy.empty()) pit.set_text("lost-tick-policy", options.lost_tick_policy);
   add("mc146818rtc", "rtc", {{"irq", "8"}});
   add("test-interrupt-port", "lines", {{"lines", "gsi"}});
+  if (options.pm) {
+    buses.push_back(qom::cast<Bus>(add("i440FX-pcihost", "pcihost", {}).child("pci.0")));
+    add("PIIX4_PM", "pm", {{"addr", "1.3"}, {"sci", "gsi.9"}});
+  }
   machine.cpus().cpus().front()->set_link("pic", &pic);
   return devices;
 }

@@ -43,10 +43,12 @@ class InterruptPort final : public Device {
   IoRegion ports_{"interrupt-port", 16, Widths{1, 4}, this, &InterruptPort::read, &InterruptPort::write};
 };
 
-/// What add_interrupt_board() leaves out.
+/// What add_interrupt_board() leaves out, or adds.
 struct InterruptBoardOptions {
   bool ioapic = true;
-  bool apic = true;  ///< the CPUs' local APICs, as far as the accelerator lets the board decide
+  bool apic = true;                   ///< the CPUs' local APICs, as far as the accelerator lets the board decide
+  std::string lost_tick_policy = {};  ///< of the timer in the kernel; empty: as it is
+  bool pm = false;                    ///< a PCI bus with the PIIX4's power management at 01.3, whose SCI is IRQ 9
 };
 
 /// For GuestOptions::devices.

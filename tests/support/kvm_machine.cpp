@@ -74,7 +74,7 @@ KvmMachine::KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accele
   {
     const MemoryTransaction transaction;
     system().memory_root.add(0xffff0000, *rom_high_);
-    system().memory_root.add(0xf0000, *rom_low_, 1);
+    system().memory_root.add(0xf0000, *rom_low_, 2);  // over what a host bridge shows there
   }
   CpuConfig cpus;
   cpus.model = options.cpu_model;

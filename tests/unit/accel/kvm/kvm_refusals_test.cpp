@@ -107,6 +107,12 @@ TEST_F(KvmRefusals, HelpListsEveryCapability) {
   EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_IMMEDIATE_EXIT +yes +required"));
 }
 
+TEST_F(KvmRefusals, HelpSaysWhyItKnowsNothing) {
+  fake.open_error = EACCES;
+  EXPECT_EQ(accelerator->details(),
+            "What this host's KVM can do is not known: cannot open /dev/kvm: Permission denied\n");
+}
+
 TEST_F(KvmRefusals, CpuidListGrowsUntilItFits) {
   const Fd fd(fake, fake.open_device());
   for (std::uint32_t i = 0; i < 300; ++i) {
@@ -143,6 +149,13 @@ TEST_F(KvmRefusals, WithoutALocalApicInTheKernelItsFeaturesGo) {
   EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = true, .tsc_deadline = false}).find(1).ecx, 1U << 21 | 1U);
 }
 
+TEST_F(KvmRefusals, WithoutMachineCheckBanksItsFeaturesGo) {
+  CpuidTable table;
+  table.set({1, 0, false, 0, 0, 0, 1U << 7 | 1U << 14 | 1});
+  EXPECT_EQ(usable_cpuid(table, {}).find(1).edx, 1U << 7 | 1U << 14 | 1U);
+  EXPECT_EQ(usable_cpuid(table, {.machine_check = false}).find(1).edx, 1U);
+}
+
 TEST_F(KvmRefusals, TscFrequencyThatCannotBeSetIsToldOnce) {
   std::vector<std::string> lines;
   log::reset();
@@ -153,9 +166,16 @@ TEST_F(KvmRefusals, TscFrequencyThatCannotBeSetIsToldOnce) {
   EXPECT_THAT(lines, IsEmpty());
   EXPECT_EQ(set_tsc_khz(fd, false, 2500000), 2000000U);
   EXPECT_EQ(set_tsc_khz(fd, false, 2500000), 2000000U);
-  EXPECT_EQ(lines.size(), 1U);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], HasSubstr("at 2500000 kHz here (it lacks KVM_CAP_TSC_CONTROL); it runs at the host's 2000000"));
   EXPECT_EQ(set_tsc_khz(fd, true, 2500000), 2500000U);
   EXPECT_EQ(fake.count(KVM_SET_TSC_KHZ), 1U);
+  fake.errors[KVM_SET_TSC_KHZ] = EINVAL;
+  log::reset();
+  log::set_sink([&](log::Level, bool, std::string_view line) { lines.emplace_back(line); });
+  EXPECT_EQ(set_tsc_khz(fd, true, 1000000), 2000000U);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_THAT(lines[1], HasSubstr("(KVM_SET_TSC_KHZ: Invalid argument)"));
   log::set_sink({});
   log::reset();
 }

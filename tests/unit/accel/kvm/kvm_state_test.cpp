@@ -152,7 +152,11 @@ TEST_F(KvmState, RefusedMsrIsNamedOnceAndLeftOut) {
   MsrSet msrs(fd);
   msrs.learn(fd);
   StateTransfer t(fd, support(), msrs);
-  const X86State s = odd_state();
+  t.load(X86State::at_reset(0x12345, true));
+  EXPECT_THAT(lines, IsEmpty()) << "they have these values already";
+  X86State s = odd_state();
+  s.set_msr(0x175, 0x1234);
+  s.set_msr(0x1a0, 0x801);
   t.load(s);
   t.load(s);
   ASSERT_EQ(lines.size(), 2U);
@@ -227,15 +231,50 @@ TEST_F(KvmState, FeatureMsrThatIsRefusedCostsItsCpuidBitAndOneLine) {
   MsrSet msrs(fd);
   CpuidTable table;
   table.set({7, 0, true, 0, 0, 4, 0x20000010});
-  EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, table));
+  EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, table, true));
   EXPECT_EQ(table.find(7).edx, 0x10U);
   EXPECT_EQ(table.find(7).ecx, 4U);
   CpuidTable second;
   second.set({7, 0, true, 0, 0, 4, 0x20000010});
-  EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, second)) << "the next CPU is like the first";
+  EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, second, true)) << "the next CPU is like the first";
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_THAT(lines[0], HasSubstr("IA32_ARCH_CAPABILITIES (0x10a)"));
-  EXPECT_THAT(lines[0], HasSubstr("'arch-capabilities'"));
+  EXPECT_THAT(lines[0], HasSubstr("'arch-capabilities'; -cpu MODEL,-arch-capabilities says so"));
+}
+
+TEST_F(KvmState, FeatureMsrThatIsNotListedCostsItsCpuidBitToo) {
+  MsrSet msrs(fd);
+  CpuidTable table;
+  table.set({1, 0, false, 0, 0, 1U << 15 | 1, 0});
+  EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, table, false));
+  EXPECT_EQ(table.find(1).ecx, 1U);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], HasSubstr("tells no value of MSR IA32_PERF_CAPABILITIES (0x345)"));
+}
+
+TEST_F(KvmState, KernelsWithoutFeatureMsrsAreFine) {
+  fake.errors[KVM_GET_MSR_FEATURE_INDEX_LIST] = EINVAL;
+  MsrSet msrs(fd);
+  CpuidTable table;
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, true));
+  EXPECT_THAT(lines, IsEmpty());
+}
+
+TEST_F(KvmState, OnlyTheHostsProcessorHasItsMicrocodeRevision) {
+  fake.feature_msrs = {{0x8b, 0x01000065}, {0x10a, 0x69}};
+  MsrSet msrs(fd);
+  CpuidTable table;  // advertises nothing
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, false));
+  EXPECT_FALSE(fake.msrs.contains(0x8b));
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, true));
+  EXPECT_EQ(fake.msrs[0x8b], 0x01000065U);
+  EXPECT_FALSE(fake.msrs.contains(0x10a)) << "not advertised";
+  // Nobody advertises it, so a refusal changes nothing but what the guest reads.
+  fake.refused_msrs = {0x8b};
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, true));
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, true));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], HasSubstr("IA32_BIOS_SIGN_ID (0x8b)"));
 }
 
 TEST_F(KvmState, FeatureMsrThatIsTakenKeepsItsBit) {
@@ -243,7 +282,7 @@ TEST_F(KvmState, FeatureMsrThatIsTakenKeepsItsBit) {
   MsrSet msrs(fd);
   CpuidTable table;
   table.set({7, 0, true, 0, 0, 0, 0x20000000});
-  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table));
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, false));
   EXPECT_EQ(fake.msrs[0x10a], 0x69U);
   EXPECT_THAT(lines, IsEmpty());
 }

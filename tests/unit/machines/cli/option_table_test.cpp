@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 
+#include "accel/kvm/kvm_capabilities.h"
 #include "machines/cli/command_line.h"
 #include "machines/cli/help_requests.h"
 #include "tests/support/test_paths.h"
@@ -65,6 +68,30 @@ TEST(HelpRequests, AreAnsweredFromTheRegistry) {
   EXPECT_NE(help_for({"-trace", "help"}).find("lifecycle"), std::string::npos);
   EXPECT_TRUE(help_for({"-version"}).starts_with("machine-run (Machina) "));
   EXPECT_EQ(help_for({"-m", "1G"}), "(no answer)");
+}
+
+// Properties everywhere; each capability with its value and what it permits where there is a /dev/kvm.
+TEST(HelpRequests, AccelKvmShowsPropertiesAndCapabilities) {
+  const std::string text = help_for({"-accel", "kvm,help"});
+  for (const char* property : {"kernel-irqchip=<OnOffSplit>", "verify-state=<bool>"})
+    EXPECT_NE(text.find(std::string("\n  ") + property), std::string::npos) << text;
+  EXPECT_NE(text.find("(default: on)"), std::string::npos) << text;
+  const std::size_t table = text.find("\nWhat this host's KVM can do");
+  ASSERT_NE(table, std::string::npos) << text;
+  if (text.find("is not known:", table) != std::string::npos) GTEST_SKIP() << text.substr(table + 1);
+
+  std::istringstream lines(text.substr(text.find('\n', table + 1) + 1));
+  const std::regex row("  (KVM_CAP_[A-Z0-9_]+) +(yes|no|0x[0-9a-f]+) +(required|optional) +([^ ].*)");
+  std::map<std::string, std::string> values;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch m;
+    ASSERT_TRUE(std::regex_match(line, m, row)) << line;
+    values[m[1]] = m[2];
+    EXPECT_FALSE(m[3] == "required" && m[2] == "no") << line;
+  }
+  EXPECT_EQ(values.size(), kvm::capability_table().size());
+  EXPECT_EQ(values["KVM_CAP_USER_MEMORY"], "yes");
+  EXPECT_TRUE(values["KVM_CAP_NR_MEMSLOTS"].starts_with("0x")) << values["KVM_CAP_NR_MEMSLOTS"];
 }
 
 TEST(HelpRequests, OfWhatIsNotThereAreErrors) {
