@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_exits.h"
 #include "accel/kvm/kvm_report.h"
 #include "accel/kvm/kvm_state.h"
+#include "core/clock.h"
 #include "hw/x86/accelerator.h"
 
 struct kvm_run;
@@ -67,6 +69,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void forget_interrupts(const X86State& state);
   // A local APIC in user space: its page and MSRs, and what the kernel holds of it (CR8, IA32_APIC_BASE).
   void sync_local_apic();
+  void watch_task_priority();
   bool in_apic_page(std::uint64_t address) const;
   std::uint64_t read_apic_page(std::uint64_t address, unsigned width);
   void write_apic_page(std::uint64_t address, unsigned width, std::uint64_t value);
@@ -91,6 +94,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   int held_vector_ = -1;         ///< acknowledged, not yet taken by KVM
   std::uint64_t apic_base_ = 0;  ///< IA32_APIC_BASE and CR8 as the APIC in user space knows them
   std::uint64_t cr8_ = 0;
+  bool tells_cr8_ = false;             ///< this KVM makes an exit when the guest lowers CR8
+  std::unique_ptr<Timer> look_again_;  ///< while it does not, and an interrupt waits for that
 };
 
 }  // namespace machina::kvm

@@ -14,7 +14,9 @@ namespace machina::kvm {
 
 namespace {
 constexpr std::uint64_t kInterruptFlag = 0x200;
-}
+/// How long an interrupt waits at most after the guest has lowered CR8 and nothing has told of it.
+constexpr std::int64_t kTaskPriorityPeriodNs = 1'000'000;
+}  // namespace
 
 bool KvmVcpu::has_local_apic() const { return accelerator_.irqchip() != KernelIrqchip::Off || cpu_.local_apic(); }
 
@@ -24,6 +26,7 @@ void KvmVcpu::inject() {
   if (cpu_.take_nmi()) fd_.call(KVM_NMI);
   if (cpu_.take_smi()) fd_.call(KVM_SMI);  // refused by a KVM without SMM, which then loses it as the guest's chip set
   if (accelerator_.irqchip() != KernelIrqchip::On) inject_interrupt();
+  if (cr8_ != 0 && !tells_cr8_ && cpu_.local_apic()) watch_task_priority();
 }
 
 void KvmVcpu::inject_interrupt() {
@@ -64,8 +67,19 @@ void KvmVcpu::end_of_interrupt(std::uint8_t vector) { accelerator_.end_of_interr
 
 std::uint64_t KvmVcpu::apic_base() const { return run_->apic_base; }
 
-// The guest has changed CR8 or IA32_APIC_BASE without an exit of its own. Not every KVM makes one (KVM_EXIT_SET_TPR)
-// when the guest lowers CR8: an interrupt that it held back is then taken at the next exit for another reason.
+// An interrupt that the task priority holds back must come as soon as the guest lowers CR8. With hardware help KVM
+// makes an exit of that (KVM_EXIT_SET_TPR); one that emulates kernel mode does not, so the guest is interrupted now and
+// then, as long as something waits, to look. (request_interrupt_window is of no use: it ends KVM_RUN as soon as IF is
+// set, before the first instruction, whatever CR8 is.)
+void KvmVcpu::watch_task_priority() {
+  System& system = accelerator_.system();
+  const MachineLock::Guard guard(system.lock);
+  if (!cpu_.local_apic()->held_by_task_priority()) return;
+  if (!look_again_) look_again_ = std::make_unique<Timer>(system.clock, "kvm.task-priority", [this] { kick(); });
+  if (!look_again_->armed()) look_again_->arm(system.clock.now_ns() + kTaskPriorityPeriodNs);
+}
+
+// The guest has changed CR8 or IA32_APIC_BASE, perhaps without an exit of its own.
 void KvmVcpu::sync_local_apic() {
   if (run_->apic_base == apic_base_ && run_->cr8 == cr8_) return;
   const MachineLock::Guard guard(accelerator_.system().lock);
@@ -80,6 +94,7 @@ void KvmVcpu::sync_local_apic() {
 }
 
 void KvmVcpu::set_cr8(std::uint64_t) {
+  tells_cr8_ = true;
   if (cpu_.local_apic()) sync_local_apic();
 }
 

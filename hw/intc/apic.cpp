@@ -66,6 +66,12 @@ int Apic::deliverable() const {
   return request >= 0 && (request & 0xf0) > (processor_priority() & 0xf0) ? request : -1;
 }
 
+bool Apic::held_by_task_priority() const {
+  if (!accepts_fixed() || deliverable() >= 0) return false;
+  const int request = state_.irr.highest(), serviced = state_.isr.highest();
+  return request >= 0 && (request & 0xf0) > (serviced < 0 ? 0 : serviced & 0xf0);
+}
+
 bool Apic::extint_line() const {
   if (!enabled()) return state_.lint[0];
   const std::uint32_t entry = state_.lvt_lint[0];
@@ -75,6 +81,9 @@ bool Apic::extint_line() const {
 void Apic::apply() {
   const bool pending = extint_line() || state_.extint || deliverable() >= 0;
   if (pending_.exchange(pending, std::memory_order_acq_rel) != pending && cpu_) cpu_->apic_intr(pending);
+  const bool held = held_by_task_priority();
+  if (held && !held_ && cpu_) cpu_->apic_held();
+  held_ = held;
 }
 
 int Apic::acknowledge() {

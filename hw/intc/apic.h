@@ -53,6 +53,8 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
   /// CR8 is TPR bits 7-4.
   std::uint64_t cr8() const { return state_.tpr >> 4; }
   void set_cr8(std::uint64_t value);
+  /// A vector is requested that would interrupt now if TPR were 0.
+  bool held_by_task_priority() const;
 
   /// INTR of the CPU. Any thread.
   bool interrupt_pending() const { return pending_.load(std::memory_order_acquire); }
@@ -132,6 +134,7 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
   std::optional<Timer> timer_;
   // bookkeeping
   std::atomic<bool> pending_{false};
+  bool held_ = false;              // by the task priority, as the CPU has been told
   std::int64_t timer_served_ = 0;  // expiries up to this time have been signalled
 };
 

@@ -11,6 +11,9 @@ class ApicCpu {
   virtual ~ApicCpu() = default;
   /// INTR: there is a vector to acknowledge. Level; told on changes only.
   virtual void apic_intr(bool level) = 0;
+  /// A vector has been requested that the task priority alone keeps from interrupting. A CPU whose TPR changes without
+  /// the APIC's knowledge (CR8) must see to it that set_cr8() is called when it is lowered.
+  virtual void apic_held() {}
   virtual void apic_nmi() = 0;
   virtual void apic_smi() = 0;
   virtual void apic_init() = 0;

@@ -99,6 +99,7 @@ class X86Cpu final : public Device, public ApicCpu {
 
   // ApicCpu
   void apic_intr(bool level) override;
+  void apic_held() override { kick(); }  // the accelerator looks at the APIC before it enters the guest
   void apic_nmi() override { raise_nmi(); }
   void apic_smi() override { raise_smi(); }
   void apic_init() override { raise_init(); }

@@ -15,6 +15,7 @@ namespace machina::test {
 /// Counts what the APIC asks of it. Its TSC is the virtual clock's time at 2.5 GHz.
 struct FakeCpu final : ApicCpu {
   void apic_intr(bool level) override { intr = level; }
+  void apic_held() override { ++helds; }
   void apic_nmi() override { ++nmis; }
   void apic_smi() override { ++smis; }
   void apic_init() override { ++inits; }
@@ -25,7 +26,7 @@ struct FakeCpu final : ApicCpu {
   std::uint64_t apic_tsc_frequency() const override { return hz; }
 
   bool intr = false;
-  int nmis = 0, smis = 0, inits = 0;
+  int nmis = 0, smis = 0, inits = 0, helds = 0;
   std::vector<std::uint8_t> sipis;
   std::uint64_t hz = 2'500'000'000;
   Clock* clock = nullptr;

@@ -119,6 +119,29 @@ TEST_F(ApicTest, TaskPriorityHoldsBack) {
   EXPECT_EQ(apic().acknowledge(), 0x4f);
 }
 
+// A CPU whose CR8 changes unseen is told when something waits for that.
+TEST_F(ApicTest, WhatTheTaskPriorityAloneHoldsBackIsTold) {
+  start();
+  put(apic(), Tpr, 0x40);
+  msi(0xfee00000, 0x50);
+  EXPECT_EQ(cpus_[0].helds, 0) << "may interrupt";
+  EXPECT_FALSE(apic().held_by_task_priority());
+  msi(0xfee00000, 0x4f);
+  EXPECT_FALSE(apic().held_by_task_priority()) << "0x50 comes first";
+  EXPECT_EQ(apic().acknowledge(), 0x50);
+  EXPECT_FALSE(apic().held_by_task_priority()) << "0x50 in service holds it back as well";
+  eoi();
+  EXPECT_TRUE(apic().held_by_task_priority());
+  EXPECT_EQ(cpus_[0].helds, 1);
+  msi(0xfee00000, 0x4e);
+  EXPECT_EQ(cpus_[0].helds, 1) << "told when it begins";
+  apic().set_cr8(3);
+  EXPECT_FALSE(apic().held_by_task_priority());
+  EXPECT_TRUE(cpus_[0].intr);
+  apic().set_cr8(4);
+  EXPECT_EQ(cpus_[0].helds, 2);
+}
+
 TEST_F(ApicTest, SpuriousWhenTaskPriorityRisesBeforeTheAcknowledge) {
   start();
   put(apic(), Svr, 0x1ef);

@@ -1,0 +1,134 @@
+# An interrupt that the task priority holds back, and CR8 lowered by a guest that makes no exit afterwards. Prints, for
+# a message that comes while CR8 is high and for the local APIC's timer that ends while the guest makes no exit: how
+# often the handler ran before, how often after, and the TSC's cycles from one to the other, in units of 2^20.
+
+        .include "lib.inc.S"
+
+        .set    IDT, 0x20000
+        .set    VECTOR, 0x62
+        .set    LAPIC, 0xfee00000
+
+        .code16
+        .section .text16, "ax"
+        .globl start16
+start16:
+        enter_protected start32
+
+        .section .text, "ax"
+        .code32
+start32:
+        flat_segments
+        enter_long start64
+
+        .code64
+# R8: runs of the handler; R9: TSC at the last one.
+start64:
+        mov     $DATA32, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     $0x7000, %rsp
+        mov     $0xff, %al              # no interrupt of the PIC
+        out     %al, $0x21
+        out     %al, $0xa1
+        mov     $IDT, %edi
+        xor     %eax, %eax
+        mov     $256 * 4, %ecx
+        rep     stosl
+        lea     handler(%rip), %rax
+        mov     %ax, IDT + VECTOR * 16
+        movw    $CODE64, IDT + VECTOR * 16 + 2
+        movw    $0x8e00, IDT + VECTOR * 16 + 4
+        shr     $16, %rax
+        mov     %ax, IDT + VECTOR * 16 + 6
+        lidt    idt_pointer(%rip)
+        mov     $LAPIC, %ebx
+        movl    $0x1ff, 0xf0(%rbx)
+
+        # A message; 6 holds vector 62h back, 5 does not.
+        xor     %r8d, %r8d
+        mov     $15, %eax
+        mov     %rax, %cr8
+        mov     $VECTOR, %eax
+        mov     $0x514, %edx
+        out     %eax, %dx
+        sti
+        mov     $6, %eax
+        mov     %rax, %cr8
+        call    wait
+        call    tell_runs
+        mov     $5, %eax
+        call    lower_and_tell
+
+        # The timer: 2 ms of its 1 GHz.
+        xor     %r8d, %r8d
+        movl    $0xb, 0x3e0(%rbx)       # divide by 1
+        movl    $VECTOR, 0x320(%rbx)
+        movl    $2000000, 0x380(%rbx)
+        mov     $15, %eax
+        mov     %rax, %cr8
+        call    wait
+        call    tell_runs
+        xor     %eax, %eax
+        call    lower_and_tell
+        xor     %al, %al
+        jmp     leave64
+
+# CR8 = RAX, then waits without an exit until the handler has run, 2^33 cycles at most.
+lower_and_tell:
+        mov     %rax, %rsi
+        call    tsc
+        mov     %rax, %r10
+        mov     %rsi, %cr8
+1:      test    %r8d, %r8d
+        jnz     2f
+        call    tsc
+        sub     %r10, %rax
+        shr     $33, %rax
+        jz      1b
+        call    tsc
+        mov     %rax, %r9
+2:      call    tell_runs
+        mov     %r9, %rax
+        sub     %r10, %rax
+        shr     $20, %rax
+        call    hex64
+        jmp     blank
+
+tell_runs:
+        mov     %r8d, %eax
+        call    hex64
+blank:  mov     $' ', %al
+        mov     $CONSOLE, %edx
+        out     %al, %dx
+        ret
+
+# 2^26 cycles without an exit.
+wait:   call    tsc
+        mov     %rax, %r10
+1:      call    tsc
+        sub     %r10, %rax
+        shr     $26, %rax
+        jz      1b
+        ret
+
+tsc:    rdtsc
+        shl     $32, %rdx
+        or      %rdx, %rax
+        ret
+
+handler:
+        push    %rax
+        push    %rdx
+        call    tsc
+        mov     %rax, %r9
+        inc     %r8d
+        movl    $0, 0xb0(%rbx)          # EOI
+        pop     %rdx
+        pop     %rax
+        iretq
+
+        .balign 16
+idt_pointer:
+        .word   256 * 16 - 1
+        .quad   IDT
