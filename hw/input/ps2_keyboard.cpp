@@ -61,7 +61,7 @@ void Ps2Keyboard::set_defaults() {
 }
 
 void Ps2Keyboard::write(std::uint8_t value) {
-  state_.answers.clear();
+  if (value != kResendLast) state_.answers.clear();
   if (state_.command && parameter(value)) return;
   command(value);
 }
@@ -167,8 +167,8 @@ void Ps2Keyboard::command(std::uint8_t value) {
       state_.command = value;
       answer(kAck);
       break;
-    case kResendLast:
-      answer(state_.last);
+    case kResendLast:  // and what follows it
+      if (state_.answers.size() < kBufferSize) state_.answers.push_front(state_.last);
       break;
     case kReset: {
       const auto held = state_.down;  // fingers do not move because of it

@@ -23,7 +23,7 @@ class Ps2Keyboard {
 
   void reset() { state_ = {}; }
 
-  /// A byte from the host. It ends the answer to the one before, whose rest is lost.
+  /// A byte from the host. It ends the answer to the one before, whose rest is lost, but for FEh (resend).
   void write(std::uint8_t value);
   /// Bytes for the host: answers to commands go before what was typed.
   bool has_byte() const { return !state_.answers.empty() || !state_.typed.empty(); }

@@ -70,7 +70,7 @@ void Ps2Mouse::set_defaults() {
 }
 
 void Ps2Mouse::write(std::uint8_t value, std::int64_t now) {
-  state_.answers.clear();
+  if (value != kResendLast || state_.wrap) state_.answers.clear();
   if (state_.wrap && value != kReset && value != kResetWrapMode) {
     answer(value);
   } else if (!state_.command || !parameter(value)) {
@@ -168,8 +168,8 @@ void Ps2Mouse::command(std::uint8_t value) {
       set_defaults();
       answer(kAck);
       break;
-    case kResendLast:
-      answer(state_.last);
+    case kResendLast:  // and what follows it
+      if (state_.answers.size() < kBufferSize) state_.answers.push_front(state_.last);
       break;
     case kReset: {
       const std::uint8_t held = state_.buttons;

@@ -22,7 +22,7 @@ class Ps2Mouse {
 
   void reset() { state_ = {}; }
 
-  /// A byte from the host. It ends the answer to the one before, whose rest is lost.
+  /// A byte from the host. It ends the answer to the one before, whose rest is lost, but for FEh (resend).
   void write(std::uint8_t value, std::int64_t now);
   /// Bytes for the host: answers to commands go before movements.
   bool has_byte() const { return !state_.answers.empty() || !state_.packets.empty(); }

@@ -284,6 +284,15 @@ TEST_F(I8042Test, ResendRepeatsTheLastByte) {
   key(QKeyCode::A, true);
   EXPECT_EQ(drain(), Bytes{0x1c});
   EXPECT_EQ(keyboard({0xfe}), Bytes{0x1c});
+  // In the middle of an answer: once more, and then its rest.
+  m.outb(0x60, 0xf2);
+  EXPECT_EQ(m.inb(0x60), 0xfa);
+  EXPECT_EQ(keyboard({0xfe}), (Bytes{0xfa, 0xab, 0x83}));
+  command(0xd4, 0xf2);
+  EXPECT_EQ(m.inb(0x60), 0xfa);
+  EXPECT_EQ(mouse({0xfe}), (Bytes{0xfa, 0x00}));
+  for (int i = 0; i < 1000; ++i) m.outb(0x60, 0xfe);
+  EXPECT_LE(drain().size(), 17U) << "nobody reads: it does not pile up";
 }
 
 TEST_F(I8042Test, ScanCodesInSet2) {
