@@ -73,6 +73,11 @@ void IsaSerial::unrealize() {
   timeout_.reset();
 }
 
+void IsaSerial::reset_exit() {
+  // There is room again, and the other end waits to be told.
+  if (chardev_) chardev_->accept_input();
+}
+
 IoResult IsaSerial::read(Offset offset, Width) {
   const bool was_full = uart_.can_receive() == 0;
   const std::uint8_t value = uart_.read(static_cast<UartReg>(offset), clock().now_ns());

@@ -19,6 +19,7 @@ class IsaSerial final : public IsaDevice, private CharFrontend {
 
   void reset_enter() override { uart_.reset(); }
   void reset_hold() override { update(); }
+  void reset_exit() override;
 
  private:
   void realize() override;

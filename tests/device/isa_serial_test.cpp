@@ -405,6 +405,17 @@ TEST_F(Serial, ResetLowersTheLineAndStopsTheTimeout) {
   EXPECT_FALSE(m.line(4));
 }
 
+TEST_F(Serial, ResetMakesRoomForASenderThatWaits) {
+  line->send("abc");  // without FIFOs one byte fits
+  EXPECT_EQ(line->queued(), 2U);
+  m.reset();
+  EXPECT_EQ(read_all(), "bc");
+  m.outb(kMcr, kLoop);
+  line->send("d");
+  m.reset();
+  EXPECT_EQ(read_all(), "d");
+}
+
 TEST(SerialWiring, PortsTakeTheStandardPlacesInOrder) {
   TestMachine m;
   m.add_isa_bus();
