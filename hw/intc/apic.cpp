@@ -193,13 +193,9 @@ void Apic::deliver_lvt(std::uint32_t& entry, bool level_pin) {
       accept(vector, level_pin);
       break;
     case ApicDelivery::Smi:
-      if (cpu_) cpu_->apic_smi();
-      break;
     case ApicDelivery::Nmi:
-      if (cpu_) cpu_->apic_nmi();
-      break;
     case ApicDelivery::Init:
-      receive({.delivery = ApicDelivery::Init});
+      receive({.delivery = delivery_of(entry)});
       break;
     default:
       break;  // ExtINT is a level: extint_line()
