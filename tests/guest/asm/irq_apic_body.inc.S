@@ -32,8 +32,9 @@ start16:
         outp    0x30, 0x43
         outp    0x52, 0x40
         outp    0x09, 0x40
+        wait_for timer_ticks, 1
         sti
-        call    wait_10ms
+        call    wait_10ms               # no second
         cli
         mov     timer_ticks, %ax
         call    put_word
@@ -42,11 +43,7 @@ start16:
         outp    0x34, 0x43
         outp    0x52, 0x40
         outp    0x09, 0x40
-1:      sti
-        hlt
-        cli
-        cmpw    $10, timer_ticks
-        jb      1b
+        wait_for timer_ticks, 10
         route_pin 2, 0x10040, 0
         outp    0x30, 0x43
         mov     timer_ticks, %ax
@@ -55,11 +52,7 @@ start16:
         # A level-triggered pin: again after each EOI until the handler lowers the line, at the third.
         route_pin 11, 0x8051, 0
         outp    0x8b, 0x510
-2:      sti
-        hlt
-        cli
-        cmpw    $3, level_ticks
-        jb      2b
+        wait_for level_ticks, 3
         sti
         call    wait_10ms               # no fourth
         cli
@@ -77,14 +70,14 @@ start16:
 
         # Messages of a device: three.
         mov     $3, %bp
-3:      mov     $0x62, %eax
+1:      mov     $0x62, %eax
         mov     $0x514, %dx
         out     %eax, %dx
         sti
         hlt
         cli
         dec     %bp
-        jnz     3b
+        jnz     1b
         mov     message_ticks, %ax
         call    put_word
 
@@ -92,6 +85,7 @@ start16:
         write_apic APIC_DIVIDE, 0xb
         write_apic APIC_TIMER, 0x73
         write_apic APIC_INITIAL, 1000000
+        wait_for apic_ticks, 1
         sti
         call    wait_10ms
         cli
@@ -101,11 +95,7 @@ start16:
         movw    $0, apic_ticks
         write_apic APIC_TIMER, 0x20073
         write_apic APIC_INITIAL, 2000000
-4:      sti
-        hlt
-        cli
-        cmpw    $5, apic_ticks
-        jb      4b
+        wait_for apic_ticks, 5
         write_apic APIC_INITIAL, 0
         mov     apic_ticks, %ax
         call    put_word

@@ -21,6 +21,7 @@ start16:
         outp    0x30, 0x43
         outp    0x52, 0x40
         outp    0x09, 0x40
+        wait_for timer_ticks, 1
         sti
         call    wait_20ms
         cli
@@ -33,11 +34,7 @@ start16:
         outp    0x34, 0x43
         outp    0x52, 0x40
         outp    0x09, 0x40
-1:      sti
-        hlt
-        cli
-        cmpw    $10, timer_ticks
-        jb      1b
+        wait_for timer_ticks, 10
         outp    0xfb, 0x21
         mov     timer_ticks, %ax
         call    put_word
@@ -57,11 +54,7 @@ start16:
         outp    0x0b, 0x70
         outp    0x42, 0x71              # PIE, 24 h
         call    mark
-2:      sti
-        hlt
-        cli
-        cmpw    $8, rtc_ticks
-        jb      2b
+        wait_for rtc_ticks, 8
         outp    0x0b, 0x70
         outp    0x02, 0x71
         mov     rtc_ticks, %ax
@@ -85,11 +78,7 @@ start16:
         outp    0x04, 0x4d1
         movw    $0, line_ticks
         outp    0x8a, 0x510
-4:      sti
-        hlt
-        cli
-        cmpw    $3, line_ticks
-        jb      4b
+        wait_for line_ticks, 3
         mov     line_ticks, %ax
         call    put_word
         leave_guest 0

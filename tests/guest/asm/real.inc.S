@@ -65,6 +65,15 @@
         outp    \slave, 0xa1
         .endm
 
+        # Sleeps until interrupts have counted \counter up to \n. Interrupts are off before and after.
+        .macro  wait_for counter, n
+9:      sti
+        hlt
+        cli
+        cmpw    $\n, \counter
+        jb      9b
+        .endm
+
         .section .text16, "ax"
 unexpected:
         putc    '!'
