@@ -1,4 +1,4 @@
-# firmware boots GRUB from a disk to its prompt: tests/boot, and ./quickstart (needs /dev/kvm)
+# firmware boots GRUB from a disk, and comes back from suspend to RAM: tests/boot, and ./quickstart (needs /dev/kvm)
 need_build release
 boot_grub() {
   local problem
