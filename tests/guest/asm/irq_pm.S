@@ -7,7 +7,6 @@
 #include "apic.inc.S"
         .equ    pic_events, VARS
         .equ    ioapic_events, VARS + 2
-        .equ    began, VARS + 4         # microseconds
         .equ    status, VARS + 8        # as the handler found it
         .equ    counter, VARS + 12
 
@@ -55,11 +54,7 @@ start16:
         and     $TMROF, %ax
         call    put_word                # 0
         outpw   TMROF, PMEN
-1:      sti
-        hlt
-        cli
-        cmpw    $0, pic_events
-        je      1b
+        wait_for pic_events, 1
         sti
         call    wait_10ms               # no second one
         cli
@@ -75,11 +70,7 @@ start16:
         enable_apic
         route_pin 9, 0x8059, 0
         outpw   TMROF, PMEN
-2:      sti
-        hlt
-        cli
-        cmpw    $0, ioapic_events
-        je      2b
+        wait_for ioapic_events, 1
         sti
         call    wait_10ms
         cli
@@ -115,14 +106,3 @@ on_ioapic:
         write_apic APIC_EOI, 0
         popal
         iret
-
-wait_10ms:
-        mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-3:      mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        cmp     $10000, %eax
-        jb      3b
-        ret

@@ -10,7 +10,6 @@
         .equ    turn, VARS              # whose it is
         .equ    went_back, VARS + 2
         .equ    last, VARS + 8
-        .equ    began, VARS + 16
         .equ    TURNS, 100
         .equ    AP_STACK, 0x6000
         .equ    before_reset, 0x5000    # survives: start_real clears the variables alone
@@ -93,17 +92,6 @@ start_ap:
         mov     $AP_STACK, %sp
 6:      take_turn 1, 0
         jmp     6b
-
-wait_10ms:
-        mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-7:      mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        cmp     $10000, %eax
-        jb      7b
-        ret
 
         .section .text, "ax"
         .code32
