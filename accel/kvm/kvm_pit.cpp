@@ -89,6 +89,7 @@ void KvmPit::pull_state() {
   if (stopped_) return;
   kvm_pit_state2 pit{};
   irqchip_->get_pit(pit);
+  flags_ = pit.flags;
   const std::int64_t host = host_now_ns();
   const std::uint64_t now = to_clk(clock().now_ns());
   for (unsigned n = 0; n < 3; ++n)
@@ -101,8 +102,14 @@ void KvmPit::push_state() {
     return;
   }
   kvm_pit_state2 pit{};
+  pit.flags = flags_;
   for (unsigned n = 0; n < 3; ++n) pit.channels[n] = kvm::to_kvm(state_.counters[n]);
   irqchip_->set_pit(pit);
+}
+
+void KvmPit::reset_enter() {
+  I8254Common::reset_enter();
+  flags_ = 0;
 }
 
 void KvmPit::clock_running(bool running) {

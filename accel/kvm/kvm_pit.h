@@ -48,6 +48,8 @@ class KvmPit final : public I8254Common {
   bool gate(unsigned counter) override { return get_state().counters.at(counter).gate; }
   bool out(unsigned counter) override { return get_state().counters.at(counter).out; }
 
+  void reset_enter() override;
+
  protected:
   void realize() override;
   void unrealize() override;
@@ -63,6 +65,7 @@ class KvmPit final : public I8254Common {
   bool stopped_ = true;          ///< state_ is that of the moment the machine stopped
   bool replaced_ = false;        ///< and was changed since
   std::int64_t stopped_at_ = 0;  ///< host's monotonic time
+  std::uint32_t flags_ = 0;      ///< of kvm_pit_state2: bit 1 of port 61h
 };
 
 }  // namespace machina

@@ -120,6 +120,34 @@ TEST_P(KvmRunControl, QuitsWhileApplicationProcessorsWaitForSipi) {
   }
 }
 
+// With the timer in the kernel, port 61h is there too, and a pause that is longer than a period loads both anew.
+TEST(KvmTimerInTheKernel, KeepsPort61hOverALongPause) {
+  SKIP_WITHOUT_KVM();
+  GuestOptions o{.guest = "port61", .accel = {{"kernel-irqchip", "on"}}};
+  o.devices = [](Machine& m) { return add_interrupt_board(m); };
+  const IsolatedResult r = run_isolated(20, [&] {
+    KvmMachine m(o);
+    const auto run = [&](bool on) {
+      const MachineLock::Guard guard(m.system().lock);
+      on ? m.machine().start() : m.machine().stop();
+    };
+    const auto read = [&](unsigned offset) {
+      return static_cast<std::uint32_t>(m.system().memory.load(0x500 + offset, 4));
+    };
+    run(true);
+    if (!m.run_until([&] { return !m.output().empty() && read(4) > 0; }, 10)) return std::string("does not start");
+    const std::uint32_t before = read(0) & 3;
+    run(false);
+    m.run_until([] { return false; }, 0.15);  // a period is 55 ms at most
+    const std::uint32_t count = read(4);
+    run(true);
+    if (!m.run_until([&] { return read(4) > count + 2; }, 10)) return std::string("does not go on");
+    return fmt::format("{} {}", before, read(0) & 3);
+  });
+  ASSERT_EQ(r.failure(), "");
+  EXPECT_EQ(r.result, "3 3");
+}
+
 INSTANTIATE_TEST_SUITE_P(Irqchip, KvmRunControl, testing::Values("on", "split", "off"),
                          [](const auto& param) { return std::string(param.param); });
 
