@@ -81,12 +81,14 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
     vm_.must(KVM_SET_IDENTITY_MAP_ADDR, &address, "KVM_SET_IDENTITY_MAP_ADDR");
   }
   if (capability(KVM_CAP_SET_TSS_ADDR) > 0) vm_.must(KVM_SET_TSS_ADDR, kTssAddress, "KVM_SET_TSS_ADDR");
-  supported_cpuid_ =
-      kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_), {.kernel_lapic = irqchip_ != KernelIrqchip::Off,
-                                                          .tsc_deadline = capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0,
-                                                          .machine_check = capability(KVM_CAP_MCE) > 0});
   msrs_ = std::make_unique<kvm::MsrSet>(kvm_);
   enable_capabilities();
+  const bool kernel_lapic = irqchip_ != KernelIrqchip::Off;
+  supported_cpuid_ =
+      kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_),
+                        {.kernel_lapic = kernel_lapic,
+                         .tsc_deadline = kernel_lapic ? capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0 : deadline_msr_,
+                         .machine_check = capability(KVM_CAP_MCE) > 0});
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
@@ -110,7 +112,23 @@ void KvmAccelerator::enable_capabilities() {
   // MSRs that KVM does not know come to us, so that they can be logged; the guest gets #GP as before.
   // KVM calls those of an x2APIC that it does not have invalid, not unknown.
   const bool user_apic = irqchip_ == KernelIrqchip::Off;
-  enable(KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_UNKNOWN | (user_apic ? KVM_MSR_EXIT_REASON_INVAL : 0U));
+  const bool msrs =
+      enable(KVM_CAP_X86_USER_SPACE_MSR,
+             KVM_MSR_EXIT_REASON_UNKNOWN | (user_apic ? KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_FILTER : 0U));
+  deadline_msr_ = msrs && user_apic && take_deadline_msr();
+}
+
+// KVM knows MSR 6E0h also where it has no local APIC to make use of it, and swallows what is written.
+bool KvmAccelerator::take_deadline_msr() {
+  if (capability(KVM_CAP_X86_MSR_FILTER) <= 0 || capability(KVM_CAP_GET_TSC_KHZ) <= 0) return false;
+  std::uint64_t denied = 0;  // a bit for each MSR of the range: 0 makes an exit of it
+  kvm_msr_filter filter{};
+  filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
+  filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+  filter.ranges[0].base = kvm::kMsrTscDeadline;
+  filter.ranges[0].nmsrs = 1;
+  filter.ranges[0].bitmap = reinterpret_cast<std::uint8_t*>(&denied);
+  return vm_.call(KVM_X86_SET_MSR_FILTER, &filter) == 0;
 }
 
 std::string KvmAccelerator::describe_capabilities() {

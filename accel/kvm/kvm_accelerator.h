@@ -59,6 +59,8 @@ class KvmAccelerator final : public Accelerator {
   const kvm::MemorySlots& slots() const { return *slots_; }
   const kvm::StateSupport& state_support() const { return state_support_; }
   kvm::MsrSet& msrs() const { return *msrs_; }
+  /// MSR 6E0h is handed to the local APICs in user space, which then have a TSC-deadline mode.
+  bool has_deadline_msr() const { return deadline_msr_; }
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
@@ -74,6 +76,7 @@ class KvmAccelerator final : public Accelerator {
   void open();
   void enable_capabilities();
   bool enable(unsigned capability, std::uint64_t argument);
+  bool take_deadline_msr();
   void create_interrupt_half();
 
   // configuration
@@ -96,6 +99,7 @@ class KvmAccelerator final : public Accelerator {
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;
+  bool deadline_msr_ = false;
 };
 
 }  // namespace machina

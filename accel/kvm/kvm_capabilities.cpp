@@ -59,6 +59,7 @@ constexpr Capability kTable[] = {
     {CAP(GET_MSR_FEATURES), false, "feature MSRs of the host for -cpu host"},
     {CAP(EXCEPTION_PAYLOAD), false, "exceptions that are pending with their CR2 or DR6"},
     {CAP(X86_USER_SPACE_MSR), false, "MSRs that KVM does not know are answered and logged here"},
+    {CAP(X86_MSR_FILTER), false, "the deadline timer of local APICs in user space"},
     {CAP(VCPU_ATTRIBUTES), false, "the TSC offset of a vCPU"},
     {CAP(SREGS2), false, "moving the PDPTRs of PAE paging"},
     {CAP(XSAVE2), false, "moving XSAVE state beyond 4 KiB"},

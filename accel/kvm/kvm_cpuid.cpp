@@ -37,14 +37,13 @@ CpuidTable usable_cpuid(CpuidTable table, const CpuidPolicy& policy) {
     if (__get_cpuid(leaf, &host.eax, &host.ebx, &host.ecx, &host.edx)) table.set(host);
   }
   FeatureSet set = features_of(table);
+  // api.rst, KVM_GET_SUPPORTED_CPUID: "the TSC deadline timer feature is always returned as false".
+  set_feature(set, "tsc-deadline", policy.tsc_deadline);
   if (policy.kernel_lapic) {
-    // KVM's local APIC has both, whatever the table says. api.rst, KVM_GET_SUPPORTED_CPUID: "the TSC deadline timer
-    // feature is always returned as false".
-    set_feature(set, "tsc-deadline", policy.tsc_deadline);
-    set_feature(set, "x2apic", true);
+    set_feature(set, "x2apic", true);  // KVM's local APIC has it, whatever the table says
   } else {
-    for (const char* name : {"x2apic", "tsc-deadline", "arat", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi",
-                             "kvm-asyncpf", "kvm-asyncpf-int", "kvm-msi-ext-dest-id"})
+    for (const char* name : {"x2apic", "arat", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi", "kvm-asyncpf",
+                             "kvm-asyncpf-int", "kvm-msi-ext-dest-id"})
       set_feature(set, name, false);
   }
   if (!policy.machine_check)

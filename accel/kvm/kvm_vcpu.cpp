@@ -61,12 +61,13 @@ KvmVcpu::~KvmVcpu() {
 
 void KvmVcpu::set_cpu_model() {
   const CpuModelSpec spec = parse_cpu_model(cpu_.model());
-  const std::uint64_t khz = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, spec.tsc_hz / 1000);
+  host_khz_ = tsc_khz(fd_);
+  guest_khz_ = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, spec.tsc_hz / 1000);
   CpuidTable supported = accelerator_.supported_cpuid();
   if (!has_local_apic()) {
     // A board without an APIC bus: the CPU is one from before local APICs.
     FeatureSet set = features_of(supported);
-    set_feature(set, "apic", false);
+    for (const char* name : {"apic", "x2apic", "tsc-deadline"}) set_feature(set, name, false);
     put_features(supported, set);
   }
   const CpuPlatform platform{.supported = supported,
@@ -74,7 +75,7 @@ void KvmVcpu::set_cpu_model() {
                              .topology = cpu_.topology(),
                              .apic_id = cpu_.apic_id(),
                              .kvm_signature = true,
-                             .tsc_khz = khz};
+                             .tsc_khz = guest_khz_};
   CpuidResult made = make_cpuid(spec, platform);
   for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
   cpu_.cpuid = std::move(made.table);
@@ -211,6 +212,7 @@ void KvmVcpu::fail(const std::string& why) {
 void KvmVcpu::load_state(const X86State& state) {
   transfer_.load(state);
   forget_interrupts(state);
+  note_tsc();
   if (!accelerator_.verify_state()) return;
   const std::vector<std::string> lost = transfer_.verify(state);
   if (lost.empty()) return;

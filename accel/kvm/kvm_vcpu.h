@@ -31,6 +31,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void kick() override;
   void load_state(const X86State& state) override;
   void store_state(X86State& state) override;
+  std::uint64_t tsc() const override;            // kvm_vcpu_interrupts.cpp
+  std::uint64_t tsc_frequency() const override;  // kvm_vcpu_interrupts.cpp
 
   /// The guest's watchdog is told that time passed without it (kvmclock); while parked, before running again.
   void tell_paused() const;
@@ -70,6 +72,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   // A local APIC in user space: its page and MSRs, and what the kernel holds of it (CR8, IA32_APIC_BASE).
   void sync_local_apic();
   void watch_task_priority();
+  void note_tsc();
   bool in_apic_page(std::uint64_t address) const;
   std::uint64_t read_apic_page(std::uint64_t address, unsigned width);
   void write_apic_page(std::uint64_t address, unsigned width, std::uint64_t value);
@@ -94,7 +97,9 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   int held_vector_ = -1;         ///< acknowledged, not yet taken by KVM
   std::uint64_t apic_base_ = 0;  ///< IA32_APIC_BASE and CR8 as the APIC in user space knows them
   std::uint64_t cr8_ = 0;
-  bool tells_cr8_ = false;             ///< this KVM makes an exit when the guest lowers CR8
+  bool tells_cr8_ = false;  ///< this KVM makes an exit when the guest lowers CR8
+  // The guest's TSC at a TSC of the host, for a local APIC in user space: KVM tells it between two KVM_RUN only.
+  std::uint64_t guest_tsc_ = 0, host_tsc_ = 0, guest_khz_ = 0, host_khz_ = 0;
   std::unique_ptr<Timer> look_again_;  ///< while it does not, and an interrupt waits for that
 };
 

@@ -1,12 +1,16 @@
 /// Interrupts that user space injects into a vCPU of KVM: NMI and SMI always, those of a user-space PIC when only the
 /// local APIC is in the kernel, all of them when nothing is.
 
+#include <x86intrin.h>
+
+#include <array>
 #include <cerrno>
 
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/system.h"
+#include "core/units.h"
 #include "hw/intc/apic.h"
 #include "hw/x86/x86_cpu.h"
 
@@ -98,6 +102,21 @@ void KvmVcpu::set_cr8(std::uint64_t) {
   if (cpu_.local_apic()) sync_local_apic();
 }
 
+// --- TSC-deadline mode of a local APIC in user space ---
+
+void KvmVcpu::note_tsc() {
+  if (tsc_frequency() == 0) return;
+  const std::vector<X86Msr> now = get_msrs(fd_, std::array{kMsrTsc});
+  host_tsc_ = __rdtsc();
+  if (!now.empty()) guest_tsc_ = now.front().value;
+}
+
+std::uint64_t KvmVcpu::tsc() const { return guest_tsc_ + mul_div(__rdtsc() - host_tsc_, guest_khz_, host_khz_); }
+
+std::uint64_t KvmVcpu::tsc_frequency() const {
+  return accelerator_.has_deadline_msr() && cpu_.local_apic() && host_khz_ != 0 ? guest_khz_ * 1000 : 0;
+}
+
 bool KvmVcpu::in_apic_page(std::uint64_t address) const {
   return cpu_.local_apic() && (address & ~(apic::kPageSize - 1)) == (apic_base_ & apic::kBaseAddress) &&
          (apic_base_ & apic::kBaseEnable) && !(apic_base_ & apic::kBaseExtended);
@@ -123,6 +142,7 @@ bool KvmVcpu::read_apic_msr(std::uint32_t index, std::uint64_t& value) {
 bool KvmVcpu::write_apic_msr(std::uint32_t index, std::uint64_t value) {
   if (!cpu_.local_apic()) return false;
   const MachineLock::Guard guard(accelerator_.system().lock);
+  if (index == kMsrTscDeadline) note_tsc();
   if (!cpu_.local_apic()->msr_write(index, value)) return false;
   run_->cr8 = cr8_ = cpu_.local_apic()->cr8();
   return true;

@@ -37,6 +37,10 @@ class Vcpu {
   /// refuses the state as a whole; what it refuses in part it names once in the log.
   virtual void load_state(const X86State& state) = 0;
   virtual void store_state(X86State& state) = 0;
+  /// The guest's time stamp counter now and its frequency in Hz, for the TSC-deadline mode of a local APIC in user
+  /// space; 0: not known, and there is no such mode. Any thread, machine lock held.
+  virtual std::uint64_t tsc() const { return 0; }
+  virtual std::uint64_t tsc_frequency() const { return 0; }
 };
 
 /// An event descriptor that raises an interrupt without user space, as long as this object lives.

@@ -141,6 +141,16 @@ TEST_P(KvmIrq, LoweredTaskPriorityLetsInWhatItHeldBack) {
   std::cout << "taken after " << n[2] << " and " << n[5] << " million cycles\n";
 }
 
+TEST_P(KvmIrq, LocalApicTimerHasDeadlines) {
+  SKIP_WITHOUT_KVM();
+  const GuestRun r = run("irq_deadline");
+  ASSERT_EQ(r.failure, "");
+  EXPECT_EQ(r.exit_code, 1) << r.output << r.stderr_;
+  const std::vector<unsigned> n = hex_words(r.output);
+  if (n == std::vector<unsigned>{0}) GTEST_SKIP() << "this KVM has no TSC-deadline mode here";
+  EXPECT_EQ(n, (std::vector<unsigned>{1, 1, 1, 0, 0}));
+}
+
 TEST_P(KvmIrq, TimeStampCountersAreInStepAndStartAgainWithAReset) {
   SKIP_WITHOUT_KVM();
   GuestOptions options{.guest = "tsc", .cpus = 2, .accel = {{"kernel-irqchip", GetParam()}}, .no_reboot = false};

@@ -7,7 +7,6 @@
 #include "apic.inc.S"
         .equ    ticks, VARS
         .equ    reached, VARS + 2
-        .equ    began, VARS + 4
         .equ    deadline, VARS + 8
         .equ    MSR_DEADLINE, 0x6e0
 
@@ -42,8 +41,13 @@ start16:
 
         write_apic APIC_TIMER, 0x40073
         set_deadline 10000000           # 2 to 10 ms
+3:      sti
+        hlt
+        cli
+        cmpw    $0, ticks
+        je      3b
         sti
-        call    wait_20ms
+        call    wait_10ms               # no second one
         cli
         mov     ticks, %ax
         call    put_word
@@ -61,7 +65,8 @@ start16:
         mov     $MSR_DEADLINE, %ecx
         wrmsr
         sti
-        call    wait_20ms
+        call    wait_10ms
+        call    wait_10ms
         cli
         mov     ticks, %ax
         call    put_word
@@ -78,14 +83,3 @@ on_deadline:
 2:      write_apic APIC_EOI, 0
         popal
         iret
-
-wait_20ms:
-        mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-3:      mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        cmp     $20000, %eax
-        jb      3b
-        ret

@@ -145,8 +145,36 @@ TEST_F(KvmRefusals, CpuidGoesToKvmAsItIs) {
 TEST_F(KvmRefusals, WithoutALocalApicInTheKernelItsFeaturesGo) {
   CpuidTable table;
   table.set({1, 0, false, 0, 0, 1U << 21 | 1U << 24 | 1, 0});
-  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false}).find(1).ecx, 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false, .tsc_deadline = false}).find(1).ecx, 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false}).find(1).ecx, 1U << 24 | 1U);
   EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = true, .tsc_deadline = false}).find(1).ecx, 1U << 21 | 1U);
+}
+
+TEST_F(KvmRefusals, TscDeadlineInUserSpaceNeedsItsMsrHere) {
+  const auto deadline = [](const std::string& mode, const std::map<unsigned, int>& capabilities, int filter_error) {
+    FakeKvm kvm;
+    kvm.capabilities = capabilities;
+    kvm.supported.push_back({});
+    kvm.supported.back().function = 1;
+    if (filter_error) kvm.errors[KVM_X86_SET_MSR_FILTER] = filter_error;
+    test::TestMachine machine;
+    const MachineLock::Guard guard(machine.system().lock);
+    auto a = qom::create<KvmAccelerator>();
+    a->set_calls(kvm);
+    a->set_text("kernel-irqchip", mode);
+    a->init_machine(machine.system(), 1);
+    const bool shown = (a->supported_cpuid().find(1).ecx >> 24 & 1) != 0;
+    EXPECT_EQ(a->has_deadline_msr(), mode == "off" && shown);
+    EXPECT_TRUE(mode == "off" || kvm.count(KVM_X86_SET_MSR_FILTER) == 0);
+    return shown;
+  };
+  EXPECT_TRUE(deadline("off", {}, 0));
+  EXPECT_FALSE(deadline("off", {{KVM_CAP_X86_MSR_FILTER, 0}}, 0));
+  EXPECT_FALSE(deadline("off", {{KVM_CAP_X86_USER_SPACE_MSR, 0}}, 0));
+  EXPECT_FALSE(deadline("off", {{KVM_CAP_GET_TSC_KHZ, 0}}, 0));
+  EXPECT_FALSE(deadline("off", {}, EINVAL));
+  EXPECT_TRUE(deadline("split", {{KVM_CAP_X86_MSR_FILTER, 0}}, 0)) << "there it is KVM's";
+  EXPECT_FALSE(deadline("split", {{KVM_CAP_TSC_DEADLINE_TIMER, 0}}, 0));
 }
 
 TEST_F(KvmRefusals, WithoutMachineCheckBanksItsFeaturesGo) {
