@@ -26,19 +26,10 @@ void IsaSerial::class_init(DeviceClass& c) {
   c.property("wakeup", &IsaSerial::wakeup_, false).doc("a received byte wakes a sleeping machine");
 }
 
-bool IsaSerial::ports_free(std::uint16_t base) const {
-  const std::uint64_t last = base + ports_.size() - 1;
-  for (const MemoryRegion* other : system().io_root.children()) {
-    const std::uint64_t other_last = other->offset() + other->size() - 1;
-    if (other->priority() == 0 && other->offset() <= last && other_last >= base) return false;
-  }
-  return true;
-}
-
 std::size_t IsaSerial::choose_index() {
   if (index_ >= 0) return static_cast<std::size_t>(index_);
   for (std::size_t i = 0; i < kStandard.size(); ++i)
-    if (ports_free(kStandard[i].base)) return i;
+    if (!port_user(kStandard[i].base, ports_.size())) return i;
   throw Error("the ports of COM1 to COM4 are all taken").hint("give this one its own iobase and irq");
 }
 

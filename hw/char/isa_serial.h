@@ -34,7 +34,6 @@ class IsaSerial final : public IsaDevice, private CharFrontend {
   void writable() override { update(); }
 
   std::size_t choose_index();
-  bool ports_free(std::uint16_t base) const;
   void transmit();
   void update();
 

@@ -203,17 +203,17 @@ void Uart16550::write_line_control(std::uint8_t value, std::int64_t now) {
 void Uart16550::write_modem_control(std::uint8_t value, std::int64_t now) {
   const std::uint8_t before = modem_inputs();
   state_.mcr = value & kMcrMask;
-  const std::uint8_t after = modem_inputs();
-  const unsigned changed = before ^ after;
-  state_.modem_deltas =
-      static_cast<std::uint8_t>(state_.modem_deltas | ((changed >> 4) & (kMsrDcts | kMsrDdsr | kMsrDdcd)));
-  if (before & ~after & kMsrRi) state_.modem_deltas |= kMsrTeri;
+  note_modem_changes(before);
   loop_back(now);
 }
 
 void Uart16550::set_modem_lines(std::uint8_t lines) {
   const std::uint8_t before = modem_inputs();
   modem_lines_ = lines & kMsrLines;
+  note_modem_changes(before);
+}
+
+void Uart16550::note_modem_changes(std::uint8_t before) {
   const std::uint8_t after = modem_inputs();
   const unsigned changed = before ^ after;
   state_.modem_deltas =

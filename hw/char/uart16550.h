@@ -156,6 +156,8 @@ class Uart16550 {
   void write_fifo_control(std::uint8_t value);
   void write_line_control(std::uint8_t value, std::int64_t now);
   void write_modem_control(std::uint8_t value, std::int64_t now);
+  /// MSR bits 3-0, after the modem inputs were `before`.
+  void note_modem_changes(std::uint8_t before);
   void clear_rx();
   void clear_tx();
   void push_rx(std::uint8_t byte, std::uint8_t errors, std::int64_t now);

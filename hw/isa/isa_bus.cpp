@@ -11,22 +11,28 @@ void IsaDevice::class_init(DeviceClass& c) {
   c.bus_type = IsaBus::kType;
 }
 
+const MemoryRegion* IsaDevice::port_user(std::uint16_t base, std::uint64_t size) const {
+  const std::uint64_t last = base + size - 1;
+  for (const MemoryRegion* other : system().io_root.children()) {
+    const std::uint64_t other_last = other->offset() + other->size() - 1;
+    if (other->priority() == 0 && other->offset() <= last && other_last >= base) return other;
+  }
+  return nullptr;
+}
+
 void IsaDevice::map_ports(std::uint16_t base, IoRegion& ports) {
-  ContainerRegion& io = system().io_root;
   const std::uint64_t last = base + ports.size() - 1;
   if (last > 0xffff) {
     throw Error(fmt::format("ports {:#x} to {:#x} lie beyond the 64 KiB of I/O space", base, last))
         .hint("choose a lower iobase");
   }
-  for (const MemoryRegion* other : io.children()) {
-    const std::uint64_t other_last = other->offset() + other->size() - 1;
-    if (other->priority() == 0 && other->offset() <= last && other_last >= base) {
-      throw Error(fmt::format("ports {:#x} to {:#x} are taken", base, last))
-          .why(fmt::format("'{}' has {:#x} to {:#x}", other->name(), other->offset(), other_last))
-          .hint("choose another iobase");
-    }
+  if (const MemoryRegion* other = port_user(base, ports.size())) {
+    throw Error(fmt::format("ports {:#x} to {:#x} are taken", base, last))
+        .why(
+            fmt::format("'{}' has {:#x} to {:#x}", other->name(), other->offset(), other->offset() + other->size() - 1))
+        .hint("choose another iobase");
   }
-  map(io, base, ports);
+  map(system().io_root, base, ports);
 }
 
 MACHINA_TYPE(IsaBus, Bus);

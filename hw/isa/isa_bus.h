@@ -28,6 +28,8 @@ class IsaDevice : public Device {
   IsaBus& isa_bus() const { return static_cast<IsaBus&>(*parent_bus()); }
 
  protected:
+  /// Who has one of `size` ports from `base` on; null: they are free.
+  const MemoryRegion* port_user(std::uint16_t base, std::uint64_t size) const;
   /// Ports of the machine, until unrealize. Throws Error naming who has them already.
   void map_ports(std::uint16_t base, IoRegion& ports);
 };
