@@ -84,12 +84,16 @@ std::uint8_t VgaCore::input_status1(std::int64_t now) const {
   return static_cast<std::uint8_t>(status);
 }
 
-bool VgaCore::read_port(std::uint16_t port, std::int64_t now, std::uint8_t& value) {
+bool VgaCore::decode_port(std::uint16_t& port) const {
+  if (port >= 0x3c0 && port < 0x3d0) return true;
   const bool colour = (state_.misc & kMiscColour) != 0;
-  if (port < 0x3c0 || port >= 0x3d0) {
-    if ((port >= 0x3d0) != colour) return false;
-    if (port < 0x3c0) port = static_cast<std::uint16_t>(port + kMonoToColour);
-  }
+  if ((port >= 0x3d0) != colour) return false;
+  if (!colour) port = static_cast<std::uint16_t>(port + kMonoToColour);
+  return true;
+}
+
+bool VgaCore::read_port(std::uint16_t port, std::int64_t now, std::uint8_t& value) {
+  if (!decode_port(port)) return false;
   switch (port) {
     case kAttributeIndex:
       value = state_.ar_index;
@@ -153,11 +157,7 @@ bool VgaCore::read_port(std::uint16_t port, std::int64_t now, std::uint8_t& valu
 }
 
 bool VgaCore::write_port(std::uint16_t port, std::uint8_t value) {
-  const bool colour = (state_.misc & kMiscColour) != 0;
-  if (port < 0x3c0 || port >= 0x3d0) {
-    if ((port >= 0x3d0) != colour) return false;
-    if (port < 0x3c0) port = static_cast<std::uint16_t>(port + kMonoToColour);
-  }
+  if (!decode_port(port)) return false;
   switch (port) {
     case kAttributeIndex:
       write_attribute(value);

@@ -82,6 +82,8 @@ class VgaCore {
     std::uint8_t planes;    // that are reached
     unsigned read_plane;
   };
+  /// Is `port` one of ours, as Misc bit 0 says? A monochrome one becomes its colour sister.
+  bool decode_port(std::uint16_t& port) const;
   bool window_offset(std::uint32_t& offset) const;
   bool linear() const { return dispi_enabled() && state_.dispi[vga::kDispiBpp] >= 8; }
   Access decode(std::uint32_t offset, bool write) const;
