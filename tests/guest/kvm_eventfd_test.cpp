@@ -56,17 +56,22 @@ TEST_P(KvmEventFd, RaiseInterruptsAndReplaceWrites) {
       m.machine().start();
     }
     m.run_until([&] { return !m.output().empty(); }, 5);
+    MachineLock& lock = m.system().lock;
+    const auto under_lock = [&lock](unsigned& of_the_guest) {
+      const MachineLock::Guard guard(lock);
+      return of_the_guest;
+    };
     std::string result = fmt::format("{} {} {} {}", line_event ? 1 : 0, message_event ? 1 : 0, written, write.take());
     for (unsigned i = 1; line_event && i <= 3; ++i) {
       line.signal();
       m.run_until([&] { return device.ticks >= i; }, 5);
       m.run_until([] { return false; }, 0.01);
-      result += fmt::format(" {}/{}", device.ticks, resample.take());
+      result += fmt::format(" {}/{}", under_lock(device.ticks), resample.take());
     }
     for (unsigned i = 1; message_event && i <= 3; ++i) {
       message.signal();
       m.run_until([&] { return device.sequence >= i; }, 5);
-      result += fmt::format(" {}", device.sequence);
+      result += fmt::format(" {}", under_lock(device.sequence));
     }
     const MachineLock::Guard guard(m.system().lock);
     m.machine().stop();

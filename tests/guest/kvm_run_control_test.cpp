@@ -94,6 +94,7 @@ TEST_P(KvmRunControl, ResetsTwoHundredTimesAtRandomMoments) {
       if (i % 20 == 0 && m.run_until([&] { return device.ticks >= 3; }, 5)) ++alive;
     }
     const bool goes_on = m.run_until([&] { return device.ticks >= 20; }, 10);
+    const MachineLock::Guard guard(m.system().lock);  // the guest runs on
     return fmt::format("{} {} {}", alive, device.out_of_order, goes_on ? 1 : 0);
   });
   ASSERT_EQ(r.failure(), "");

@@ -327,7 +327,7 @@ TEST_F(CharSocketTest, FrontEndMayDropTheBackendFromInsideReceive) {
   EXPECT_TRUE(at_end(client));
 }
 
-TEST_F(CharSocketTest, DrainBringsBufferedBytesOutAndGivesUpInTime) {
+TEST_F(CharSocketTest, DrainBringsBufferedBytesToAThreadAndGivesUpInTime) {
   const auto chr = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   const OwnedFd client = connect_unix(path("s"));
   expect_soon([&] { return chr->connected(); });

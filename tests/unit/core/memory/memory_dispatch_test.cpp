@@ -96,7 +96,7 @@ TEST(MemoryDispatch, HandlersRunUnderTheMachineLockUnlessLockless) {
   EXPECT_TRUE(world.lock.held());
 }
 
-TEST(MemoryDispatch, MemoryNeedsNoLock) {
+TEST(MemoryDispatchThread, MemoryNeedsNoLock) {
   MemoryWorld world;
   RamRegion ram("ram", RamBlock::create("ram", 4096));
   world.root.add(0, ram);
