@@ -274,7 +274,7 @@ ExitResult handle_run_error(int error, const kvm_run& run, ExitActions& actions)
 }
 
 std::string describe_exit(const kvm_run& run, std::size_t size) {
-  const std::string name = exit_name(run.exit_reason);
+  std::string name = exit_name(run.exit_reason);
   const auto bytes = [](unsigned n) { return n == 1 ? "1 byte" : fmt::format("{} bytes", n); };
   switch (run.exit_reason) {
     case KVM_EXIT_IO: {

@@ -126,7 +126,8 @@ void visit_scalars(PropertyTree& node, const std::function<void(ConfigValue&)>& 
 
 void ConfigTree::merge(ConfigNode overlay, const ConfigPath& path) {
   if (!find(path)) return put(path, overlay);
-  const PropertyTree copy = overlay.tree();  // it may come from this very tree
+  // It may come from this very tree.
+  const PropertyTree copy = overlay.tree();  // NOLINT(performance-unnecessary-copy-initialization): see above
   merge_node(make(path), copy);
 }
 

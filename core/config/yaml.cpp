@@ -77,7 +77,11 @@ class TreeBuilder final : public YAML::EventHandler {
   explicit TreeBuilder(const SourceLines& lines) : lines_(lines) {}
 
   bool saw_document() const { return documents_ > 0; }
-  PropertyTree take() { return std::move(root_); }
+  PropertyTree take() {
+    PropertyTree tree;
+    tree.swap(root_);
+    return tree;
+  }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) throw Error("a second document in one file").at(origin(mark, 3)).hint("remove the '---'");
@@ -107,7 +111,7 @@ class TreeBuilder final : public YAML::EventHandler {
     const auto it = anchors_.find(anchor);
     if (it == anchors_.end()) throw Error("an alias inside of what it stands for").at(origin(mark, 1));
     if (wants_key()) throw Error("an alias cannot be a key").at(origin(mark, 1));
-    add(it->second, 0);
+    add(PropertyTree(it->second), 0);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -208,19 +212,20 @@ class TreeBuilder final : public YAML::EventHandler {
     return n;
   }
 
-  void add(PropertyTree node, YAML::anchor_t anchor) {
+  // Swaps throughout: a PropertyTree cannot be moved, and a copy at the end of each map would copy all below it.
+  void add(PropertyTree&& node, YAML::anchor_t anchor) {
     if (wants_key()) throw Error("a key is missing before ':'").at(node.data().origin);
     // A map or list that was closed just now had its own nodes counted as they came; an alias brings all of its copy.
     nodes_ += node.empty() ? 1 : count(node);
     if (nodes_ > kMaxNodes) throw Error("too many values in one file").at(node.data().origin);
     if (anchor != 0) anchors_[anchor] = node;
     if (open_.empty()) {
-      root_ = std::move(node);
+      root_.swap(node);
       return;
     }
     Level& level = open_.back();
     if (level.has_key) node.data().key_origin = level.key_origin;
-    level.node.push_back({level.key, std::move(node)});
+    level.node.push_back({level.key, {}})->second.swap(node);
     level.key.clear(), level.has_key = false;
   }
 
