@@ -284,19 +284,18 @@ bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable
     const X86Msr wanted{f.msr, value.value_or(0)};
     if (value && !set.refused(f.msr) && set_msrs(vcpu, std::span(&wanted, 1)).empty()) continue;
     set.refuse(f.msr);
-    const std::string what = value
-                                 ? fmt::format("this host's KVM refuses the value {:#x} that it tells of MSR {} itself",
-                                               wanted.value, msr_name(f.msr))
-                                 : fmt::format("this host's KVM tells no value of MSR {}", msr_name(f.msr));
+    const std::string what = value ? fmt::format("this host's KVM does not accept its own value {:#x} of MSR {}",
+                                                 wanted.value, msr_name(f.msr))
+                                   : fmt::format("this host's KVM has no value of MSR {}", msr_name(f.msr));
     if (!f.flag) {
-      log::warn_once(fmt::format("kvm-msr-{:#x}", f.msr), what + "; the guest keeps what KVM gives it");
+      log::warn_once(fmt::format("kvm-msr-{:#x}", f.msr), what + ": the guest keeps what KVM gives it");
       continue;
     }
     // Without its MSR the bit would promise what is not there: a guest that reads it would get zeros or #GP.
-    log::warn_once(
-        fmt::format("kvm-msr-{:#x}", f.msr),
-        fmt::format("{}, so the guest runs without the CPU feature '{}'; -cpu MODEL,-{} says so without this message",
-                    what, f.flag, f.flag));
+    log::warn_once(fmt::format("kvm-msr-{:#x}", f.msr),
+                   fmt::format("{}: the guest runs without the CPU feature '{}', and all else is as asked for "
+                               "(add ,-{} to -cpu to silence this)",
+                               what, f.flag, f.flag));
     leaf.*f.reg &= ~(1U << f.bit);
     cpuid.set(leaf);
     changed = true;
