@@ -92,7 +92,6 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
-  system.memory.add_listener(*slots_);
   create_interrupt_half();
   kvm::KvmVcpu::install_kick_signal();
 }
@@ -145,7 +144,17 @@ std::string KvmAccelerator::details() {
   }
 }
 
+// Not when the VM is made: until the board is whole its memory map is one step after the other, and a slot of 2 GiB
+// costs the kernel a millisecond each time. Not after the interrupt controllers either: for some milliseconds from
+// KVM_CREATE_IRQCHIP on each slot waits for a grace period of the kernel, 5 ms.
+void KvmAccelerator::map_memory() {
+  if (memory_mapped_) return;
+  memory_mapped_ = true;
+  system_->memory.add_listener(*slots_);
+}
+
 void KvmAccelerator::machine_ready() {
+  map_memory();
   if (!slots_->failure().empty())
     throw Error("this machine's memory cannot be had")
         .why(slots_->failure())
@@ -200,6 +209,7 @@ std::string KvmAccelerator::implementation_of(const std::string& model) const {
 }
 
 std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) {
+  map_memory();
   irqchip_parts_->create();
   return std::make_unique<kvm::KvmVcpu>(*this, cpu);
 }

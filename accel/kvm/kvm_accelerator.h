@@ -78,6 +78,7 @@ class KvmAccelerator final : public Accelerator {
   bool enable(unsigned capability, std::uint64_t argument);
   bool take_deadline_msr();
   void create_interrupt_half();
+  void map_memory();
 
   // configuration
   KernelIrqchip irqchip_ = KernelIrqchip::On;
@@ -100,6 +101,7 @@ class KvmAccelerator final : public Accelerator {
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;
   bool deadline_msr_ = false;
+  bool memory_mapped_ = false;
 };
 
 }  // namespace machina

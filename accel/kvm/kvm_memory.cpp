@@ -12,8 +12,31 @@
 namespace machina::kvm {
 
 namespace {
+
 constexpr std::uint64_t kPage = 4096;
+/// Firmware switches the memory below 1 MiB while it works (PAM segments, SMRAM, the VGA window). What a range has
+/// above is a slot of its own, so that gigabytes need not be taken away and given back for a segment of 16 KiB.
+constexpr std::uint64_t kSplit = 0x100000;
+
+/// Whether the kernel need not be told more than, perhaps, of logging.
+bool same_place(const MemorySlots::Slot& a, const MemorySlots::Slot& b) {
+  return a.first == b.first && a.size == b.size && a.host == b.host && a.ram == b.ram && a.readonly == b.readonly;
 }
+
+/// Calls `use(first, size)` for the slots that a range consists of: whole pages only, what sticks out stays with the
+/// dispatcher.
+template <class Use>
+void for_each_piece(const FlatRange& range, Use use) {
+  std::uint64_t first = (range.first + kPage - 1) & ~(kPage - 1);
+  const std::uint64_t end = (range.last + 1) & ~(kPage - 1);
+  if (first < kSplit && end > kSplit) {
+    use(first, kSplit - first);
+    first = kSplit;
+  }
+  if (first < end) use(first, end - first);
+}
+
+}  // namespace
 
 void MemorySlots::refused(const std::string& why) {
   log::warn_once("kvm-slot-" + why, why + "; accesses to it exit to user space");
@@ -33,27 +56,61 @@ bool MemorySlots::set(const Slot& slot, std::uint64_t size) {
   return false;
 }
 
-MemorySlots::Slot* MemorySlots::find(std::uint64_t first) {
-  const auto it = std::find_if(slots_.begin(), slots_.end(), [first](const Slot& s) { return s.first == first; });
-  return it == slots_.end() ? nullptr : &*it;
+void MemorySlots::range_added(const FlatRange& range) {
+  if (!range.ram || (range.readonly && !readonly_supported_)) return;
+  for_each_piece(range, [&](std::uint64_t first, std::uint64_t size) {
+    std::uint8_t* const host = range.host + (first - range.first);
+    if (reinterpret_cast<std::uintptr_t>(host) % kPage != 0) return;  // the host's pages are out of step
+    wanted_[first] = Slot{0, first, size, host, range.ram, range.readonly, range.dirty_log};
+  });
 }
 
-void MemorySlots::range_added(const FlatRange& range) {
+void MemorySlots::range_removed(const FlatRange& range) {
   if (!range.ram) return;
-  // Only whole pages whose host address is page-aligned in step; what sticks out stays with the dispatcher.
-  const std::uint64_t first = (range.first + kPage - 1) & ~(kPage - 1);
-  const std::uint64_t end = (range.last + 1) & ~(kPage - 1);
-  if (end <= first) return;
-  std::uint8_t* host = range.host + (first - range.first);
-  if (reinterpret_cast<std::uintptr_t>(host) % kPage != 0) return;
-  if (range.readonly && !readonly_supported_) return;
-  Slot slot{0, first, end - first, host, range.ram, range.readonly, range.dirty_log};
+  for_each_piece(range, [this](std::uint64_t first, std::uint64_t) { wanted_.erase(first); });
+}
+
+void MemorySlots::range_logging(const FlatRange& range) {
+  if (!range.ram) return;
+  for_each_piece(range, [&](std::uint64_t first, std::uint64_t) {
+    if (const auto it = wanted_.find(first); it != wanted_.end()) it->second.logging = range.dirty_log;
+  });
+}
+
+void MemorySlots::commit() {
+  failure_.clear();
+  std::vector<Slot> kept;
+  for (Slot& slot : slots_) {  // what goes, goes first: KVM allows no overlap
+    const auto it = wanted_.find(slot.first);
+    if (it != wanted_.end() && same_place(it->second, slot)) {
+      set_logging(slot, it->second.logging);
+      kept.push_back(std::move(slot));
+    } else {
+      remove(slot);
+    }
+  }
+  slots_ = std::move(kept);
+  for (const auto& [first, slot] : wanted_) {
+    const bool there = std::any_of(slots_.begin(), slots_.end(), [&f = first](const Slot& s) { return s.first == f; });
+    if (!there) add(slot);
+  }
+}
+
+void MemorySlots::remove(const Slot& slot) {
+  if (slot.logging) sync(slot);
+  set(slot, 0);
+  free_ids_.push_back(slot.id);
+}
+
+void MemorySlots::add(Slot slot) {
   if (!free_ids_.empty()) {
     slot.id = free_ids_.back();
     free_ids_.pop_back();
   } else {
-    if (next_id_ >= max_slots_)
-      return refused(fmt::format("KVM has no memory slot left for {:#x} to {:#x}", slot.first, end - 1));
+    if (next_id_ >= max_slots_) {
+      return refused(
+          fmt::format("KVM has no memory slot left for {:#x} to {:#x}", slot.first, slot.first + (slot.size - 1)));
+    }
     slot.id = next_id_++;
   }
   if (slot.logging) slot.ram->enable_dirty_log();
@@ -64,37 +121,29 @@ void MemorySlots::range_added(const FlatRange& range) {
   }
 }
 
-void MemorySlots::range_removed(const FlatRange& range) {
-  if (!range.ram) return;
-  Slot* slot = find((range.first + kPage - 1) & ~(kPage - 1));
-  if (!slot) return;
-  if (slot->logging) sync_dirty_log(range);
-  set(*slot, 0);
-  free_ids_.push_back(slot->id);
-  slots_.erase(slots_.begin() + (slot - slots_.data()));
-}
-
-void MemorySlots::range_logging(const FlatRange& range) {
-  Slot* slot = find((range.first + kPage - 1) & ~(kPage - 1));
-  if (!slot || slot->logging == range.dirty_log) return;
-  if (slot->logging) sync_dirty_log(range);
-  slot->logging = range.dirty_log;
-  if (slot->logging) slot->ram->enable_dirty_log();
-  set(*slot, slot->size);
+void MemorySlots::set_logging(Slot& slot, bool on) {
+  if (slot.logging == on) return;
+  if (slot.logging) sync(slot);
+  slot.logging = on;
+  if (slot.logging) slot.ram->enable_dirty_log();
+  set(slot, slot.size);
 }
 
 void MemorySlots::sync_dirty_log(const FlatRange& range) {
-  const Slot* slot = find((range.first + kPage - 1) & ~(kPage - 1));
-  if (!slot || !slot->logging) return;
-  const std::uint64_t pages = slot->size / kPage;
+  for (const Slot& slot : slots_)
+    if (slot.logging && slot.first >= range.first && slot.first <= range.last) sync(slot);
+}
+
+void MemorySlots::sync(const Slot& slot) {
+  const std::uint64_t pages = slot.size / kPage;
   std::vector<std::uint64_t> bitmap((pages + 63) / 64);
   kvm_dirty_log log{};
-  log.slot = slot->id;
+  log.slot = slot.id;
   log.dirty_bitmap = bitmap.data();
   if (vm_.call(KVM_GET_DIRTY_LOG, &log) < 0) return;  // ENOENT: nothing was written yet
-  const auto base = static_cast<std::uint64_t>(slot->host - slot->ram->host());
+  const auto base = static_cast<std::uint64_t>(slot.host - slot.ram->host());
   for (std::uint64_t page = 0; page < pages; ++page)
-    if (bitmap[page / 64] >> (page % 64) & 1) slot->ram->mark_dirty(base + page * kPage, kPage);
+    if (bitmap[page / 64] >> (page % 64) & 1) slot.ram->mark_dirty(base + page * kPage, kPage);
 }
 
 }  // namespace machina::kvm

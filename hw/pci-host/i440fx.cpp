@@ -100,6 +100,10 @@ void I440fx::realize() {
   smram_ = std::make_unique<RamRegion>("smram", s.ram, kSmramStart, kSmramSize);
   smram_->set_enabled(false);
   map(s.smram_root, kSmramStart, *smram_);
+  // As reset leaves it, so that the board's memory map is final once its devices are realized: an accelerator that
+  // maps it then has nothing to change before the guest runs.
+  apply_pam(true);
+  apply_smram();
 }
 
 void I440fx::post_unrealize() {

@@ -77,6 +77,22 @@ TEST_F(I440fxTest, ReservedBitsReadBackZero) {
   EXPECT_EQ(config.b(0x72), 0x02) << "C_BASE_SEG is fixed";
 }
 
+// An accelerator maps the board's memory once its devices are realized; a reset that changed it then would cost a start
+// of the machine milliseconds.
+TEST(I440fx, MemoryIsAsResetLeavesItOnceRealized) {
+  TestMachine m(4 << 20);
+  auto& host = m.add<I440fxHost>("i440fx");
+  std::uint64_t generation = 0;
+  {
+    const MachineLock::Guard guard(m.system().lock);
+    qom::realize_tree(host);
+    generation = m.system().memory.generation();
+    EXPECT_FALSE(m.system().memory.view()->find(0xf0000)->is_ram());
+  }
+  m.reset();
+  EXPECT_EQ(m.system().memory.generation(), generation);
+}
+
 TEST_F(I440fxTest, EachPamSegmentInItsFourStates) {
   for (const PamCase& c : kCases) {
     SCOPED_TRACE(testing::Message() << std::hex << c.start);

@@ -7,11 +7,11 @@
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_capabilities.h"
 #include "accel/kvm/kvm_cpuid.h"
-#include "accel/kvm/kvm_memory.h"
 #include "accel/kvm/kvm_tsc.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "hw/x86/cpu_features.h"
+#include "hw/x86/x86_cpu.h"
 #include "tests/support/fake_kvm.h"
 #include "tests/support/test_machine.h"
 
@@ -208,120 +208,40 @@ TEST_F(KvmRefusals, TscFrequencyThatCannotBeSetIsToldOnce) {
   log::reset();
 }
 
-// --- memory slots ---
+// --- memory ---
 
-class KvmSlots : public testing::Test {
- protected:
-  KvmSlots() : block(RamBlock::create("ram", 1 << 20)) {}
-  FlatRange range(std::uint64_t first, std::uint64_t size, std::uint64_t offset = 0, bool readonly = false) {
-    FlatRange r;
-    r.first = first;
-    r.last = first + size - 1;
-    r.ram = block;
-    r.host = block->host() + offset;
-    r.readonly = readonly;
-    return r;
-  }
-
-  FakeKvm fake;
-  Fd vm{fake, fake.open_device()};
-  std::shared_ptr<RamBlock> block;
-};
-
-TEST_F(KvmSlots, WholePagesBecomeSlots) {
-  MemorySlots slots(vm, 8, true);
-  slots.range_added(range(0x1000, 0x3000, 0x1000));
-  ASSERT_EQ(fake.regions.size(), 1U);
-  EXPECT_EQ(fake.regions[0].guest_phys_addr, 0x1000U);
-  EXPECT_EQ(fake.regions[0].memory_size, 0x3000U);
-  EXPECT_EQ(fake.regions[0].userspace_addr, reinterpret_cast<std::uintptr_t>(block->host()) + 0x1000);
-  EXPECT_EQ(fake.regions[0].flags, 0U);
-}
-
-TEST_F(KvmSlots, WhatSticksOutOfPagesIsLeftToTheDispatcher) {
-  MemorySlots slots(vm, 8, true);
-  slots.range_added(range(0x1800, 0x1000, 0x800));  // no whole page
+// The board's memory map changes while its devices are realized; KVM is told of the last one, and before it makes
+// interrupt controllers, after which each slot would wait for the kernel.
+TEST_F(KvmRefusals, MemoryIsMappedOnceAndBeforeInterruptControllers) {
+  test::TestMachine machine(1 << 20);
+  System& system = machine.system();
+  const MachineLock::Guard guard(system.lock);
+  accelerator->init_machine(system, 1);
+  const auto rom = RamBlock::create("rom", 0x10000);
+  RamRegion low("rom-low", rom, true), high("rom-high", rom, true);
+  system.memory_root.add(0xf0000, low, 1);
+  system.memory_root.add(0xffff0000, high);
+  low.set_enabled(false);
+  low.set_enabled(true);
   EXPECT_THAT(fake.regions, IsEmpty());
-  slots.range_added(range(0x4800, 0x2000, 0x800));
-  ASSERT_EQ(fake.regions.size(), 1U);
-  EXPECT_EQ(fake.regions[0].guest_phys_addr, 0x5000U);
-  EXPECT_EQ(fake.regions[0].memory_size, 0x1000U);
-  slots.range_added(range(0x8000, 0x2000, 0x10));  // the host's page is out of step
-  EXPECT_EQ(fake.regions.size(), 1U);
-}
-
-TEST_F(KvmSlots, OneBlockAtTwoPlacesIsTwoSlots) {
-  MemorySlots slots(vm, 8, true);
-  slots.range_added(range(0xf0000, 0x10000));
-  slots.range_added(range(0xffff0000, 0x10000));
-  ASSERT_EQ(fake.regions.size(), 2U);
-  EXPECT_NE(fake.regions[0].slot, fake.regions[1].slot);
-  EXPECT_EQ(fake.regions[0].userspace_addr, fake.regions[1].userspace_addr);
-}
-
-TEST_F(KvmSlots, RomIsReadOnlyOrNoSlot) {
-  MemorySlots slots(vm, 8, true);
-  slots.range_added(range(0, 0x1000, 0, true));
-  ASSERT_EQ(fake.regions.size(), 1U);
-  EXPECT_EQ(fake.regions[0].flags, static_cast<std::uint32_t>(KVM_MEM_READONLY));
-  MemorySlots old(vm, 8, false);
-  old.range_added(range(0, 0x1000, 0, true));
-  EXPECT_EQ(fake.regions.size(), 1U);
-}
-
-TEST_F(KvmSlots, AChangeInPlaceIsDeleteThenAddWithTheSameNumber) {
-  MemorySlots slots(vm, 8, true);
-  slots.range_added(range(0, 0x2000));
-  slots.range_removed(range(0, 0x2000));
-  slots.range_added(range(0, 0x2000, 0, true));
-  ASSERT_EQ(fake.regions.size(), 3U);
-  EXPECT_EQ(fake.regions[1].memory_size, 0U);
-  EXPECT_EQ(fake.regions[2].memory_size, 0x2000U);
-  EXPECT_EQ(fake.regions[2].slot, fake.regions[0].slot);
-  EXPECT_EQ(slots.slots().size(), 1U);
-}
-
-TEST_F(KvmSlots, DirtyPagesReachTheBlock) {
-  MemorySlots slots(vm, 8, true);
-  FlatRange r = range(0x10000, 0x4000, 0x8000);
-  slots.range_added(r);
-  r.dirty_log = true;
-  slots.range_logging(r);
-  ASSERT_EQ(fake.regions.size(), 2U);
-  EXPECT_EQ(fake.regions[1].flags, static_cast<std::uint32_t>(KVM_MEM_LOG_DIRTY_PAGES));
-  fake.dirty[fake.regions[1].slot] = {0b0101};
-  slots.sync_dirty_log(r);
-  EXPECT_TRUE(block->test_and_clear_dirty(0x8000, 4096));
-  EXPECT_FALSE(block->test_and_clear_dirty(0x9000, 4096));
-  EXPECT_TRUE(block->test_and_clear_dirty(0xa000, 4096));
-  slots.sync_dirty_log(r);  // nothing new: KVM says ENOENT
-  EXPECT_FALSE(block->test_and_clear_dirty(0x8000, 0x4000));
-  fake.dirty[fake.regions[1].slot] = {0b1000};
-  slots.range_removed(r);  // what was written last is not lost
-  EXPECT_TRUE(block->test_and_clear_dirty(0xb000, 4096));
-}
-
-TEST_F(KvmSlots, RefusalAndExhaustionLeaveTheRangeToTheDispatcher) {
-  std::vector<std::string> lines;
-  log::reset();
-  log::set_sink([&](log::Level, bool, std::string_view line) { lines.emplace_back(line); });
-  MemorySlots slots(vm, 1, true);
-  EXPECT_EQ(slots.failure(), "");
-  fake.errors[KVM_SET_USER_MEMORY_REGION] = EEXIST;
-  slots.range_added(range(0, 0x1000));
-  EXPECT_EQ(slots.failure(), "KVM refuses guest memory 0x0 to 0xfff: File exists");
-  EXPECT_TRUE(slots.slots().empty());
-  fake.errors.clear();
-  slots.range_added(range(0, 0x1000));  // the number was not used up
-  EXPECT_EQ(slots.slots().size(), 1U);
-  slots.range_added(range(0x2000, 0x1000, 0x2000));
-  EXPECT_EQ(slots.slots().size(), 1U);
-  slots.range_removed(range(0x2000, 0x1000, 0x2000));  // what never was a slot
-  EXPECT_EQ(slots.slots().size(), 1U);
-  ASSERT_EQ(lines.size(), 2U);
-  EXPECT_THAT(lines[1], HasSubstr("no memory slot left for 0x2000 to 0x2fff"));
-  log::set_sink({});
-  log::reset();
+  auto cpu = qom::create<X86Cpu>();
+  cpu->set("model", "kvm64");
+  cpu->set_accelerator(*accelerator);
+  machine.object().add_child("cpu", cpu);
+  qom::realize_tree(*cpu);
+  EXPECT_EQ(fake.regions.size(), 3U);
+  const auto first = [this](unsigned long request) {
+    return std::find(fake.requests.begin(), fake.requests.end(), request) - fake.requests.begin();
+  };
+  EXPECT_LT(first(KVM_SET_USER_MEMORY_REGION), first(KVM_CREATE_IRQCHIP));
+  EXPECT_LT(first(KVM_CREATE_IRQCHIP), first(KVM_CREATE_VCPU));
+  accelerator->machine_ready();
+  EXPECT_EQ(fake.regions.size(), 3U);
+  low.set_enabled(false);
+  EXPECT_EQ(fake.regions.size(), 6U) << "from now on each change goes to KVM: RAM and ROM go, RAM in one piece comes";
+  machine.object().remove_child(*cpu);
+  cpu = {};
+  accelerator = {};
 }
 
 TEST_F(KvmRefusals, MemoryThatKvmRefusesStopsTheStart) {
