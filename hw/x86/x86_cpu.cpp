@@ -38,12 +38,16 @@ void X86Cpu::realize() {
   vcpu_ = accelerator_->create_vcpu(*this);
   if (!accelerator_->has_vcpus()) return;
   quit_ = false;
+  // Born parked: nobody waits for the thread to say so, and it comes to life while the other CPUs are made.
   park_requested_ = true;
-  parked_ = false;
+  parked_ = true;
   thread_ = std::thread([this] { thread_main(); });
-  const std::string name = fmt::format("CPU {}/{}", index_, accelerator_->type_name());
-  pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
-  while (!parked_) parked_changed_.wait(s.lock);
+}
+
+int X86Cpu::thread_id() {
+  const MachineLock::Guard guard(system().lock);
+  while (thread_.joinable() && thread_id_ == 0) thread_started_.wait(system().lock);
+  return thread_id_;
 }
 
 // Realized with its parent, after realize() of it.
@@ -196,9 +200,13 @@ void X86Cpu::reset_hold() {
 // --- the vCPU thread ---
 
 void X86Cpu::thread_main() {
+  char name[16] = {};  // what the kernel has room for; ps and gdb show it
+  fmt::format_to_n(name, sizeof name - 1, "CPU {}/{}", index_, accelerator_->type_name());
+  pthread_setname_np(pthread_self(), name);
   MachineLock& lock = system().lock;
   lock.lock();
   thread_id_ = gettid();
+  thread_started_.notify_all();
   for (;;) {
     try {
       if (!prepare_to_run()) break;
@@ -266,7 +274,7 @@ bool X86Cpu::prepare_to_run() {
     if (quit_) return false;
     if (park_requested_) {
       if (!parked_) {
-        qom::LifecycleTrace::line(fmt::format("vcpu {} parked", path()));
+        const qom::LifecycleTrace::Scope trace([this] { return fmt::format("vcpu {} parked", path()); });
         parked_ = true;
         parked_changed_.notify_all();
       }
@@ -274,7 +282,7 @@ bool X86Cpu::prepare_to_run() {
       continue;
     }
     if (parked_) {
-      qom::LifecycleTrace::line(fmt::format("vcpu {} runs", path()));
+      const qom::LifecycleTrace::Scope trace([this] { return fmt::format("vcpu {} runs", path()); });
       parked_ = false;
     }
     take_init_and_sipi();

@@ -47,8 +47,9 @@ class X86Cpu final : public Device, public ApicCpu {
   CpuidTable cpuid;
   std::uint32_t signature() const { return cpuid.find(1).eax; }
 
-  /// The host's id of the thread that runs it; 0 where an accelerator needs none.
-  int thread_id() const { return thread_id_; }
+  /// The host's id of the thread that runs it; 0 where an accelerator needs none. Waits for a thread that was made just
+  /// now, letting go of the machine lock meanwhile.
+  int thread_id();
 
   Vcpu* vcpu() const { return vcpu_.get(); }
 
@@ -153,6 +154,7 @@ class X86Cpu final : public Device, public ApicCpu {
   std::deque<std::function<void()>> work_;
   std::condition_variable_any wake_;  ///< with the machine lock
   std::condition_variable_any parked_changed_;
+  std::condition_variable_any thread_started_;
 };
 
 /// All CPUs of a machine: stop and go as one. Main thread, machine lock held.

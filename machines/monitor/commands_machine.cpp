@@ -63,7 +63,7 @@ Value quit(QmpSession& session, const QmpArguments&) {
 
 Value query_cpus_fast(QmpSession& session, const QmpArguments&) {
   ValueList list;
-  for (const X86Cpu* cpu : session.machine().cpus().cpus()) {
+  for (X86Cpu* cpu : session.machine().cpus().cpus()) {
     const CpuTopology& t = cpu->topology();
     const std::int64_t index = cpu->index();
     const std::int64_t threads = t.threads, cores = t.cores;
