@@ -272,13 +272,25 @@ constexpr Feature kFeatures[] = {
     {kMsrAmdDeCfg, 0, nullptr, 0, nullptr},
 };
 
+void clear(const Feature& f, CpuidTable& cpuid) {
+  CpuidLeaf leaf = cpuid.find(f.leaf, 0);
+  leaf.*f.reg &= ~(1U << f.bit);
+  cpuid.set(leaf);
+}
+
+bool advertised(const Feature& f, const CpuidTable& cpuid) { return cpuid.find(f.leaf, 0).*f.reg >> f.bit & 1; }
+
 }  // namespace
+
+void drop_refused_features(const MsrSet& set, CpuidTable& cpuid) {
+  for (const Feature& f : kFeatures)
+    if (f.flag && set.refused(f.msr) && advertised(f, cpuid)) clear(f, cpuid);
+}
 
 bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid, bool as_host) {
   bool changed = false;
   for (const Feature& f : kFeatures) {
-    CpuidLeaf leaf = cpuid.find(f.leaf, 0);
-    if (f.flag ? !(leaf.*f.reg >> f.bit & 1) : !as_host || !set.is_feature(f.msr)) continue;
+    if (f.flag ? !advertised(f, cpuid) : !as_host || !set.is_feature(f.msr)) continue;
     const std::optional<std::uint64_t> value =
         set.is_feature(f.msr) ? feature_msr(system, f.msr) : std::optional<std::uint64_t>();
     const X86Msr wanted{f.msr, value.value_or(0)};
@@ -296,8 +308,7 @@ bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable
                    fmt::format("{}: the guest runs without the CPU feature '{}', and all else is as asked for "
                                "(add ,-{} to -cpu to silence this)",
                                what, f.flag, f.flag));
-    leaf.*f.reg &= ~(1U << f.bit);
-    cpuid.set(leaf);
+    clear(f, cpuid);
     changed = true;
   }
   return changed;

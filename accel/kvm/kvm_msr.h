@@ -77,7 +77,11 @@ std::vector<X86Msr> get_msrs(const Fd& fd, std::span<const std::uint32_t> indice
 /// A feature MSR of the host's KVM (KVM_GET_MSRS on /dev/kvm), when it has one.
 std::optional<std::uint64_t> feature_msr(const Fd& system, std::uint32_t index);
 
-/// Gives the vCPU the host's feature MSRs that `cpuid` advertises and, when the model is the host's processor
+/// Clears the CPUID bits that advertise feature MSRs which KVM has refused another CPU.
+void drop_refused_features(const MsrSet& set, CpuidTable& cpuid);
+
+/// Gives the vCPU, which has its CPUID already, the host's feature MSRs that `cpuid` advertises and, when the model is
+/// the host's processor
 /// (`as_host`), those that no CPUID bit stands for. One that KVM does not have or refuses is named once in the log, and
 /// the CPUID bit that advertises it is cleared: returns true then, and `cpuid` must be set again.
 ///

@@ -79,6 +79,7 @@ void KvmVcpu::set_cpu_model() {
   CpuidResult made = make_cpuid(spec, platform);
   for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
   cpu_.cpuid = std::move(made.table);
+  drop_refused_features(accelerator_.msrs(), cpu_.cpuid);
   kvm::set_cpuid(fd_, cpu_.cpuid);
   const bool as_host = spec.name == "host" || spec.name == "max";
   const Fd& system = accelerator_.system_fd();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace machina {
 
@@ -163,6 +164,21 @@ std::string plain(std::string_view name) {
   return out;
 }
 
+using NamedBits = std::vector<std::pair<std::string_view, FeatureBit>>;
+
+/// The table by name: the CPUID of a machine's CPUs takes hundreds of look-ups for each.
+const NamedBits& bits_by_name() {
+  static const NamedBits bits = [] {
+    NamedBits made;
+    for (std::size_t w = 0; w < kFeatureWords; ++w)
+      for (unsigned b = 0; b < 32; ++b)
+        if (kWords[w].names[b]) made.emplace_back(kWords[w].names[b], FeatureBit{w, b});
+    std::stable_sort(made.begin(), made.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    return made;
+  }();
+  return bits;
+}
+
 }  // namespace
 
 std::uint32_t& register_of(CpuidLeaf& leaf, CpuidRegister reg) {
@@ -188,10 +204,12 @@ std::span<const FeatureWord, kFeatureWords> feature_words() { return kWords; }
 
 std::vector<FeatureBit> find_feature(std::string_view name) {
   const std::string wanted = plain(name);
+  const NamedBits& all = bits_by_name();
   std::vector<FeatureBit> bits;
-  for (std::size_t w = 0; w < kFeatureWords; ++w)
-    for (unsigned b = 0; b < 32; ++b)
-      if (kWords[w].names[b] && wanted == kWords[w].names[b]) bits.push_back({w, b});
+  for (auto it =
+           std::lower_bound(all.begin(), all.end(), wanted, [](const auto&a, const auto&b) { return a.first < b; });
+       it != all.end() && it->first == wanted; ++it)
+    bits.push_back(it->second);
   return bits;
 }
 

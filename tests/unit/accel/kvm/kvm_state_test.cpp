@@ -237,6 +237,11 @@ TEST_F(KvmState, FeatureMsrThatIsRefusedCostsItsCpuidBitAndOneLine) {
   CpuidTable second;
   second.set({7, 0, true, 0, 0, 4, 0x20000010});
   EXPECT_TRUE(load_feature_msrs(fd, fd, msrs, second, true)) << "the next CPU is like the first";
+  CpuidTable third;
+  third.set({7, 0, true, 0, 0, 4, 0x20000010});
+  drop_refused_features(msrs, third);
+  EXPECT_EQ(third.leaves(), second.leaves()) << "known beforehand: its CPUID is set once";
+  EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, third, true));
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_THAT(lines[0], HasSubstr("IA32_ARCH_CAPABILITIES (0x10a)"));
   EXPECT_THAT(lines[0], HasSubstr("without the CPU feature 'arch-capabilities'"));
@@ -282,7 +287,9 @@ TEST_F(KvmState, FeatureMsrThatIsTakenKeepsItsBit) {
   MsrSet msrs(fd);
   CpuidTable table;
   table.set({7, 0, true, 0, 0, 0, 0x20000000});
+  drop_refused_features(msrs, table);
   EXPECT_FALSE(load_feature_msrs(fd, fd, msrs, table, false));
+  EXPECT_EQ(table.find(7).edx, 0x20000000U);
   EXPECT_EQ(fake.msrs[0x10a], 0x69U);
   EXPECT_THAT(lines, IsEmpty());
 }
