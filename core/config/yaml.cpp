@@ -33,9 +33,12 @@ std::string read_text_file(const std::string& path, const char* what) {
   if (std::filesystem::is_directory(path, error)) throw refuse("it is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw refuse(std::strerror(errno));
-  std::string text(kMaxFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
+  std::string text;
+  char piece[4096];  // piece by piece: to make room for the longest file costs more than to read the usual one
+  do {
+    file.read(piece, sizeof piece);
+    text.append(piece, static_cast<std::size_t>(file.gcount()));
+  } while (file && text.size() <= kMaxFileBytes);
   if (file.bad()) throw refuse(std::strerror(errno));
   if (text.size() > kMaxFileBytes) throw refuse("it is longer than 1 MiB");
   return text;
