@@ -187,7 +187,7 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     add_named(blockdevs_, id, disk, option.origin());
     if (index == kIdeDrives) continue;
     ConfigTree device;
-    const Origin at = option.origin();
+    const Origin& at = option.origin();
     const auto put = [&](const char* key, const std::string& value) {
       device.put({key}, config_scalar(value, at, at));
     };
