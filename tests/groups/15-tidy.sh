@@ -1,4 +1,3 @@
 # mistakes that clang-tidy finds (.clang-tidy says which, and why)
-# default: no
 need_build release
 check "clang-tidy" python3 tests/tidy.py build/release
