@@ -12,6 +12,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -31,6 +32,8 @@ namespace asio = boost::asio;
 using asio::posix::stream_descriptor;
 
 constexpr std::int64_t kNever = Clock::kNever;
+// Seconds since 1970 that the host's wall clock does not get to, and that a timerfd takes: the year 2255.
+constexpr time_t kFarAway = 9'000'000'000;
 
 std::int64_t monotonic_ns() {
   timespec t{};
@@ -120,6 +123,7 @@ struct EventLoop::Impl {
   struct Descriptor;
   class DescriptorWatch;
   class SignalWatch;
+  class RepeatWatch;
 
   explicit Impl(MachineLock& l) : lock(l) { wait_for_wake(); }
 
@@ -167,7 +171,7 @@ struct EventLoop::Impl {
   void wait_for_clock_set() {
     if (!wall_descriptor.is_open()) wall_descriptor.assign(make_timerfd(CLOCK_REALTIME));
     itimerspec spec{};
-    spec.it_value.tv_sec = std::numeric_limits<std::int32_t>::max();
+    spec.it_value.tv_sec = kFarAway;
     timerfd_settime(wall_descriptor.native_handle(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr);
     wall_descriptor.async_wait(stream_descriptor::wait_read, [this](const boost::system::error_code& ec) {
       if (ec) return;
@@ -339,6 +343,49 @@ class EventLoop::Impl::SignalWatch final : public EventLoop::Watch {
   std::shared_ptr<Shared> shared_;
 };
 
+class EventLoop::Impl::RepeatWatch final : public EventLoop::Watch {
+ public:
+  RepeatWatch(Impl& loop, std::int64_t period_ns, std::function<void()> work)
+      : shared_(std::make_shared<Shared>(loop, period_ns, std::move(work))) {
+    shared_->timer.expires_after(shared_->period);
+    wait(shared_);
+  }
+  ~RepeatWatch() override {
+    shared_->alive = false;
+    shared_->timer.cancel();
+  }
+
+  void want_read(bool) override {}
+  void want_write(bool) override {}
+
+ private:
+  struct Shared {
+    Shared(Impl& l, std::int64_t period_ns, std::function<void()> w)
+        : loop(l), period(period_ns), timer(l.context), work(std::move(w)) {}
+
+    Impl& loop;
+    std::chrono::nanoseconds period;
+    asio::steady_timer timer;
+    std::function<void()> work;
+    bool alive = true;
+  };
+
+  static void wait(const std::shared_ptr<Shared>& s) {
+    s->timer.async_wait([s](const boost::system::error_code& ec) {
+      if (ec) return;
+      s->loop.handle([&] {
+        if (!s->alive) return;
+        s->work();
+        if (!s->alive) return;
+        s->timer.expires_after(s->period);
+        wait(s);
+      });
+    });
+  }
+
+  std::shared_ptr<Shared> shared_;
+};
+
 EventLoop::EventLoop(MachineLock& lock) : impl_(std::make_unique<Impl>(lock)) {}
 
 EventLoop::~EventLoop() = default;
@@ -429,6 +476,10 @@ std::unique_ptr<EventLoop::Watch> EventLoop::watch(int fd, std::function<void()>
 std::unique_ptr<EventLoop::Watch> EventLoop::on_signal(const std::vector<int>& signals,
                                                        std::function<void(int)> handler) {
   return std::make_unique<Impl::SignalWatch>(*impl_, signals, std::move(handler));
+}
+
+std::unique_ptr<EventLoop::Watch> EventLoop::repeat(std::int64_t period_ns, std::function<void()> work) {
+  return std::make_unique<Impl::RepeatWatch>(*impl_, period_ns, std::move(work));
 }
 
 }  // namespace machina

@@ -56,6 +56,10 @@ class EventLoop {
   /// that comes while want_read() is off is kept.
   std::unique_ptr<Watch> on_signal(const std::vector<int>& signals, std::function<void(int)> handler);
 
+  /// Calls `work` every `period_ns` of real time, first in a period from now, until the watch is destroyed, which
+  /// `work` may do. For what the host does not tell, such as a peer that is there again; takes no descriptor.
+  std::unique_ptr<Watch> repeat(std::int64_t period_ns, std::function<void()> work);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -8,9 +8,11 @@
 #include <deque>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "core/event_loop.h"
+#include "core/thread_name.h"
 
 namespace machina {
 
@@ -106,14 +108,19 @@ void IoPool::start_threads() {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   for (unsigned i = 0; i < thread_count_; ++i) {
-    threads_.emplace_back([shared = shared_] { shared->work(); });
-    pthread_setname_np(threads_.back().native_handle(), "block-io");
+    try {
+      threads_.emplace_back([shared = shared_] { shared->work(); });
+    } catch (const std::system_error&) {
+      break;  // the host gives no more; one is enough
+    }
+    name_thread(threads_.back(), "block-io");
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void IoPool::submit(std::function<int()> work, Completion done) {
   if (threads_.empty()) start_threads();
+  if (threads_.empty()) return complete(EAGAIN, std::move(done));  // the next request tries again
   ++shared_->in_flight;
   {
     const std::lock_guard guard(shared_->lock);

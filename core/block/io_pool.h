@@ -23,8 +23,9 @@ class IoPool {
   IoPool(const IoPool&) = delete;
   IoPool& operator=(const IoPool&) = delete;
 
-  /// Runs `work` on a thread of the pool and then calls `done` with its result in the loop. Jobs start in the order of
-  /// submission and end in any. Machine lock held, here and below.
+  /// Runs `work` on a thread of the pool and then calls `done` with its result in the loop, or with EAGAIN when the
+  /// host has no thread to give. Jobs start in the order of submission and end in any. Machine lock held, here and
+  /// below.
   void submit(std::function<int()> work, Completion done);
   /// Calls `done` in the loop, later, without a thread: for what is refused at once.
   void complete(int error, Completion done);

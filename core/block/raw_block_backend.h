@@ -28,7 +28,10 @@ class RawBlockBackend : public BlockBackend {
 
   std::uint64_t size() const override { return size_; }
   bool read_only() const override { return readonly_; }
-  std::string description() const override { return filename_ + " (raw)"; }
+  std::string description() const override { return filename_; }
+  Caching caching() const override {
+    return {cache_ != BlockCache::Writethrough, cache_ == BlockCache::None, cache_ == BlockCache::Unsafe};
+  }
 
   void read(std::uint64_t offset, std::vector<std::span<std::uint8_t>> to, Completion done) override;
   void write(std::uint64_t offset, std::vector<std::span<const std::uint8_t>> from, Completion done) override;

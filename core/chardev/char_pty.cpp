@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "core/chardev/char_stream.h"
-#include "core/chardev/retry_timer.h"
 #include "core/log.h"
 #include "core/units.h"
 #include "qom/error.h"
@@ -61,7 +60,7 @@ class CharPty final : public CharStream {
     cfmakeraw(&settings);
     tcsetattr(user.get(), TCSAFLUSH, &settings);
     master_ = std::move(master);
-    retry_ = std::make_unique<RetryTimer>(loop(), kLookForUser, [this] { look_for_user(); });
+    retry_ = loop().repeat(kLookForUser, [this] { look_for_user(); });
     log::info("char device redirected to {} (label {})", terminal_, name_or_type());
   }
   void unrealize() override {
@@ -72,7 +71,7 @@ class CharPty final : public CharStream {
   }
   void stream_closed(int) override {
     stream_.reset();
-    retry_ = std::make_unique<RetryTimer>(loop(), kLookForUser, [this] { look_for_user(); });
+    retry_ = loop().repeat(kLookForUser, [this] { look_for_user(); });
     report(CharFrontend::Event::Closed);
   }
 
@@ -92,7 +91,7 @@ class CharPty final : public CharStream {
 
   std::string terminal_;
   OwnedFd master_;
-  std::unique_ptr<RetryTimer> retry_;
+  std::unique_ptr<EventLoop::Watch> retry_;
 };
 
 MACHINA_TYPE(CharPty, CharBackend);

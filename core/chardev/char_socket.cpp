@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "core/chardev/char_stream.h"
-#include "core/chardev/retry_timer.h"
 #include "core/log.h"
 #include "core/units.h"
 #include "qom/error.h"
@@ -100,10 +99,9 @@ Address local_address(int fd) {
   return a;
 }
 
+/// Empty, and errno says why, where the host has none of that family or no descriptor left.
 OwnedFd new_socket(const Address& a) {
-  OwnedFd fd(socket(a.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) throw Error("cannot make a socket").why(std::strerror(errno));
-  return fd;
+  return OwnedFd(socket(a.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 }  // namespace
@@ -177,7 +175,7 @@ class CharSocket final : public CharStream {
   std::unique_ptr<EventLoop::Watch> listener_watch_;
   OwnedFd connecting_;
   std::unique_ptr<EventLoop::Watch> connecting_watch_;
-  std::unique_ptr<RetryTimer> retry_;
+  std::unique_ptr<EventLoop::Watch> retry_;
 };
 
 MACHINA_TYPE(CharSocket, CharBackend);
@@ -261,6 +259,7 @@ void CharSocket::adopt(int fd) {
 
 OwnedFd CharSocket::bind_to(const Address& a) {
   OwnedFd fd = new_socket(a);
+  if (!fd) return fd;
   if (a.family != AF_UNIX) {
     const int on = 1;
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -326,7 +325,7 @@ bool CharSocket::accept_client() {
     // Out of descriptors the listener stays ready and the loop would spin.
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       listener_watch_->want_read(false);
-      retry_ = std::make_unique<RetryTimer>(loop(), kNsPerSecond, [this] {
+      retry_ = loop().repeat(kNsPerSecond, [this] {
         listener_watch_->want_read(true);
         retry_.reset();
       });
@@ -342,7 +341,7 @@ void CharSocket::connect_now() {
   int error = 0;
   for (const Address& a : peers_) {
     OwnedFd fd = new_socket(a);
-    error = connect(fd.get(), a.get(), a.length) == 0 ? 0 : errno;
+    error = fd && connect(fd.get(), a.get(), a.length) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
       pollfd p{fd.get(), POLLOUT, 0};
       const int ready = poll(&p, 1, kConnectTimeoutMs);
@@ -366,12 +365,12 @@ void CharSocket::connect_now() {
 void CharSocket::begin_connect() {
   const Address& a = peers_[next_peer_++ % peers_.size()];
   OwnedFd fd = new_socket(a);
-  if (connect(fd.get(), a.get(), a.length) == 0) {
+  if (fd && connect(fd.get(), a.get(), a.length) == 0) {
     retry_.reset();
     established(std::move(fd));
     return;
   }
-  if (errno != EINPROGRESS) {
+  if (!fd || errno != EINPROGRESS) {
     retry_later();
     return;
   }
@@ -394,7 +393,7 @@ void CharSocket::connecting_done() {
 }
 
 void CharSocket::retry_later() {
-  retry_ = std::make_unique<RetryTimer>(loop(), static_cast<std::int64_t>(reconnect_) * kNsPerSecond, [this] {
+  retry_ = loop().repeat(static_cast<std::int64_t>(reconnect_) * kNsPerSecond, [this] {
     retry_.reset();
     begin_connect();
   });

@@ -1,14 +1,29 @@
 #include "hw/x86/x86_cpu.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+#include <system_error>
+
 #include "core/log.h"
+#include "core/thread_name.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/interrupt_acknowledge.h"
 
 namespace machina {
+namespace {
+
+/// "CPU 0/KVM" for the type kvm-accel.
+std::string thread_name_of(std::uint32_t index, std::string accelerator) {
+  if (const auto dash = accelerator.rfind('-'); dash != std::string::npos) accelerator.resize(dash);
+  std::transform(accelerator.begin(), accelerator.end(), accelerator.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return fmt::format("CPU {}/{}", index, accelerator);
+}
+
+}  // namespace
 
 void X86Cpu::class_init(DeviceClass& c) {
   c.description = "x86-64 CPU";
@@ -41,7 +56,12 @@ void X86Cpu::realize() {
   // Born parked: nobody waits for the thread to say so, and it comes to life while the other CPUs are made.
   park_requested_ = true;
   parked_ = true;
-  thread_ = std::thread([this] { thread_main(); });
+  try {
+    thread_ = std::thread([this] { thread_main(); });
+  } catch (const std::system_error& e) {
+    unrealize();
+    throw Error("the host has no thread for this CPU").why(e.what()).hint("ask for fewer CPUs, or raise ulimit -u");
+  }
 }
 
 int X86Cpu::thread_id() {
@@ -200,9 +220,7 @@ void X86Cpu::reset_hold() {
 // --- the vCPU thread ---
 
 void X86Cpu::thread_main() {
-  char name[16] = {};  // what the kernel has room for; ps and gdb show it
-  fmt::format_to_n(name, sizeof name - 1, "CPU {}/{}", index_, accelerator_->type_name());
-  pthread_setname_np(pthread_self(), name);
+  name_this_thread(thread_name_of(index_, accelerator_->type_name()));
   MachineLock& lock = system().lock;
   lock.lock();
   thread_id_ = gettid();

@@ -46,6 +46,21 @@ struct Pipe {
   int fds[2];
 };
 
+TEST_F(EventLoopTest, RepeatsUntilTheWatchGoes) {
+  int runs = 0;
+  std::unique_ptr<EventLoop::Watch> every;
+  every = loop.repeat(kNsPerMs, [&] {
+    EXPECT_TRUE(lock.held());
+    if (++runs == 3) every.reset();  // from inside
+  });
+  EXPECT_EQ(runs, 0) << "a period passes first";
+  expect_soon([&] { return runs == 3; });
+  EXPECT_FALSE(loop.run_until([&] { return runs > 3; }, 20 * kNsPerMs));
+  auto never = loop.repeat(kNsPerMs, [&] { ++runs; });
+  never.reset();
+  EXPECT_FALSE(loop.run_until([&] { return runs > 3; }, 20 * kNsPerMs));
+}
+
 TEST_F(EventLoopTest, PostedWorkRunsInOrderUnderTheLock) {
   std::vector<int> ran;
   for (int i = 0; i < 10; ++i) {

@@ -176,7 +176,7 @@ TEST_F(RawBlockTest, PiecesAreGatheredAndScattered) {
   const auto b = open();
   EXPECT_EQ(b->size(), 1 * MiB);
   EXPECT_FALSE(b->read_only());
-  EXPECT_EQ(b->description(), image + " (raw)");
+  EXPECT_EQ(b->description(), image);
   std::vector<std::uint8_t> one(700, 1);
   std::vector<std::uint8_t> two(300, 2);
   EXPECT_EQ(wait([&](auto done) {
@@ -277,6 +277,23 @@ TEST_F(RawBlockTest, HostErrorsCompleteTheRequestAndAreSaidOnce) {
   EXPECT_EQ(second, EFBIG);
   EXPECT_EQ(logged.size(), 1U);
   EXPECT_EQ(write(*b, 0, bytes), 0);
+}
+
+TEST_F(RawBlockTest, ARequestFailsWhileTheHostHasNoThread) {
+  const auto b = open();
+  // More stack than a process has addresses: no thread can start.
+  pthread_attr_t before, huge;
+  pthread_getattr_default_np(&before);
+  pthread_getattr_default_np(&huge);
+  pthread_attr_setstacksize(&huge, std::size_t{1} << 47);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  sigset_t masked;
+  const int failed = flush(*b);
+  pthread_setattr_default_np(&before);
+  pthread_sigmask(SIG_SETMASK, nullptr, &masked);
+  EXPECT_EQ(failed, EAGAIN);
+  EXPECT_EQ(sigismember(&masked, SIGTERM), 0) << "signals are let in again";
+  EXPECT_EQ(flush(*b), 0) << "later there may be one";
 }
 
 TEST_F(RawBlockTest, SnapshotLeavesTheImageAlone) {

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -141,6 +142,40 @@ TEST_F(CharSocketTest, ClientTriesAgain) {
   server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   expect_soon([&] { return client->connected(); });
   EXPECT_EQ(front.events, (std::vector<std::string>{"opened", "closed", "opened"}));
+}
+
+/// No descriptor of this process can be opened while it lives.
+struct NoDescriptors {
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before);
+    rlimit limit = before;
+    limit.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before); }
+  rlimit before{};
+};
+
+TEST_F(CharSocketTest, AClientWaitsWhileThereAreNoDescriptors) {
+  const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
+  const auto client = connect_unix(path("s"));
+  {
+    const NoDescriptors none;
+    loop.run_until([] { return false; }, 50 * kNsPerMs);  // throws nothing: that would be the end of the machine
+    EXPECT_FALSE(server->connected());
+  }
+  expect_soon([&] { return server->connected(); });
+}
+
+TEST_F(CharSocketTest, AClientThatTriesAgainBearsAHostWithoutDescriptors) {
+  const auto client = make("chardev-socket", {{"path", path("s")}, {"reconnect", "1"}});
+  const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
+  {
+    const NoDescriptors none;
+    qom::realize_tree(*client);
+    EXPECT_FALSE(client->connected());
+  }
+  expect_soon([&] { return client->connected(); });
 }
 
 TEST_F(CharSocketTest, WaitBlocksUntilAClientIsThereThread) {
