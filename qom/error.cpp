@@ -8,6 +8,25 @@
 
 namespace machina {
 
+namespace {
+
+/// As wide on a terminal as the first `bytes` of the text. Tabs are kept, and of a character of UTF-8 only its first
+/// byte counts, so that a caret behind it stands under the right column.
+std::string padding_below(std::string_view text, int bytes) {
+  std::string padding;
+  for (const char c : text.substr(0, static_cast<std::size_t>(std::max(0, bytes))))
+    if ((c & 0xc0) != 0x80) padding += c == '\t' ? '\t' : ' ';
+  return padding;
+}
+
+std::string carets_below(std::string_view text, int column, int length) {
+  const auto from = std::min(static_cast<std::size_t>(column - 1), text.size());
+  const auto width = padding_below(text.substr(from), length).size();
+  return std::string(std::max<std::size_t>(1, width), '^');
+}
+
+}  // namespace
+
 std::string Origin::brief() const { return line > 0 ? fmt::format("{}:{}:{}", place, line, column) : place; }
 
 Error& Error::at(const Origin& origin) {
@@ -38,16 +57,14 @@ const char* Error::what() const noexcept {
     text += message_;
     if (!why_.empty()) text += ": " + why_;
     if (origin_.line > 0 && !origin_.line_text.empty()) {
-      // Tabs are kept in the padding so that the caret stands under the right column in any terminal.
-      std::string padding;
-      for (int i = 0; i < origin_.column - 1 && i < static_cast<int>(origin_.line_text.size()); ++i)
-        padding += origin_.line_text[static_cast<std::size_t>(i)] == '\t' ? '\t' : ' ';
-      const std::string carets(static_cast<std::size_t>(std::max(1, origin_.length)), '^');
-      text += fmt::format("\n{:5} | {}\n      | {}{}", origin_.line, origin_.line_text, padding, carets);
+      text += fmt::format("\n{:5} | {}\n      | {}{}", origin_.line, origin_.line_text,
+                          padding_below(origin_.line_text, origin_.column - 1),
+                          carets_below(origin_.line_text, origin_.column, origin_.length));
       if (!hint_.empty()) text += " " + hint_;
     } else if (origin_.known() && origin_.line == 0 && origin_.column > 0) {
       // An option: the message starts with it, so the carets go right below.
-      text += fmt::format("\n{:{}}{:^<{}}", "", origin_.column - 1, "", std::max(1, origin_.length));
+      text += "\n" + padding_below(origin_.place, origin_.column - 1) +
+              carets_below(origin_.place, origin_.column, origin_.length);
       if (!hint_.empty()) text += " " + hint_;
     } else if (!hint_.empty()) {
       text += "\n  " + hint_;

@@ -10,6 +10,8 @@ namespace machina {
 namespace {
 
 constexpr std::string_view kBlanks = " \t";
+// Ids are compared with those of all others of their group. No machine has this many parts.
+constexpr int kMaxSections = 4000;
 
 class IniParser {
  public:
@@ -51,6 +53,7 @@ class IniParser {
     };
     const std::size_t name_end = line.find_first_of(" \t]\"", start + 1);
     if (name_end == std::string_view::npos || name_end == start + 1) throw refuse();
+    if (++sections_ > kMaxSections) throw Error("too many sections in one file").at(at(start, line.size() - start));
     group_ = line.substr(start + 1, name_end - start - 1);
     option_ = ConfigTree();
     option_.put({}, ConfigValue{ConfigKind::Map, {}, at(start, name_end - start + 1), {}});
@@ -91,6 +94,7 @@ class IniParser {
 
   const SourceLines& lines_;
   int number_ = 0;
+  int sections_ = 0;
   ConfigTree groups_;
   std::string group_;
   ConfigTree option_;

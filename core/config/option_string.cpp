@@ -122,8 +122,13 @@ GlobalOption parse_global_option(std::string_view text) {
     const ConfigTree tree = parse_option("-global", text);
     for (const auto& [key, value] : tree.root().children()) {
       if (key == "driver") global.driver = value.text(), global.driver_origin = value.origin();
-      if (key == "property") global.property = value.text(), global.value.key_origin = value.origin();
-      if (key == "value") global.value = config_scalar(value.text(), value.origin(), global.value.key_origin);
+      if (key == "property") global.property = value.text();
+      if (key == "value") global.value = value.value();
+      const bool long_form = tree["driver"] || tree["property"] || tree["value"];
+      if (long_form && key != "driver" && key != "property" && key != "value")
+        throw Error(fmt::format("no such parameter: '{}'", key))
+            .at(value.key_origin())
+            .hint("write -global TYPE.PROPERTY=VALUE, or driver=TYPE,property=PROPERTY,value=VALUE");
     }
     if (const ConfigNode property = tree["property"]) global.value.key_origin = property.origin();
     if (!tree["value"]) global.driver.clear();

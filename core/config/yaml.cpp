@@ -22,6 +22,9 @@ namespace {
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
 // Ten aliases of ten aliases of … double a file of a screen into gigabytes. No board has this many nodes.
 constexpr std::size_t kMaxNodes = 20'000;
+// Each value keeps the line that it stands on. Longer ones are no line that a person reads, and 20,000 copies of one
+// would be gigabytes.
+constexpr std::size_t kMaxShownLine = 1000;
 
 }  // namespace
 
@@ -64,8 +67,9 @@ Origin SourceLines::at(int line_number, int column, int length) const {
   Origin origin;
   origin.place = name_;
   origin.line = std::clamp(line_number, 1, std::max(1, count()));
-  origin.line_text = line(origin.line);
-  const int width = static_cast<int>(origin.line_text.size());
+  const std::string_view text = line(origin.line);
+  if (text.size() <= kMaxShownLine) origin.line_text = text;
+  const int width = static_cast<int>(text.size());
   // Past the last line: just behind its end.
   origin.column = line_number > origin.line ? width + 1 : std::clamp(column, 1, width + 1);
   origin.length = std::clamp(length, 1, std::max(1, width + 1 - origin.column));
@@ -178,9 +182,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   /// yaml-cpp takes a quoted text that the end of the file cuts off.
   void refuse_open_quote(const Origin& place) const {
-    const char quote = place.line_text.size() >= static_cast<std::size_t>(place.column)
-                           ? place.line_text[static_cast<std::size_t>(place.column - 1)]
-                           : '\0';
+    const std::string_view line = lines_.line(place.line);
+    const auto column = static_cast<std::size_t>(place.column - 1);
+    const char quote = column < line.size() ? line[column] : '\0';
     if (quote != '"' && quote != '\'') return;
     auto from = static_cast<std::size_t>(place.column);
     for (int n = place.line; n <= lines_.count(); ++n, from = 0)

@@ -11,9 +11,7 @@ FaultList::FaultList(std::vector<Error> faults)
 
 void Faults::add(Error fault) {
   // A value that several boards share through an anchor or inheritance would be reported for each of them.
-  for (const Error& known : list_)
-    if (std::string(known.what()) == fault.what()) return;
-  list_.push_back(std::move(fault));
+  if (texts_.insert(fault.what()).second) list_.push_back(std::move(fault));
 }
 
 void Faults::throw_if_any() const {

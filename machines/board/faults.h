@@ -1,6 +1,7 @@
 #pragma once
 /// Everything that is wrong with a configuration, found in one go.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class Faults {
 
  private:
   std::vector<Error> list_;
+  std::set<std::string> texts_;  ///< of the list
 };
 
 }  // namespace machina

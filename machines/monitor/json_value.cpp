@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "qom/error.h"
 
@@ -62,8 +63,7 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override { return open(true); }
   bool start_array(std::size_t) override { return open(false); }
   bool key(string_t& name) override {
-    for (const auto& [other, value] : open_.back().members)
-      if (other == name) throw Error(fmt::format("JSON parse error, duplicate key '{}'", name));
+    if (!open_.back().names.insert(name).second) throw Error(fmt::format("JSON parse error, duplicate key '{}'", name));
     open_.back().members.emplace_back(std::move(name), Value());
     return true;
   }
@@ -89,11 +89,12 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
   struct Open {
     bool is_object;
     ValueMap members;
+    std::set<std::string> names;  // of the members
     ValueList items;
   };
   bool open(bool is_object) {
     if (open_.size() >= kMaxJsonDepth) throw Error("JSON nesting too deep");
-    open_.push_back({is_object, {}, {}});
+    open_.push_back({is_object, {}, {}, {}});
     return true;
   }
   bool add(Value value) {

@@ -44,6 +44,12 @@ TEST(Ini, ReadsSectionsIntoGroups) {
 
 TEST(Ini, AnEmptyFileIsFine) { EXPECT_EQ(parse_ini("", "vm.cfg").root().size(), 0u); }
 
+TEST(Ini, HasAnEnd) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "[chardev \"c" + std::to_string(i) + "\"]\n";
+  EXPECT_EQ(refusal(text).find("vm.cfg:4001:1: too many sections in one file"), 0u) << refusal(text);
+}
+
 TEST(Ini, FaultsArePointedAt) {
   EXPECT_EQ(refusal("[device \"a\"]\n  driver = e1000\n"),
             "vm.cfg:2:3: not a setting\n"

@@ -125,6 +125,8 @@ TEST(GlobalOption, RefusesOtherForms) {
   for (const char* wrong :
        {"", "isa-serial", "isa-serial.irq", ".irq=1", "x.=1", "driver=x,value=1", "driver=x,property=y"})
     EXPECT_NE(refusal("-global", wrong).find("not a global property"), std::string::npos) << wrong;
+  EXPECT_NE(refusal("-global", "driver=x,property=y,valeu=1,value=2").find("no such parameter: 'valeu'"),
+            std::string::npos);
 }
 
 }  // namespace

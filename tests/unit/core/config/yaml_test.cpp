@@ -82,6 +82,16 @@ TEST(Yaml, RefusesAKeyThatStandsTwice) {
             "      |   ^^^ the first is in line 2");
 }
 
+// Each value keeps its line, so a file that is one long line would take its size times the number of its values.
+TEST(Yaml, LongLinesAreNotShown) {
+  const std::string text = refusal("a: [" + std::string(2000, ' ') + "b, c]\nd: 1\na: 2\n");
+  EXPECT_EQ(text.find("t.yaml:3:1: 'a' stands twice"), 0u) << text;
+  const ConfigTree tree = parse_yaml("a: [" + std::string(2000, ' ') + "b, c]\n", "t.yaml");
+  EXPECT_EQ(tree["a"].items()[1].origin().line_text, "");
+  EXPECT_EQ(tree["a"].items()[1].origin().column, 2008);
+  EXPECT_EQ(refusal("a: [" + std::string(2000, ' ') + "b: {}: c]\n").find('|'), std::string::npos);
+}
+
 TEST(Yaml, ExplainsTabs) {
   const std::string text = refusal("a:\n\tb: 1\n");
   EXPECT_NE(text.find("t.yaml:2:"), std::string::npos) << text;
