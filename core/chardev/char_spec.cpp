@@ -55,12 +55,10 @@ CharSpec parse_char_spec(std::string_view text) {
   CharSpec spec;
   if (text == "none") return spec;
   if (text.starts_with("mon:")) {
-    spec = parse_char_spec(text.substr(4));
-    if (spec.kind == CharSpec::Kind::None) missing("a monitor cannot share 'none'", "mon:stdio");
-    spec.monitor = true;
-    // Ctrl-C is for the guest then; Ctrl-a x quits.
-    if (spec.type == "chardev-stdio") spec.properties.emplace_back("signal", "off");
-    return spec;
+    const std::string_view shared = text.substr(4);
+    throw Error("there is no monitor that could share a character backend: '" + std::string(text) + "'")
+        .hint("write '" + std::string(shared.empty() ? "stdio" : shared) +
+              "' for the backend alone; a monitor is -qmp unix:PATH,server=on,wait=off");
   }
   if (text.starts_with("chardev:")) {
     spec.kind = CharSpec::Kind::Existing;
@@ -104,8 +102,8 @@ CharSpec parse_char_spec(std::string_view text) {
     if (!host.empty()) spec.properties.emplace_back("host", host);
     spec.properties.emplace_back("port", port);
   } else {
-    const std::vector<std::string> kinds = {"none", "null", "stdio", "pty", "ringbuf", "file",
-                                            "pipe", "unix", "tcp",   "mon", "chardev"};
+    const std::vector<std::string> kinds = {"none", "null", "stdio", "pty", "ringbuf",
+                                            "file", "pipe", "unix",  "tcp", "chardev"};
     const std::string near = did_you_mean(kind, kinds);
     throw Error("no such character backend: '" + std::string(text) + "'")
         .hint(near.empty() ? "one of none, null, stdio, pty, ringbuf, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, "

@@ -2,7 +2,7 @@
 /// The short forms in which -serial, -qmp, -monitor and the like name a character backend:
 ///
 ///   none, null, stdio, pty, ringbuf, file:PATH, pipe:PATH,
-///   unix:PATH[,OPTION…], tcp:HOST:PORT[,OPTION…], chardev:ID, mon:FORM
+///   unix:PATH[,OPTION…], tcp:HOST:PORT[,OPTION…], chardev:ID
 ///
 /// Options are properties of the backend's type: "unix:/tmp/q,server=on,wait=off". A comma in a path is written twice.
 
@@ -23,8 +23,6 @@ struct CharSpec {
   std::string id;
   std::string type;
   std::vector<std::pair<std::string, std::string>> properties;  ///< for Object::set_text
-  /// mon: the monitor would like to share the backend. There is no multiplexer: who makes the backend decides.
-  bool monitor = false;
 };
 
 /// Throws Error: unknown form or option with the nearest name, a missing part.

@@ -26,6 +26,7 @@ Setting::Setting(std::string setting_name, ConfigNode node, bool from_user)
 namespace {
 
 constexpr const char* kDefaultBoard = "pc";
+constexpr std::size_t kSerials = 4;  // that a board can ask for by has-serialN: COM1 to COM4
 
 class Resolver {
  public:
@@ -109,12 +110,22 @@ class Resolver {
 
   // --- ${option} ---
 
+  /// Whether there is to be a serial line of that number.
+  bool has_serial(std::size_t number) const {
+    if (request_.serials.empty()) return number == 0 && !request_.no_defaults;
+    return number < request_.serials.size() && request_.serials[number];
+  }
+
   /// The value of a name within ${}; throws Error.
-  const std::string& variable(const std::string& name) const {
-    static const std::string on = "on", off = "off";
+  std::string variable(const std::string& name) const {
+    const auto on_off = [](bool on) { return on ? "on" : "off"; };
     if (name == "firmware") return board_.firmware;
-    if (name == "has-firmware") return board_.firmware.empty() ? off : on;
+    if (name == "has-firmware") return on_off(!board_.firmware.empty());
     std::vector<std::string> names{"firmware", "has-firmware"};
+    for (std::size_t n = 0; n < kSerials; ++n) {
+      names.push_back(fmt::format("has-serial{}", n));
+      if (name == names.back()) return on_off(has_serial(n));
+    }
     for (const BoardOption& o : board_.options) {
       if (o.name == name) return o.value;
       names.push_back(o.name);

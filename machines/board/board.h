@@ -83,8 +83,10 @@ struct BoardRequest {
   /// Option groups (core/config/option_groups.h). Read here: "machine", whose key `type` names the board, and "device".
   ConfigTree groups;
   std::vector<GlobalOption> globals;
-  std::vector<SetOption> sets;          ///< those of group "device" are applied here
-  bool no_defaults = false;             ///< -nodefaults
+  std::vector<SetOption> sets;  ///< those of group "device" are applied here
+  bool no_defaults = false;     ///< -nodefaults
+  /// For each -serial, whether it is something other than none. Without any, the first line is one of the defaults.
+  std::vector<bool> serials;
   std::optional<ConfigValue> firmware;  ///< -bios
 };
 

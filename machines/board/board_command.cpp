@@ -18,7 +18,8 @@ namespace {
 constexpr const char* kUsage =
     "usage: machine-run board check BOARD...   find all faults of board files\n"
     "       machine-run board list             names and summaries of all boards\n"
-    "       machine-run board schema           JSON Schema of board files, for editors\n";
+    "       machine-run board schema           JSON Schema of board files, for editors\n"
+    "With -L DIR boards are looked for in that directory first.\n";
 
 }  // namespace
 
@@ -29,6 +30,7 @@ Faults check_board(const std::string& name, const BoardCatalog& catalog) {
   ConfigTree machine;
   machine.put({"type"}, config_scalar(name, asked_at));
   add_option(request.groups, "machine", machine.root());
+  request.serials = {true, true, true, true};  // so that the ports which are only there when asked for are checked too
   const std::optional<Board> board = load_board(request, catalog, faults);
   if (!board) return faults;
   // A tree like a machine's, in which nothing is ever realized.

@@ -17,7 +17,6 @@ TEST(CharSpec, PlainForms) {
     EXPECT_EQ(s.kind, Kind::Create);
     EXPECT_EQ(s.type, std::string("chardev-") + form);
     EXPECT_TRUE(s.properties.empty());
-    EXPECT_FALSE(s.monitor);
   }
   const CharSpec existing = parse_char_spec("chardev:ser,0");
   EXPECT_EQ(existing.kind, Kind::Existing);
@@ -46,13 +45,6 @@ TEST(CharSpec, Sockets) {
             (Properties{{"host", "h"}, {"port", "1"}, {"reconnect", "5"}}));
 }
 
-TEST(CharSpec, MonitorLeavesCtrlCToTheGuest) {
-  const CharSpec s = parse_char_spec("mon:stdio");
-  EXPECT_TRUE(s.monitor);
-  EXPECT_EQ(s.type, "chardev-stdio");
-  EXPECT_EQ(s.properties, (Properties{{"signal", "off"}}));
-}
-
 TEST(CharSpec, MistakesAreNamed) {
   const auto refusal = [](const char* text) -> std::string {
     try {
@@ -75,7 +67,8 @@ TEST(CharSpec, MistakesAreNamed) {
   expect("tcp:localhost:", "has no port");
   expect("tcp:[::1]", "has no port");
   expect("chardev:", "names no character backend");
-  expect("mon:none", "cannot share 'none'");
+  expect("mon:stdio", "write 'stdio' for the backend alone; a monitor is -qmp unix:PATH,server=on,wait=off");
+  expect("mon:", "write 'stdio'");
   expect("null:x", "takes nothing after it");
   expect("unix:/tmp/q,sever=on", "server");
   expect("unix:/tmp/q,server=maybe", "maybe");

@@ -85,6 +85,51 @@ TEST(ShippedBoards, NodefaultsLeavesThePlatformOfPc) {
   EXPECT_TRUE(pc.at("/machine/pit"));
 }
 
+/// Which of the conventional serial lines the devices of a board link to.
+std::string serials_of(const char* name, std::vector<bool> given, bool no_defaults = false) {
+  BoardRequest request;
+  ConfigTree machine;
+  machine.put({"type"}, config_scalar(name, {}));
+  request.groups.append({"machine"}, machine.root());
+  request.serials = std::move(given);
+  request.no_defaults = no_defaults;
+  Faults faults;
+  const auto board = load_board(request, shipped(), faults);
+  faults.throw_if_any();
+  std::string all;
+  for (const BoardDevice& d : board->devices)
+    for (const Setting& s : d.settings)
+      if (s.text.starts_with("serial")) all += s.text + " ";
+  return all;
+}
+
+TEST(ShippedBoards, HaveASerialPortForEachLineUpToFour) {
+  for (const char* name : {"pc", "isapc"}) {
+    EXPECT_EQ(serials_of(name, {}), "serial0 ") << "one by default";
+    EXPECT_EQ(serials_of(name, {}, true), "");
+    EXPECT_EQ(serials_of(name, {true}, true), "serial0 ") << "what is asked for is no default";
+    EXPECT_EQ(serials_of(name, {false}), "") << "-serial none";
+    EXPECT_EQ(serials_of(name, {false, true}), "serial1 ");
+    EXPECT_EQ(serials_of(name, {true, true, true, true, true}), "serial0 serial1 serial2 serial3 ");
+  }
+  EXPECT_EQ(serials_of("teaching", {true, true}), "serial0 ");
+}
+
+TEST(ShippedBoards, PcHasItsSerialPortsWhereSoftwareLooksForThem) {
+  BoardRequest request;
+  request.serials = {true, true, true, true};
+  Composed pc(request);
+  for (const auto& [path, iobase, irq] :
+       std::vector<std::tuple<const char*, int, const char*>>{{"/machine/serial", 0x3f8, "4"},
+                                                              {"/machine/com2", 0x2f8, "3"},
+                                                              {"/machine/com3", 0x3e8, "4"},
+                                                              {"/machine/com4", 0x2e8, "3"}}) {
+    ASSERT_TRUE(pc.at(path)) << path;
+    EXPECT_EQ(pc.at(path)->get("iobase"), qom::Value(iobase)) << path;
+    EXPECT_EQ(pc.at(path)->get("irq").to_string(), irq) << path;
+  }
+}
+
 TEST(BoardCommand, ChecksListsAndDescribes) {
   std::ostringstream out, err;
   EXPECT_EQ(run_board_command({"check", "pc", "none"}, shipped(), out, err), 0) << err.str();
