@@ -29,6 +29,13 @@ class BlockBackend : public qom::Object {
   virtual std::uint64_t size() const = 0;  ///< bytes
   virtual bool read_only() const = 0;
   virtual std::string description() const = 0;
+  /// How the host's caches are used, in the terms of QEMU's monitor.
+  struct Caching {
+    bool writeback = true;  ///< a write completes before it is stable
+    bool direct = false;    ///< past the host's page cache
+    bool no_flush = false;  ///< flushes are ignored
+  };
+  virtual Caching caching() const { return {}; }
 
   /// Byte offsets of any alignment. A request beyond the end completes with EINVAL, a write to a read-only backend with
   /// EROFS. The memory must stay valid until completion. Requests may complete in any order; those that overlap are the

@@ -195,12 +195,11 @@ void FdStream::resume_input() {
 
 bool FdStream::drain(int timeout_ms) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  while (buffered() > 0 && !failed_) {
+  for (flush(); buffered() > 0 && !failed_; flush()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now()).count();
     if (left <= 0) return false;
     pollfd p{out_fd(), POLLOUT, 0};
     if (poll(&p, 1, static_cast<int>(left)) < 0 && errno != EINTR) return false;
-    flush();
   }
   return buffered() == 0;
 }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/block/block_backend.h"
 #include "core/chardev/char_spec.h"
@@ -16,6 +17,8 @@ namespace machina {
 namespace {
 
 constexpr std::string_view kChardevPrefix = "chardev-";
+/// How long the end of a machine waits for those who read what its character backends hold.
+constexpr std::chrono::seconds kDrainTime{1};
 
 std::vector<std::string> chardev_names() {
   std::vector<std::string> names = qom::TypeRegistry::global().names(CharBackend::kType);
@@ -25,11 +28,7 @@ std::vector<std::string> chardev_names() {
 }
 
 void add_named(qom::Object& parent, const std::string& id, qom::Ref<qom::Object> child, const Origin& at) {
-  try {
-    parent.add_child(id, std::move(child));
-  } catch (Error& e) {
-    throw e.at(at);
-  }
+  at_origin(at, [&] { parent.add_child(id, std::move(child)); });
 }
 
 }  // namespace
@@ -154,12 +153,6 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     }
     const ConfigNode file = option["file"];
     if (!file) throw Error("-drive needs a file").at(option.origin()).hint("add file=IMAGE,format=raw");
-    const std::string format = option["format"] ? option["format"].text() : "raw";
-    if (format != "raw") {
-      throw Error(fmt::format("no such disk format: '{}'", format))
-          .at(option["format"].origin())
-          .hint("only raw images can be used; convert the image to raw");
-    }
     unsigned index = kIdeDrives;
     if (interface == "ide") {
       if (const ConfigNode n = option["index"]) {
@@ -176,7 +169,7 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
     disk->set_event_loop(loop_);
     for (const auto& [key, node] : option.children()) {
-      static const std::vector<std::string> ours = {"if", "index", "id", "format", "media"};
+      static const std::vector<std::string> ours = {"if", "index", "id", "media"};
       if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
       set_from_option(*disk, key == "file" ? "filename" : key, node);
     }
@@ -213,6 +206,12 @@ void Backends::open() {
 }
 
 void Backends::close() {
+  // What the guest has written is not lost because somebody reads slowly; nobody waits for one who does not read.
+  const auto limit = std::chrono::steady_clock::now() + kDrainTime;
+  qom::for_each<CharBackend>(chardevs_, [&](CharBackend& c) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now());
+    c.drain(static_cast<int>(std::max(left.count(), std::chrono::milliseconds::rep{0})));
+  });
   for (auto it = origins_.rbegin(); it != origins_.rend(); ++it) qom::unrealize_tree(*it->first);
 }
 

@@ -23,20 +23,21 @@ class Backends {
   /// -serial and its like: the backend that `spec` describes, made under `id`, or the one that chardev:ID names; null
   /// for "none". Throws Error.
   CharBackend* add_character(const ConfigValue& spec, const std::string& id);
-  CharBackend* find_character(const std::string& id) const;
-  /// Names that boards use ("serial0") for backends that have another (chardev:ID).
   bool has_stdio() const;
   /// The option that asked for the backend at `path`; unknown when it is none.
   Origin origin_of(const std::string& path) const;
+  /// Names that boards use ("serial0") for backends that have another (chardev:ID).
   const std::map<std::string, std::string>& aliases() const { return aliases_; }
   /// All -drive options; those of interface "ide" are appended to `devices` as options of -device. Throws Error.
   void add_drives(const CommandLine& cl, ConfigTree& groups);
 
   /// Opens everything. All or nothing. Throws Error at the option that asked for it.
   void open();
+  /// Waits a second at the most for those who read what character backends still hold.
   void close();
 
  private:
+  CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
 
   qom::Object& root_;

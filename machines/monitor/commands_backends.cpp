@@ -11,6 +11,7 @@
 #include "core/display/display.h"
 #include "core/display/png_writer.h"
 #include "core/error.h"
+#include "hw/base/device.h"
 #include "machines/monitor/qmp_command.h"
 
 namespace machina {
@@ -29,6 +30,17 @@ Value query_chardev(QmpSession& session, const QmpArguments&) {
   return list;
 }
 
+/// Path of the device that a link of the same target belongs to; empty when nobody uses it.
+std::string user_of(QmpSession& session, const qom::Object& disk) {
+  std::string user;
+  qom::for_each<Device>(session.root(), [&](Device& device) {
+    for (const qom::Property& p : device.object_class().properties())
+      if (user.empty() && p.kind == qom::PropertyKind::Link && device.get(p.name) == Value(disk.path()))
+        user = device.path();
+  });
+  return user;
+}
+
 Value query_block(QmpSession& session, const QmpArguments&) {
   ValueList list;
   qom::for_each<BlockBackend>(session.root(), [&](BlockBackend& disk) {
@@ -39,13 +51,15 @@ Value query_block(QmpSession& session, const QmpArguments&) {
     for (const char* limit : {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"}) inserted.emplace_back(limit, 0);
     inserted.emplace_back("detect_zeroes", "off");
     inserted.emplace_back("write_threshold", 0);
-    inserted.emplace_back("cache", ValueMap{{"writeback", true}, {"direct", false}, {"no-flush", false}});
+    const BlockBackend::Caching cache = disk.caching();
+    inserted.emplace_back(
+        "cache", ValueMap{{"writeback", cache.writeback}, {"direct", cache.direct}, {"no-flush", cache.no_flush}});
     inserted.emplace_back("image", ValueMap{{"filename", file}, {"format", "raw"}, {"virtual-size", disk.size()}});
-    list.emplace_back(ValueMap{{"device", disk.name()},
-                               {"type", "unknown"},
-                               {"removable", false},
-                               {"locked", false},
-                               {"inserted", std::move(inserted)}});
+    // QEMU keeps "type" for old clients and says the same for every disk; what uses the disk is "qdev".
+    ValueMap info{{"device", disk.name()}, {"type", "unknown"}, {"removable", false}, {"locked", false}};
+    if (std::string user = user_of(session, disk); !user.empty()) info.emplace_back("qdev", std::move(user));
+    info.emplace_back("inserted", std::move(inserted));
+    list.emplace_back(std::move(info));
   });
   return list;
 }

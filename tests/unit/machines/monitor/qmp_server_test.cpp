@@ -638,6 +638,7 @@ TEST_F(QmpServerTest, DisksAreListed) {
     auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
     disk->set_event_loop(system().loop);
     disk->set_text("filename", file);
+    disk->set_text("cache", "unsafe");
     root_->add_new_child<qom::Container>("blockdevs").add_child("hd0", disk);
     qom::realize_tree(*disk);
   }
@@ -647,7 +648,10 @@ TEST_F(QmpServerTest, DisksAreListed) {
   const Value* inserted = member(disk, "inserted");
   EXPECT_NE(member(*inserted, "file")->to_string().find("machina-qmp-disk.img"), std::string::npos);
   EXPECT_EQ(*member(*inserted, "ro"), Value(false));
+  EXPECT_EQ(*member(*inserted, "file"), Value(file)) << "as it was given";
   EXPECT_EQ(*member(*member(*inserted, "image"), "virtual-size"), Value(4096));
+  EXPECT_EQ(to_json(*member(*inserted, "cache")), R"({"writeback": true, "direct": false, "no-flush": true})");
+  EXPECT_FALSE(member(disk, "qdev")) << "no device uses it";
   std::filesystem::remove(file);
 }
 
