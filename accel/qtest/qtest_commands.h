@@ -72,7 +72,6 @@ class QtestCommands {
   Device& device(std::string_view path);
   std::string step_clocks(std::int64_t ns);
   std::vector<std::uint8_t> fetch(std::string_view address, std::string_view size);
-  void intercept(Device& device, bool outputs);
   void irq_changed(std::size_t number, bool level);
 
   System& system_;

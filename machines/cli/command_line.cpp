@@ -57,6 +57,7 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
     std::string name = e.get_option_name();
     name = "-" + name.substr(std::min(name.find_first_not_of('-'), name.size()));
     Error error(fmt::format("no such option: {}", name));
+    if (const char* instead = instead_of_option(name.substr(1))) throw error.hint(instead);
     const std::string near = did_you_mean(name, option_names());
     throw error.hint(near.empty() ? "machine-run -help lists all options" : near);
   } catch (const po::error_with_option_name& e) {
@@ -170,7 +171,6 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   const auto disk_at = [&cl](unsigned index, const std::string& text, const Origin& origin) {
     ConfigTree drive;
     drive.put({"file"}, config_scalar(text, origin, origin));
-    drive.put({"format"}, config_scalar("raw", origin, origin));
     drive.put({"if"}, config_scalar("ide", origin, origin));
     drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));
     add_option(cl.groups, "drive", drive.root());

@@ -5,6 +5,7 @@
 #include "machines/board/board_catalog.h"
 #include "machines/cli/accel_choice.h"
 #include "machines/cli/backends.h"
+#include "machines/cli/option_reader.h"
 #include "machines/cli/option_table.h"
 #include "machines/help.h"
 #include "qom/plugin.h"
@@ -15,24 +16,29 @@ namespace {
 
 bool asks(const std::string& text) { return text == "help" || text == "?"; }
 
-/// "help" alone gives an empty name, "NAME,help" the name; nothing when no help is asked for.
-std::optional<std::string> asked(ConfigNode option, const char* main_key) {
-  const ConfigNode name = option[main_key];
-  if (name && asks(name.text())) return std::string();
-  for (const char* key : {"help", "?"})
-    if (option[key]) return name ? name.text() : std::string();
+struct Question {
+  std::string name;  ///< of "NAME,help"; empty for "help" alone
+  Origin at;
+};
+
+std::optional<Question> asked(const CommandLine& cl, const char* group, const char* main_key) {
+  for (const ConfigNode& option : cl.groups[group].items()) {
+    const ConfigNode name = option[main_key];
+    if ((name && asks(name.text())) || (!name && option["help"])) return Question{{}, option.origin()};
+    if (name && option["help"]) return Question{name.text(), name.origin()};
+  }
   return std::nullopt;
 }
 
-std::optional<std::string> asked(const CommandLine& cl, const char* group, const char* main_key) {
-  const ConfigNode list = cl.groups[group];
-  if (!list) return std::nullopt;
-  for (const ConfigNode& option : list.items())
-    if (auto name = asked(option, main_key)) return name;
-  return std::nullopt;
+/// What `list` says, or `one` of the name; an Error points at the question.
+template <class List, class One>
+std::string answer(const Question& question, List&& list, One&& one) {
+  std::string text;
+  at_origin(question.at, [&] { text = question.name.empty() ? list() : one(question.name); });
+  return text;
 }
 
-std::string board_help(const CommandLine& cl, const std::string& name) {
+std::string board_help(const CommandLine& cl, const std::string& name, const Origin& at) {
   std::vector<std::string> directories;
   for (const ConfigValue& d : cl.directories) directories.push_back(d.text);
   const BoardCatalog catalog = BoardCatalog::standard(directories);
@@ -46,7 +52,7 @@ std::string board_help(const CommandLine& cl, const std::string& name) {
   request.groups.append({"machine"},
                         [&] {
                           ConfigTree option;
-                          option.put({"type"}, config_scalar(name, option_origin("-M", name)));
+                          option.put({"type"}, config_scalar(name, at));
                           return option;
                         }()
                             .root());
@@ -60,20 +66,13 @@ std::string board_help(const CommandLine& cl, const std::string& name) {
 std::optional<std::string> answer_help(const CommandLine& cl) {
   if (cl.help) return help_text("machine-run");
   if (cl.version) return version_text();
-  for (const ConfigValue& plugin : cl.plugins) {  // their types are to be listed as well
-    try {
-      qom::load_plugin(plugin.text);
-    } catch (Error& e) {
-      throw e.at(plugin.origin);
-    }
-  }
-  if (const auto name = asked(cl, "machine", "type")) return board_help(cl, *name);
-  if (const auto name = asked(cl, "device", "driver")) return name->empty() ? device_list_help() : type_help(*name);
-  if (const auto name = asked(cl, "accel", "accel"))
-    return name->empty() ? accelerators_help() : accelerator_help(*name);
-  if (const auto name = asked(cl, "chardev", "backend")) {
-    return name->empty() ? chardevs_help() : type_help("chardev-" + *name);
-  }
+  // Their types are to be listed as well.
+  for (const ConfigValue& plugin : cl.plugins) at_origin(plugin.origin, [&] { qom::load_plugin(plugin.text); });
+  if (const auto q = asked(cl, "machine", "type")) return board_help(cl, q->name, q->at);
+  if (const auto q = asked(cl, "device", "driver")) return answer(*q, device_list_help, type_help);
+  if (const auto q = asked(cl, "accel", "accel")) return answer(*q, accelerators_help, accelerator_help);
+  if (const auto q = asked(cl, "chardev", "backend"))
+    return answer(*q, chardevs_help, [](const std::string& name) { return type_help("chardev-" + name); });
   if (cl.cpu && asks(cl.cpu->text)) return cpu_model_help();
   if (cl.display && asks(cl.display->text))
     return std::string(

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/chardev/char_stdio.h"
 #include "core/display/text_display.h"
 #include "core/log.h"
@@ -28,6 +30,36 @@ void use_aliases(Board& board, const std::map<std::string, std::string>& aliases
       if (!s.by_user && alias != aliases.end()) s.text = alias->second;
     }
   }
+}
+
+/// The first object of the machine that has the interface; null when there is none.
+template <class T>
+T* first_of(Machine& machine) {
+  T* found = nullptr;
+  qom::for_each<T>(machine, [&](T& t) { found = found ? found : &t; });
+  return found;
+}
+
+/// Whether a device of the board links to the back end that is conventionally called so.
+bool links_to(const Board& board, const std::string& backend) {
+  return std::any_of(board.devices.begin(), board.devices.end(), [&](const BoardDevice& d) {
+    return std::any_of(d.settings.begin(), d.settings.end(), [&](const Setting& s) { return s.text == backend; });
+  });
+}
+
+/// What -serial and -debugcon connect must have a device at its other end.
+void require_ports(const Board& board, const CommandLine& cl, Faults& faults) {
+  const auto require = [&](const std::vector<ConfigValue>& specs, const char* stem, const char* what,
+                           const char* device) {
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      if (specs[i].text == "none" || links_to(board, fmt::format("{}{}", stem, i))) continue;
+      faults.add(Error(fmt::format("board '{}' has no {} number {}", board.name, what, i + 1))
+                     .at(specs[i].origin)
+                     .hint(fmt::format("add one: -chardev BACKEND,id=ID -device {},chardev=ID", device)));
+    }
+  };
+  require(cl.serials, "serial", "serial port", "isa-serial,iobase=PORT,irq=LINE");
+  require(cl.debugcons, "debugcon", "debug console", "isa-debugcon,iobase=PORT");
 }
 
 /// The place that asked for the object that went wrong when it was powered on: -cpu, -bios, or the device on the
@@ -67,14 +99,7 @@ void Launch::take_down() {
 }
 
 void Launch::build() {
-  for (const ConfigValue& plugin : cl_.plugins) {
-    try {
-      qom::load_plugin(plugin.text);
-    } catch (Error& e) {
-      throw e.at(plugin.origin);
-    }
-  }
-
+  for (const ConfigValue& plugin : cl_.plugins) at_origin(plugin.origin, [&] { qom::load_plugin(plugin.text); });
   apply_rtc(cl_);
   const BootOptions boot = boot_of(cl_);
   apply_identity(cl_, *machine_);
@@ -90,6 +115,7 @@ void Launch::build() {
   request.sets = cl_.sets;
   request.no_defaults = cl_.nodefaults;
   request.firmware = cl_.bios;
+  for (const ConfigValue& serial : cl_.serials) request.serials.push_back(serial.text != "none");
   Faults faults;
   std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
   if (!board) faults.throw_if_any();
@@ -99,6 +125,7 @@ void Launch::build() {
   // Objects, none of which touches the host yet.
   backends_->add_chardevs(cl_);
   connect_consoles();
+  require_ports(*board, cl_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
   use_aliases(*board, backends_->aliases());
   auto accelerator = choose_accelerator(cl_);
@@ -107,6 +134,11 @@ void Launch::build() {
   options.load_plugin = [](const std::string& file) { qom::load_plugin(file); };
   const std::vector<Device*> devices = compose_board(*board, request, *machine_, options, faults);
   faults.throw_if_any();
+  if (display_kind_ == DisplayKind::Text && !first_of<DisplaySource>(*machine_)) {
+    if (cl_.display)
+      throw Error("the machine has no display adapter").at(cl_.display->origin).hint("add one: -device VGA");
+    display_kind_ = DisplayKind::None;  // nobody asked for it by name
+  }
   find_firmware(directories);
 
   // From here on the host is asked for things.
@@ -115,6 +147,7 @@ void Launch::build() {
   machine_->no_reboot = cl_.no_reboot;
   machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
+  open_log(cl_);
   power_on(*board, request, ram, cpus, std::move(accelerator), devices);
   fill_firmware_data(*machine_, boot);
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
@@ -122,6 +155,8 @@ void Launch::build() {
   // Ctrl-C is the guest's: somebody who sits here should know the way out.
   if (::isatty(STDIN_FILENO) && (display_kind_ == DisplayKind::Text || backends_->has_stdio()))
     log::info("Ctrl-a x leaves the machine, Ctrl-a h lists what else there is");
+  if (::isatty(STDIN_FILENO) && cl_.stopped && cl_.qmps.empty())
+    log::info("-S: the CPUs wait for 'cont' of a monitor, and there is none (-qmp makes one)");
   if (display_kind_ == DisplayKind::Text) open_display();
   if (!cl_.stopped) machine_->start();
 }
@@ -141,15 +176,11 @@ void Launch::power_on(const Board& board, const BoardRequest& request, const Ram
 }
 
 void Launch::open_display() {
-  DisplaySource* screen = nullptr;
-  InputSink* keyboard = nullptr;
-  qom::for_each<DisplaySource>(*machine_, [&](DisplaySource& s) { screen = screen ? screen : &s; });
-  qom::for_each<InputSink>(*machine_, [&](InputSink& s) { keyboard = keyboard ? keyboard : &s; });
-  if (!screen && !cl_.display) return;  // nobody asked for it by name
+  System& s = machine_->system();
   const Origin at = cl_.display ? cl_.display->origin : Origin();
-  if (!screen) throw Error("the machine has no display adapter").at(at).hint("add one: -device VGA");
   at_origin(at, [&] {
-    display_ = std::make_unique<TextDisplay>(machine_->system().loop, machine_->system().realtime, screen, keyboard);
+    display_ = std::make_unique<TextDisplay>(s.loop, s.realtime, first_of<DisplaySource>(*machine_),
+                                             first_of<InputSink>(*machine_));
   });
   display_->on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
 }
@@ -168,7 +199,7 @@ void Launch::find_firmware(const std::vector<std::string>& first) {
 
 void Launch::connect_consoles() {
   // Boards link their devices to these conventional ids; one that is not there leaves a device unconnected.
-  if (cl_.serials.empty() && cl_.nographic && cl_.qtests.empty()) {
+  if (cl_.serials.empty() && cl_.nographic && !cl_.nodefaults && cl_.qtests.empty()) {
     const Origin at{"-nographic", 0, 0, 0, {}};
     backends_->add_character(config_scalar("stdio,signal=off", at), "serial0");
   }
@@ -194,13 +225,7 @@ void Launch::add_server(const char* type, const ConfigValue& spec, const std::st
 }
 
 void Launch::open_servers() {
-  for (const auto& [server, origin] : servers_) {
-    try {
-      qom::realize_tree(*server);
-    } catch (Error& e) {
-      throw e.at(origin);
-    }
-  }
+  for (const auto& [server, origin] : servers_) at_origin(origin, [&s = *server] { qom::realize_tree(s); });
 }
 
 int Launch::run() { return machine_->run(); }

@@ -22,18 +22,31 @@ int print_answer(const std::string& text) {
   throw Error("cannot write to standard output").why(std::strerror(errno));
 }
 
+/// To stderr, of which nobody can be told that it is full or closed.
+void complain(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); }
+
 int board_command(const std::vector<std::string>& arguments) {
+  std::vector<std::string> directories, rest;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] != "-L" && arguments[i] != "--L") {
+      rest.push_back(arguments[i]);
+    } else if (++i < arguments.size()) {
+      directories.push_back(arguments[i]);
+    } else {
+      throw Error("option -L needs an argument").hint("write -L DIR");
+    }
+  }
   std::ostringstream out, err;
-  const int status = run_board_command(arguments, BoardCatalog::standard(), out, err);
+  const int status = run_board_command(rest, BoardCatalog::standard(directories), out, err);
   print_answer(out.str());
-  fmt::print(stderr, "{}", err.str());
+  complain(err.str());
   return status;
 }
 
 /// Messages that know a place start with it, since carets may stand below it; the others say who is speaking.
 void print_error(const Error& e) {
   const bool placed = e.origin().known() || dynamic_cast<const FaultList*>(&e);
-  fmt::print(stderr, "{}{}\n", placed ? "" : "machine-run: ", e.what());
+  complain(fmt::format("{}{}\n", placed ? "" : "machine-run: ", e.what()));
 }
 
 }  // namespace
@@ -50,7 +63,7 @@ int machine_run(const std::vector<std::string>& arguments) {
   } catch (const Error& e) {
     print_error(e);
   } catch (const std::exception& e) {
-    fmt::print(stderr, "machine-run: {}\n", e.what());
+    complain(fmt::format("machine-run: {}\n", e.what()));
   }
   return 1;
 }

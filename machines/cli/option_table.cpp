@@ -27,7 +27,8 @@ const std::vector<OptionSpec>& option_table() {
       {"accel", "NAME[:NAME…][,property=value…]", "accelerator, in order of preference; 'help' lists them", kMachine},
       {"enable-kvm", nullptr, "the same as -accel kvm", kMachine},
       {"bios", "FILE", "firmware image", kMachine},
-      {"name", "NAME[,process=NAME]", "name of the machine, and of the process", kMachine},
+      {"name", "NAME[,process=NAME][,debug-threads=on|off]",
+       "name of the machine and of the process; whether threads have names (default: on)", kMachine},
       {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
       {"rtc", "[base=utc|localtime|DATE][,clock=host|vm][,driftfix=slew|none]",
        "date that the real-time clock starts with, and what it ticks by", kMachine},
@@ -47,7 +48,7 @@ const std::vector<OptionSpec>& option_table() {
        "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
       {"serial", "stdio|null|none|pty|file:PATH|unix:PATH…|tcp:HOST:PORT…|chardev:ID",
-       "where a serial line goes; may be repeated", kConsole},
+       "where a serial line goes; repeated for COM2 to COM4", kConsole},
       {"debugcon", "as -serial", "where the firmware's messages (port 402h) go", kConsole},
       {"qmp", "as -serial", "a QMP monitor", kConsole},
 
@@ -82,12 +83,49 @@ const OptionSpec* find_option_spec(std::string_view name) {
   return nullptr;
 }
 
+const char* instead_of_option(std::string_view name) {
+  struct Foreign {
+    const char* name;
+    const char* instead;
+  };
+  static constexpr const char* kMonitor =
+      "there is no human monitor; programs use QMP: -qmp unix:PATH,server=on,wait=off";
+  static constexpr const char* kBoot = "a kernel is started by a boot loader on a disk, or as firmware: -bios FILE";
+  static constexpr const char* kNet = "there is no network yet";
+  static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
+  static constexpr const char* kMedia = "there are disks only: -hda FILE or -drive file=FILE,format=raw";
+  static constexpr Foreign kForeign[] = {
+      {"monitor", kMonitor},
+      {"mon", kMonitor},
+      {"kernel", kBoot},
+      {"initrd", kBoot},
+      {"append", kBoot},
+      {"net", kNet},
+      {"netdev", kNet},
+      {"nic", kNet},
+      {"vnc", kScreen},
+      {"curses", kScreen},
+      {"sdl", kScreen},
+      {"spice", kScreen},
+      {"vga", "the display adapter is a device: -device VGA"},
+      {"cdrom", kMedia},
+      {"fda", kMedia},
+      {"fdb", kMedia},
+      {"blockdev", kMedia},
+      {"parallel", "there is no parallel port"},
+      {"daemonize", "start it in the background: machine-run … &"},
+  };
+  for (const Foreign& f : kForeign)
+    if (name == f.name) return f.instead;
+  return nullptr;
+}
+
 std::string version_text() { return "machine-run (Machina) " MACHINA_VERSION "\n"; }
 
 std::string help_text(const std::string& program) {
   std::string text = fmt::format(
       "usage: {0} [OPTION…] [DISK]\n"
-      "       {0} board check FILE… | board list | board schema\n\n"
+      "       {0} board [-L DIR] check FILE… | list | schema\n\n"
       "Runs a PC composed from a board file. Example:\n"
       "  {0} -M pc -cpu host -m 2G -smp 4 -drive file=disk.img,format=raw -nographic\n",
       program);

@@ -17,6 +17,8 @@ struct OptionSpec {
 
 const std::vector<OptionSpec>& option_table();
 const OptionSpec* find_option_spec(std::string_view name);
+/// What to do instead of an option of QEMU that does not exist here; null when there is nothing to say.
+const char* instead_of_option(std::string_view name);
 std::string help_text(const std::string& program);
 std::string version_text();
 

@@ -4,13 +4,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "core/log.h"
+#include "core/thread_name.h"
 #include "machines/cli/option_reader.h"
 #include "qom/property.h"
 
@@ -68,17 +72,13 @@ void apply_identity(const CommandLine& cl, Machine& machine) {
       }
       ::prctl(PR_SET_NAME, process.text().c_str());
     }
-    // Threads always have names of their own; the switch is for command lines that were written for QEMU.
     if (const ConfigNode debug = option["debug-threads"])
-      at_origin(debug.origin(), [&] { (void)qom::parse_bool(debug.text()); });
+      at_origin(debug.origin(), [&] { set_thread_names(qom::parse_bool(debug.text())); });
   }
   if (cl.uuid) {
-    try {
-      parse_uuid(cl.uuid->text);
-    } catch (Error& e) {
-      throw e.at(cl.uuid->origin);
-    }
+    at_origin(cl.uuid->origin, [&] { parse_uuid(cl.uuid->text); });
     machine.uuid = cl.uuid->text;
+    for (char& c : machine.uuid) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
 }
 
@@ -125,17 +125,12 @@ DisplayKind display_of(const CommandLine& cl, bool stdio_taken) {
   return DisplayKind::Text;
 }
 
+void open_log(const CommandLine& cl) {
+  if (cl.log_file) at_origin(cl.log_file->origin, [&] { log::set_file(cl.log_file->text); });
+}
+
 void apply_logging(const CommandLine& cl) {
-  try {
-    if (cl.log_file) log::set_file(cl.log_file->text);
-  } catch (Error& e) {
-    throw e.at(cl.log_file->origin);
-  }
-  try {
-    if (cl.log_items) log::enable(cl.log_items->text);
-  } catch (Error& e) {
-    throw e.at(cl.log_items->origin);
-  }
+  if (cl.log_items) at_origin(cl.log_items->origin, [&] { log::enable(cl.log_items->text); });
   const ConfigNode traces = cl.groups["trace"];
   if (!traces) return;
   for (const ConfigNode& option : traces.items()) {
@@ -146,25 +141,42 @@ void apply_logging(const CommandLine& cl) {
           .at(what ? what.origin() : option.origin())
           .hint("expected lifecycle");
     }
-    qom::LifecycleTrace::set_sink([](std::string_view line) { fmt::print(stderr, "{}\n", line); });
+    // Whoever reads it may go away (`| head`), and no step of the machine fails because of that.
+    qom::LifecycleTrace::set_sink([](std::string_view line) {
+      const std::string whole = std::string(line) + "\n";
+      (void)std::fwrite(whole.data(), 1, whole.size(), stderr);
+    });
   }
 }
 
 PidFile::PidFile(const ConfigValue& path) : path_(path.text) {
   const auto refuse = [&](int error) {
-    throw Error(fmt::format("cannot write the pid file '{}'", path_)).at(path.origin).why(std::strerror(error));
+    return Error(fmt::format("cannot write the pid file '{}'", path_)).at(path.origin).why(std::strerror(error));
   };
-  const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) refuse(errno);
+  // Not cut off before it is ours.
+  OwnedFd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd) throw refuse(errno);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  if (::fcntl(fd.get(), F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
+    throw refuse(errno).hint("another machine that runs has it: choose another file");
   const std::string text = fmt::format("{}\n", ::getpid());
-  const ssize_t written = ::write(fd, text.data(), text.size());
-  const int error = written < 0 ? errno : ENOSPC;
-  ::close(fd);
-  if (written == static_cast<ssize_t>(text.size())) return;
-  ::unlink(path_.c_str());
-  refuse(error);
+  struct stat st {};
+  regular_ = ::fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode);
+  errno = ENOSPC;  // what a short write means
+  if ((regular_ && ::ftruncate(fd.get(), 0) != 0) ||
+      ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    const Error error = refuse(errno);
+    remove();
+    throw error;
+  }
+  fd_ = std::move(fd);
 }
 
-PidFile::~PidFile() { ::unlink(path_.c_str()); }
+PidFile::~PidFile() { remove(); }
+
+void PidFile::remove() const {
+  if (regular_) ::unlink(path_.c_str());
+}
 
 }  // namespace machina

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/chardev/fd_stream.h"
 #include "machines/cli/command_line.h"
 #include "machines/firmware_data.h"
 #include "machines/machine.h"
@@ -12,25 +13,34 @@ namespace machina {
 
 /// Throw Error pointing at the option, each of them.
 BootOptions boot_of(const CommandLine& cl);
-void apply_identity(const CommandLine& cl, Machine& machine);  ///< -name, -uuid; names the process if -name says so
+/// -name and -uuid; names the process, and leaves threads without names of their own, if -name says so.
+void apply_identity(const CommandLine& cl, Machine& machine);
 /// -rtc, as a -global of the RTC's type, so that any board with one takes it.
 void apply_rtc(CommandLine& cl);
 enum class DisplayKind { None, Text };
 /// Without -display: this terminal, if there is one and nothing else wants it.
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken);
-/// -d, -D and -trace. Main thread, before the machine is built.
+/// -d and -trace. Main thread, before the machine is built.
 void apply_logging(const CommandLine& cl);
+/// -D: makes the file.
+void open_log(const CommandLine& cl);
 
-/// The process id in a file, removed with the object. Throws Error.
+/// The process id in a file, removed with the object. While it is there the file is locked, so that a second machine of
+/// the same -pidfile is refused.
 class PidFile {
  public:
+  /// Throws Error.
   explicit PidFile(const ConfigValue& path);
   ~PidFile();
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
  private:
+  void remove() const;
+
   std::string path_;
+  OwnedFd fd_;
+  bool regular_ = false;  // not /dev/null, which stays
 };
 
 }  // namespace machina

@@ -19,14 +19,13 @@ namespace {
 unsigned count_of(ConfigNode option, const char* key) {
   const ConfigNode node = option[key];
   if (!node) return 0;
-  try {
-    const std::uint64_t v = qom::parse_uint(node.text());
+  std::uint64_t v = 0;
+  at_origin(node.origin(), [&] {
+    v = qom::parse_uint(node.text());
     if (v == 0 || v > std::numeric_limits<std::uint16_t>::max())
       throw Error(fmt::format("{} is no possible number of {}", v, key)).hint("expected a number from 1 to 65535");
-    return static_cast<unsigned>(v);
-  } catch (Error& e) {
-    throw e.at(node.origin());
-  }
+  });
+  return static_cast<unsigned>(v);
 }
 
 }  // namespace

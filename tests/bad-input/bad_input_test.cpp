@@ -327,6 +327,15 @@ TEST(Output, AFullDeviceIsAFailure) {
   EXPECT_EQ(result.err, "machine-run: cannot write to standard output: No space left on device\n");
 }
 
+TEST(Output, MessagesThatNobodyCanReadChangeNothing) {
+  for (const std::string place : {"2>/dev/full", "2>&-", "2> >(:)"})
+    for (const std::string arguments : {"-foo", "-M pcc", "board check nosuch",
+                                        "-trace lifecycle -M none -accel qtest -qmp unix:/nosuch/q,server=on"}) {
+      const Outcome result = shell("$m " + arguments + " " + place);
+      EXPECT_EQ(WEXITSTATUS(result.status), 1) << arguments << " " << place << "\n" << result.err;
+    }
+}
+
 TEST(Process, EndsWellByASignalAndTakesItsFilesAlong) {
   for (const char* signal : {"TERM", "INT", "HUP"}) {
     const Outcome result = shell(

@@ -58,7 +58,6 @@ TEST(CommandLine, DiskShortFormsAreDrives) {
   EXPECT_EQ(value(cl, "drive", "index"), "2");
   EXPECT_EQ(value(cl, "drive", "file", 1), "a.img");
   EXPECT_EQ(value(cl, "drive", "index", 1), "0");
-  EXPECT_EQ(value(cl, "drive", "format", 1), "raw");
 }
 
 TEST(CommandLine, APlainDiskMayBeginWithADashBehindTwo) {

@@ -58,6 +58,14 @@ TEST(HelpRequests, AreAnsweredFromTheRegistry) {
   EXPECT_NE(help_for({"-M", "help"}).find("\n  pc "), std::string::npos);
   EXPECT_NE(help_for({"-M", "pc,help"}).find("timer-pin=<int>"), std::string::npos);
   EXPECT_NE(help_for({"-device", "help"}).find("isa-serial"), std::string::npos);
+  try {
+    help_for({"-device", "isa-seriall,help"});
+    ADD_FAILURE() << "there is no such type";
+  } catch (const Error& e) {
+    EXPECT_STREQ(
+        e.what(),
+        "-device isa-seriall,help: no such type: 'isa-seriall'\n        ^^^^^^^^^^^ did you mean 'isa-serial'?");
+  }
   EXPECT_NE(help_for({"-device", "mc146818rtc,help"}).find("base=<str>"), std::string::npos);
   EXPECT_NE(help_for({"-accel", "help"}).find("kvm"), std::string::npos);
   EXPECT_NE(help_for({"-accel", "kvm,help"}).find("kernel-irqchip="), std::string::npos);

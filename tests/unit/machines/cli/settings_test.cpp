@@ -7,6 +7,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <sstream>
+
+#include "core/thread_name.h"
 
 namespace machina {
 namespace {
@@ -42,6 +46,28 @@ TEST(Identity, NamesMachineAndProcess) {
   EXPECT_EQ(machine.name, "web");
   EXPECT_EQ(machine.uuid, "550e8400-e29b-41d4-a716-446655440000");
   EXPECT_STREQ(after, "mcn-web");
+  apply_identity(CommandLine::parse({"-uuid", "550E8400-E29B-41D4-A716-446655440000"}), machine);
+  EXPECT_EQ(machine.uuid, "550e8400-e29b-41d4-a716-446655440000") << "in its canonical form";
+}
+
+TEST(Identity, LeavesThreadsWithoutNamesWhenAsked) {
+  const auto root = qom::create<qom::Container>();
+  auto& machine = root->add_new_child<Machine>("machine");
+  const auto named = [] {
+    std::promise<void> end;
+    std::thread thread([done = end.get_future()] { done.wait(); });
+    name_thread(thread, "CPU 0/TEST");
+    char name[16] = {};
+    pthread_getname_np(thread.native_handle(), name, sizeof name);
+    end.set_value();
+    thread.join();
+    return std::string(name);
+  };
+  apply_identity(CommandLine::parse({"-name", "web,debug-threads=off"}), machine);
+  EXPECT_NE(named(), "CPU 0/TEST");
+  apply_identity(CommandLine::parse({"-name", "web,debug-threads=on"}), machine);
+  EXPECT_EQ(named(), "CPU 0/TEST");
+  EXPECT_THROW(apply_identity(CommandLine::parse({"-name", "web,debug-threads=some"}), machine), Error);
 }
 
 TEST(RtcSettings, BecomeDefaultsOfTheClock) {
@@ -75,6 +101,18 @@ TEST(PidFileOption, HoldsTheIdAsLongAsItLives) {
     EXPECT_EQ(pid, ::getpid());
   }
   EXPECT_FALSE(std::filesystem::exists(path));
+  {
+    std::ofstream(path) << "a longer text of a machine that was killed\n";
+    const PidFile file(config_scalar(path, {}));
+    std::ostringstream content;
+    content << std::ifstream(path).rdbuf();
+    EXPECT_EQ(content.str(), std::to_string(::getpid()) + "\n");
+    EXPECT_THROW(PidFile(config_scalar(path, {})), Error) << "one machine at a time";
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  { const PidFile device(config_scalar("/dev/null", {})); }
+  EXPECT_TRUE(std::filesystem::exists("/dev/null"));
   EXPECT_THROW(PidFile(config_scalar("/nosuch/folder/pid", {})), Error);
 }
 
