@@ -138,6 +138,17 @@ void QmpGreeting(benchmark::State& state) {
 }
 BENCHMARK(QmpGreeting)->Iterations(15)->UseManualTime()->Unit(benchmark::kMillisecond);
 
+/// What the choice of an accelerator costs: opening /dev/kvm and measuring its kernel mode.
+void KvmProbe(benchmark::State& state) {
+  if (const std::string reason = test::why_no_kvm(); !reason.empty()) {
+    state.SkipWithError(("skipped: KVM cannot be used here: " + reason).c_str());
+    return;
+  }
+  auto accelerator = qom::TypeRegistry::global().create_as<Accelerator>("kvm-accel");
+  for (auto _ : state) benchmark::DoNotOptimize(accelerator->probe());
+}
+BENCHMARK(KvmProbe)->Iterations(15)->UseRealTime()->Unit(benchmark::kMillisecond);
+
 }  // namespace
 
 BENCHMARK_MAIN();

@@ -211,24 +211,15 @@ TEST_P(KvmModes, ManyCpusHaveTheirOwnState) {
   EXPECT_EQ(r.result, "1r0 0w1 0w2 0w3 ");
 }
 
-TEST(KvmProbe, MeasuresKernelModeInMilliseconds) {
+// How long it takes is a matter of tests/bench/startup_bench.cpp.
+TEST(KvmProbe, MeasuresKernelMode) {
   SKIP_WITHOUT_KVM();
   auto accelerator = qom::TypeRegistry::global().create_as<Accelerator>("kvm-accel");
-  double fastest_ms = 1000;
-  Accelerator::Probe probe;
-  for (unsigned i = 0; i < 5; ++i) {  // the best of five: the host may be busy
-    const auto start = std::chrono::steady_clock::now();
-    probe = accelerator->probe();
-    fastest_ms = std::min(fastest_ms,
-                          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-  }
+  const Accelerator::Probe probe = accelerator->probe();
   EXPECT_TRUE(probe.usable);
   EXPECT_GT(probe.figure, 0.05);
   EXPECT_LT(probe.figure, 100000);
   EXPECT_THAT(probe.reason, HasSubstr("million instructions a second"));
-  EXPECT_LT(fastest_ms, 10);
-  RecordProperty("probe_ms", fmt::format("{:.1f}", fastest_ms));
-  std::printf("%s; probed in %.1f ms\n", probe.reason.c_str(), fastest_ms);
 }
 
 INSTANTIATE_TEST_SUITE_P(Irqchip, KvmModes, testing::Values("on", "split", "off"),
