@@ -1,4 +1,4 @@
 # the tests that touch threads (MACHINA_TEST_FILTER in CMakePresets.json) under ThreadSanitizer
-# default: no
-need_build tsan host_tests
+need_build tsan host_tests accel_tests
 ctest_group tsan 'unit|device' --parallel "$(nproc)"
+ctest_group tsan guest # one at a time, as in group guest
