@@ -42,7 +42,11 @@ class Process {
     std::vector<char*> argv;
     for (std::string& a : arguments) argv.push_back(a.data());
     argv.push_back(nullptr);
-    ::posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_t quiet;  // a warning at each of many starts says nothing new
+    ::posix_spawn_file_actions_init(&quiet);
+    ::posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    ::posix_spawn(&pid_, argv[0], &quiet, nullptr, argv.data(), environ);
+    ::posix_spawn_file_actions_destroy(&quiet);
   }
   ~Process() {
     ::kill(pid_, SIGKILL);
