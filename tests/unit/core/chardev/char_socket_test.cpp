@@ -156,7 +156,16 @@ struct NoDescriptors {
   rlimit before{};
 };
 
+/// UndefinedBehaviorSanitizer (preset asan) checks the type of an object by way of a pipe, which it cannot have then
+/// either: it would call every object wrong.
+#ifdef __SANITIZE_ADDRESS__
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() GTEST_SKIP() << "the sanitizer needs descriptors itself"
+#else
+#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() (void)0
+#endif
+
 TEST_F(CharSocketTest, AClientWaitsWhileThereAreNoDescriptors) {
+  SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   const auto client = connect_unix(path("s"));
   {
@@ -168,6 +177,7 @@ TEST_F(CharSocketTest, AClientWaitsWhileThereAreNoDescriptors) {
 }
 
 TEST_F(CharSocketTest, AClientThatTriesAgainBearsAHostWithoutDescriptors) {
+  SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   const auto client = make("chardev-socket", {{"path", path("s")}, {"reconnect", "1"}});
   const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   {
