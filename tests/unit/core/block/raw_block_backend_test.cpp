@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -471,9 +472,9 @@ TEST_F(RawBlockTest, UnrealizeFinishesWhatWasAskedFor) {
 
 TEST_F(RawBlockTest, CompletionMayTakeTheBackendDown) {
   auto b = open();
-  std::vector<std::uint8_t> sector(512);
+  std::array<std::array<std::uint8_t, 512>, 10> sectors{};  // one each: they are read at the same time
   int completed = 0;
-  for (int i = 0; i < 10; ++i) {
+  for (auto& sector : sectors) {
     b->read(0, {std::span(sector)}, [&](int) {
       if (++completed == 1) {
         qom::unrealize_tree(*b);
