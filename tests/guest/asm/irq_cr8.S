@@ -8,16 +8,7 @@
         .set    VECTOR, 0x62
         .set    LAPIC, 0xfee00000
 
-        .code16
-        .section .text16, "ax"
-        .globl start16
-start16:
-        enter_protected start32
-
-        .section .text, "ax"
-        .code32
-start32:
-        flat_segments
+        begin_in_protected_mode
         enter_long start64
 
         .code64

@@ -36,16 +36,4 @@ on_timer:
         pop     %ax
         iret
 
-mark:   mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-        ret
-
-# AX = time since mark in 100 us
-since:  mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        xor     %edx, %edx
-        mov     $100, %ecx
-        div     %ecx
-        ret
+#include "stopwatch.inc.S"

@@ -113,19 +113,7 @@ on_line:
         pop     %ax
         iret
 
-mark:   mov     $0x518, %dx
-        in      %dx, %eax
-        mov     %eax, began
-        ret
-
-# AX = time since mark in 100 us
-since:  mov     $0x518, %dx
-        in      %dx, %eax
-        sub     began, %eax
-        xor     %edx, %edx
-        mov     $100, %ecx
-        div     %ecx
-        ret
+#include "stopwatch.inc.S"
 
 wait_20ms:
         call    mark
