@@ -130,14 +130,11 @@ bool KvmAccelerator::take_deadline_msr() {
   return vm_.call(KVM_X86_SET_MSR_FILTER, &filter) == 0;
 }
 
-std::string KvmAccelerator::describe_capabilities() {
-  open();
-  return kvm::describe_capabilities([this](unsigned number) { return capability(number); });
-}
-
 std::string KvmAccelerator::details() {
   try {
-    return "What this host's KVM can do:\n" + describe_capabilities();
+    open();
+    return "What this host's KVM can do:\n" +
+           kvm::describe_capabilities([this](unsigned number) { return capability(number); });
   } catch (const Error& e) {
     return fmt::format("What this host's KVM can do is not known: {}{}{}\n", e.message(), e.cause().empty() ? "" : ": ",
                        e.cause());

@@ -63,9 +63,8 @@ class KvmAccelerator final : public Accelerator {
   bool has_deadline_msr() const { return deadline_msr_; }
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
-  /// The capability table with what this kernel has, for -accel kvm,help. Opens /dev/kvm when need be; throws Error.
-  std::string describe_capabilities();
-  /// The same, or why it cannot be told. Never throws.
+  /// The capability table with what this kernel has, or why it cannot be told. Opens /dev/kvm when need be; throws
+  /// nothing.
   std::string details() override;
   kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
   // Called by vCPUs as they come and go; machine lock held.

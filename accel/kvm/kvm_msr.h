@@ -81,9 +81,8 @@ std::optional<std::uint64_t> feature_msr(const Fd& system, std::uint32_t index);
 void drop_refused_features(const MsrSet& set, CpuidTable& cpuid);
 
 /// Gives the vCPU, which has its CPUID already, the host's feature MSRs that `cpuid` advertises and, when the model is
-/// the host's processor
-/// (`as_host`), those that no CPUID bit stands for. One that KVM does not have or refuses is named once in the log, and
-/// the CPUID bit that advertises it is cleared: returns true then, and `cpuid` must be set again.
+/// the host's processor (`as_host`), those that no CPUID bit stands for. One that KVM does not have or refuses is named
+/// once in the log, and the CPUID bit that advertises it is cleared: returns true then, and `cpuid` must be set again.
 ///
 /// The others stay as KVM makes them with the vCPU: MSR_PLATFORM_INFO, and those of VMX, which KVM derives from CPUID.
 bool load_feature_msrs(const Fd& system, const Fd& vcpu, MsrSet& set, CpuidTable& cpuid, bool as_host);

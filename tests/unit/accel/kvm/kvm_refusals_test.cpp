@@ -100,7 +100,7 @@ TEST_F(KvmRefusals, ProbeNamesAMissingCapability) {
 
 TEST_F(KvmRefusals, HelpListsEveryCapability) {
   fake.capabilities = {{KVM_CAP_TSC_CONTROL, 0}, {KVM_CAP_XSAVE2, 4096}};
-  const std::string help = accelerator->describe_capabilities();
+  const std::string help = accelerator->details();
   for (const Capability& c : capability_table()) EXPECT_THAT(help, HasSubstr(c.name));
   EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_TSC_CONTROL +no +optional"));
   EXPECT_THAT(help, testing::ContainsRegex("KVM_CAP_XSAVE2 +0x1000 +optional"));
