@@ -243,10 +243,12 @@ Accelerator::Probe KvmAccelerator::probe() {
     return {false, 0, e.message() + (e.cause().empty() ? "" : ": " + e.cause())};
   }
   const double figure = kvm::measure_kernel_mode(kvm_);
-  if (figure <= 0) return {true, 0, "/dev/kvm opens; the speed of kernel mode could not be measured"};
+  if (figure <= 0) return {true, 0, "the speed of kernel code under KVM could not be measured on this host", true};
+  const bool emulated = figure < kvm::kEmulatedBelow;
   return {true, figure,
-          fmt::format("kernel mode runs at {:.{}f} million instructions a second{}", figure, figure < 10 ? 1 : 0,
-                      figure < kvm::kEmulatedBelow ? ": this KVM emulates it" : "")};
+          fmt::format("KVM on this host runs kernel code at {:.{}f} million instructions a second{}", figure,
+                      figure < 10 ? 1 : 0, emulated ? " (emulated)" : ""),
+          emulated};
 }
 
 MACHINA_TYPE(KvmAccelerator, Accelerator);

@@ -10,8 +10,8 @@ namespace machina::kvm {
 /// and emulation was measured at 1 to 2.
 inline constexpr double kEmulatedBelow = 50;
 
-/// Millions of ring-0 instructions a second, measured in a VM of one page that lives for a few milliseconds; 0 when it
-/// could not be measured. Touches no machine.
+/// Millions of 64-bit ring-0 instructions a second, measured in a VM of four pages that lives for a few milliseconds; 0
+/// when it could not be measured. Touches no machine.
 double measure_kernel_mode(const Fd& system);
 
 }  // namespace machina::kvm

@@ -60,6 +60,7 @@ class Accelerator : public qom::Object {
     bool usable = false;
     double figure = 0;   ///< kernel-mode guest instructions per second, in millions, where it was measured
     std::string reason;  ///< why not, or what was measured; one line for the user
+    bool slow = false;   ///< usable, but so slow, or so unsure, that another one should be taken if there is one
   };
   /// Can it run here, and how well? A few milliseconds at most; changes nothing.
   virtual Probe probe() = 0;

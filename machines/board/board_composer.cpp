@@ -117,7 +117,6 @@ class Composer {
         std::vector<std::string> names = machine_.object_class().property_names();
         for (const BoardOption& o : board_.options) names.push_back(o.name);
         std::string hint = did_you_mean(s.name, names);
-        if (s.name == "accel") hint = fmt::format("write -accel {}", s.text);
         if (hint.empty()) hint = fmt::format("machine-run -M {},help lists its options", board_.name);
         throw Error(fmt::format("board '{}' has no option '{}'", board_.name, s.name)).at(s.name_at).hint(hint);
       });

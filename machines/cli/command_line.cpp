@@ -147,6 +147,26 @@ void finish_groups(CommandLine& cl) {
   }
 }
 
+/// -M BOARD,accel=NAMES is -accel NAMES, in QEMU's older spelling.
+void move_machine_accel(CommandLine& cl) {
+  const ConfigNode machine = cl.groups["machine"];
+  if (!machine || !machine.items().front()["accel"]) return;
+  ConfigTree rest(machine.items().front());
+  const ConfigNode names = rest["accel"];
+  if (cl.groups["accel"]) {
+    throw Error("the accelerator is named twice, with -accel as well")
+        .at(names.key_origin())
+        .hint("name it once; -accel NAME:NAME… lists several");
+  }
+  ConfigTree option;
+  option.relabel({}, {ConfigKind::Map, {}, names.origin(), {}});
+  option.put({"accel"}, names.value());
+  add_option(cl.groups, "accel", option.root());
+  rest.remove({"accel"});
+  cl.groups.remove({"machine"});
+  if (rest.root().size() > 0) add_option(cl.groups, "machine", rest.root());
+}
+
 }  // namespace
 
 CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
@@ -188,7 +208,12 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"m", group("memory", "size")},
       {"smp", group("smp-opts", "cpus")},
       {"accel", group("accel", "accel")},
-      {"enable-kvm", [&](const std::string& option, const std::string&) { group("accel", "accel")(option, "kvm"); }},
+      {"enable-kvm",
+       [&](const std::string& option, const std::string&) {
+         ConfigTree machine;
+         machine.put({"accel"}, config_scalar("kvm", Origin{option, 0, 0, 0, {}}));
+         add_to_group(cl.groups, "machine", machine.root());
+       }},
       {"bios", to(&CommandLine::bios, cl)},
       {"name", group("name", "guest")},
       {"uuid", to(&CommandLine::uuid, cl)},
@@ -250,6 +275,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
     }
     handlers.at(g.name)("-" + g.name, g.argument);
   }
+  move_machine_accel(cl);
   finish_groups(cl);
   return cl;
 }

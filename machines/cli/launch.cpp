@@ -128,9 +128,9 @@ void Launch::build() {
   require_ports(*board, cl_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
   use_aliases(*board, backends_->aliases());
-  auto accelerator = choose_accelerator(cl_);
+  AcceleratorChoice choice = choose_accelerator(cl_);
   ComposeOptions options;
-  options.implementation_of = [&](const std::string& model) { return accelerator->implementation_of(model); };
+  options.implementation_of = [&](const std::string& model) { return choice.accelerator->implementation_of(model); };
   options.load_plugin = [](const std::string& file) { qom::load_plugin(file); };
   const std::vector<Device*> devices = compose_board(*board, request, *machine_, options, faults);
   faults.throw_if_any();
@@ -148,10 +148,12 @@ void Launch::build() {
   machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
   open_log(cl_);
-  power_on(*board, request, ram, cpus, std::move(accelerator), devices);
+  power_on(*board, request, ram, cpus, std::move(choice.accelerator), devices);
   fill_firmware_data(*machine_, boot);
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   open_servers();
+  // Not before: what goes wrong until here is told alone. A machine without CPUs executes nothing.
+  if (!choice.note.empty() && cpus.max > 0) log::info("{}", choice.note);
   // Ctrl-C is the guest's: somebody who sits here should know the way out.
   if (::isatty(STDIN_FILENO) && (display_kind_ == DisplayKind::Text || backends_->has_stdio()))
     log::info("Ctrl-a x leaves the machine, Ctrl-a h lists what else there is");

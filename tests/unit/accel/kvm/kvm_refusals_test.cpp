@@ -90,6 +90,7 @@ TEST_F(KvmRefusals, ProbeWithoutAMeasurementIsStillUsable) {
   const Accelerator::Probe probe = accelerator->probe();  // the fake's KVM_RUN is interrupted
   EXPECT_TRUE(probe.usable);
   EXPECT_EQ(probe.figure, 0);
+  EXPECT_TRUE(probe.slow) << "another one is to be preferred";
   EXPECT_EQ(fake.open_fds.size(), 1U) << "only /dev/kvm stays open";
 }
 

@@ -67,6 +67,19 @@ TEST(CommandLine, APlainDiskMayBeginWithADashBehindTwo) {
 
 TEST(CommandLine, EnableKvmIsAnAccelerator) {
   EXPECT_EQ(value(CommandLine::parse({"-enable-kvm"}), "accel", "accel"), "kvm");
+  const CommandLine twice = CommandLine::parse({"-M", "pc,accel=kvm", "-enable-kvm"});
+  EXPECT_EQ(twice.groups["accel"].size(), 1u) << "scripts give both";
+}
+
+TEST(CommandLine, TheAcceleratorMayBeAnOptionOfTheBoard) {
+  const CommandLine cl = CommandLine::parse({"-M", "pc,accel=kvm:jit,timer-pin=0", "-M", "graphics=off"});
+  EXPECT_EQ(value(cl, "accel", "accel"), "kvm:jit");
+  EXPECT_EQ(value(cl, "machine", "type"), "pc");
+  EXPECT_EQ(value(cl, "machine", "timer-pin"), "0");
+  EXPECT_EQ(value(cl, "machine", "graphics"), "off");
+  EXPECT_EQ(value(cl, "machine", "accel"), "(no such key)");
+  EXPECT_EQ(value(CommandLine::parse({"-M", "accel=qtest"}), "machine", "type"), "(no such option)") << "the default";
+  EXPECT_NE(refusal({"-M", "pc,accel=kvm", "-accel", "qtest"}), "");
 }
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
