@@ -1,0 +1,68 @@
+#pragma once
+/// All blocks of a machine, shared by its CPUs. Found by where their bytes are in this process, and mode; each CPU
+/// remembers what it jumps to often (JumpCache), so that this is asked seldom.
+///
+/// Any thread. A block lives until the cache is emptied, even when its bytes have changed: a CPU may be in it. Emptying
+/// needs every CPU outside of its blocks.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "accel/jit/code_map.h"
+#include "accel/jit/op.h"
+
+namespace machina::jit {
+
+class BlockCache {
+ public:
+  /// Bytes of decoded instructions after which full() asks for the cache to be emptied.
+  static constexpr std::size_t kLimit = std::size_t{256} << 20;
+
+  const Block* find(std::uintptr_t host, std::uint32_t mode);
+  /// The block, or the one that another CPU made meanwhile; and the host pages, at most two, that had no code before:
+  /// the caller takes the right to write them from every TLB, and compares the bytes with what it decoded after that.
+  struct Inserted {
+    const Block* block;
+    std::vector<std::uintptr_t> new_pages;
+  };
+  Inserted insert(std::unique_ptr<Block> block);
+  /// Memory at [host, host + size) has been written; within a page. True when blocks died.
+  bool written(std::uintptr_t host, unsigned size);
+  bool full() const { return bytes_.load(std::memory_order_relaxed) > kLimit; }
+  /// No CPU is in a block, nor keeps one.
+  void clear();
+
+  CodeMap& code() { return code_; }
+
+  struct Statistics {
+    std::size_t blocks = 0, bytes = 0;
+    std::uint64_t decoded = 0, invalidated = 0, emptied = 0;
+  };
+  Statistics statistics();
+
+ private:
+  struct Key {
+    std::uintptr_t host;
+    std::uint32_t mode;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& k) const { return (k.host ^ std::uint64_t{k.mode} << 48) * 0x9e3779b97f4a7c15; }
+  };
+  void kill(Block* block);  // lock held
+
+  CodeMap code_;
+  std::mutex mutex_;
+  std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
+  std::unordered_map<std::uintptr_t, std::vector<Block*>> by_page_;  ///< live ones, on each page they touch
+  std::vector<std::unique_ptr<Block>> dead_;
+  std::atomic<std::size_t> bytes_{0};
+  std::uint64_t decoded_ = 0, invalidated_ = 0, emptied_ = 0;
+};
+
+}  // namespace machina::jit

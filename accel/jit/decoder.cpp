@@ -1,0 +1,134 @@
+#include "accel/jit/decoder.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "accel/jit/branch.h"
+#include "accel/jit/emitters.h"
+#include "accel/jit/feature_gate.h"
+
+namespace machina::jit {
+
+namespace {
+
+constexpr unsigned kLongestInstruction = 15;  // SDM vol. 2, 2.3.11
+
+const EmitterTable& emitters() {
+  static const EmitterTable table = [] {
+    EmitterTable t{};
+    add_alu_emitters(t);
+    add_move_emitters(t);
+    add_branch_emitters(t);
+    return t;
+  }();
+  return table;
+}
+
+ZydisDecoder decoder_for(std::uint32_t mode) {
+  ZydisDecoder decoder;
+  if (mode & kModeLong) {
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  } else if (!(mode & kModeProtected)) {
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
+  } else {
+    ZydisDecoderInit(&decoder, mode & kMode32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
+                     mode & kModeStack32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+  }
+  return decoder;
+}
+
+const Block* undefined(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
+  raise(Vector::InvalidOpcode);
+}
+
+/// Longer than 15 bytes: SDM vol. 3, 6.15, #GP.
+const Block* too_long(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
+  raise(Vector::GeneralProtection, 0);
+}
+
+/// The end of a block that is no branch.
+const Block* fall_through(Cpu& cpu, const Op* op) { return go_direct(cpu, op, 0, cpu.gpr[kRipBase] + op->offset); }
+
+/// A fetch across the page's end.
+std::array<std::uint8_t, kLongestInstruction> joined(std::span<const std::uint8_t> head,
+                                                     std::span<const std::uint8_t> tail) {
+  std::array<std::uint8_t, kLongestInstruction> bytes{};
+  const std::size_t n = std::min<std::size_t>(head.size(), bytes.size());
+  std::copy_n(head.begin(), n, bytes.begin());
+  std::copy_n(tail.begin(), std::min(tail.size(), bytes.size() - n), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+  return bytes;
+}
+
+/// Its accesses, when it has no operand in memory, are to the stack: a bad address is #SS then.
+bool uses_stack(const ZydisDecodedInstruction& instruction) {
+  switch (instruction.meta.category) {
+    case ZYDIS_CATEGORY_PUSH:
+    case ZYDIS_CATEGORY_POP:
+    case ZYDIS_CATEGORY_CALL:
+    case ZYDIS_CATEGORY_RET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Emitter emitter_of(ZydisMnemonic mnemonic) { return emitters()[mnemonic]; }
+
+std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode) {
+  auto block = std::make_unique<Block>();
+  block->mode = mode;
+  block->ops.reserve(8);
+  const ZydisDecoder decoder = decoder_for(mode);
+  const std::span<const std::uint8_t> page = code.page();
+  const unsigned most = mode & kModeSingle ? 1 : kMaxOps;
+  std::size_t at = 0;
+  bool ended = false;
+  while (!ended && at < page.size() && block->ops.size() < most) {
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZyanStatus status = ZydisDecoderDecodeFull(&decoder, page.data() + at, page.size() - at, &instruction, operands);
+    bool across = false;
+    if (status == ZYDIS_STATUS_NO_MORE_DATA && page.size() - at < kLongestInstruction) {
+      if (!block->ops.empty()) break;  // alone in a block of its own: its second half may not be there
+      const auto bytes = joined(page.subspan(at), code.next_page());
+      status = ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands);
+      across = true;
+    }
+    Op& op = block->ops.emplace_back();
+    op.offset = static_cast<std::uint16_t>(at);
+    if (!ZYAN_SUCCESS(status)) {
+      op.handler =
+          status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? &too_long : &undefined;
+      op.length = 1;
+      ended = true;
+      at += 1;
+      break;
+    }
+    op.length = instruction.length;
+    Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op};
+    if (const Emitter emit = emitter_of(instruction.mnemonic); emit && available(instruction, features)) emit(decoding);
+    if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
+    if (!op.handler) {
+      op.handler = &undefined;
+      decoding.ends_block = true;
+    }
+    at += instruction.length;
+    ended = decoding.ends_block || across;
+    if (ended && !decoding.ends_block) break;
+  }
+  block->size = static_cast<std::uint32_t>(at);
+  const Handler last = block->ops.back().handler;
+  if (!ended || last == nullptr || at > page.size()) {
+    Op& end = block->ops.emplace_back();
+    end.handler = &fall_through;
+    end.offset = static_cast<std::uint16_t>(at);
+  }
+  return block;
+}
+
+}  // namespace machina::jit

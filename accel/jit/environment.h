@@ -1,0 +1,49 @@
+#pragma once
+/// What is behind a software CPU: physical memory and registers, ports, the local APIC, time, other CPUs. JitVcpu is
+/// it; a test may be another. Called on the CPU's own thread.
+
+#include <cstdint>
+
+#include "accel/jit/mmu.h"
+
+namespace machina::jit {
+
+/// A page of guest RAM in this process.
+struct HostPage {
+  std::uint8_t* host = nullptr;  ///< null: not RAM
+  bool readonly = false;
+  bool logged = false;  ///< writes are noted in the dirty log: they go the slow way, by write_physical()
+};
+
+class Environment : public PhysicalMemory {
+ public:
+  /// The page at a physical address that is a multiple of kPageSize, as this CPU sees it (A20, SMM).
+  virtual HostPage page(std::uint64_t physical) = 0;
+  /// Any physical access but the plain ones to RAM; registers are reached here. Width 1, 2, 4, 8, within a page. The
+  /// blocks of RAM that is written so are the caller's to see to.
+  virtual std::uint64_t read_physical(std::uint64_t physical, unsigned width) = 0;
+  virtual void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) = 0;
+
+  virtual std::uint64_t read_port(std::uint16_t port, unsigned width) = 0;
+  virtual void write_port(std::uint16_t port, unsigned width, std::uint64_t value) = 0;
+
+  /// Code was found on a page of this process: no CPU may write it the quick way any more.
+  virtual void protect(std::uintptr_t host_page) = 0;
+
+  // --- interrupts ---
+  virtual bool interrupt_pending() = 0;     ///< INTR
+  virtual int acknowledge_interrupt() = 0;  ///< the vector, or -1 when the request has gone away
+  virtual bool take_nmi() = 0;
+  virtual bool take_smi() = 0;
+  virtual std::uint64_t cr8() = 0;
+  virtual void set_cr8(std::uint64_t value) = 0;
+  /// MSRs that are not in Msrs: the local APIC's and the paravirtual clocks'. False: #GP(0).
+  virtual bool read_msr(std::uint32_t index, std::uint64_t& value) = 0;
+  virtual bool write_msr(std::uint32_t index, std::uint64_t value) = 0;
+
+  // --- time ---
+  virtual std::uint64_t tsc() = 0;
+  virtual void set_tsc(std::uint64_t value) = 0;
+};
+
+}  // namespace machina::jit

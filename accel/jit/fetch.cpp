@@ -1,0 +1,132 @@
+#include "accel/jit/fetch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "accel/jit/block_cache.h"
+#include "accel/jit/decoder.h"
+#include "accel/jit/environment.h"
+#include "accel/jit/memory.h"
+
+namespace machina::jit {
+
+namespace {
+
+/// A page of code: where it is in this process, or, when it is not RAM, at which physical address.
+struct CodePage {
+  std::uint8_t* host = nullptr;
+  std::uint64_t physical = 0;
+};
+
+/// `linear` lies in the page. Throws GuestFault.
+CodePage find_page(Cpu& cpu, std::uint64_t linear) {
+  const std::uint64_t page = linear & kPageMask;
+  CodeTlb::Entry& e = cpu.code_tlb.entry(linear);
+  const std::uint64_t key = page | (cpu.cpl == 3 ? 1 : 0);
+  if (e.key == key) return {e.host, 0};
+  if (cpu.long_mode() && !canonical(cpu, linear)) raise_segment_fault(false);
+  const TlbMode mode = cpu.cpl == 3 ? TlbMode::User : TlbMode::Supervisor;
+  const std::uint64_t physical = translate(cpu, cpu.environment, linear, Access::Fetch, mode).physical & kPageMask;
+  const HostPage found = cpu.environment.page(physical);
+  if (found.host) e = {key, found.host};
+  return {found.host, physical};
+}
+
+std::uint64_t following_page(const Cpu& cpu, std::uint64_t linear) {
+  const std::uint64_t next = (linear & kPageMask) + kPageSize;
+  return cpu.long_code() ? next : next & 0xffffffff;
+}
+
+/// A copy of the bytes: what is decoded must be the same that is compared later, whoever writes meanwhile.
+class Bytes final : public CodeBytes {
+ public:
+  Bytes(Cpu& cpu, std::uint64_t linear, const CodePage& page) : cpu_(cpu), linear_(linear) { take(page, linear, 0); }
+  std::span<const std::uint8_t> page() override { return {bytes_.data(), in_page_}; }
+  std::span<const std::uint8_t> next_page() override {
+    second_ = find_page(cpu_, following_page(cpu_, linear_));
+    has_second_ = true;
+    take(second_, following_page(cpu_, linear_), in_page_);
+    return {bytes_.data() + in_page_, kTail};
+  }
+  bool has_second() const { return has_second_; }
+  const CodePage& second() const { return second_; }
+  const std::uint8_t* data() const { return bytes_.data(); }
+  std::size_t in_page() const { return in_page_; }
+
+ private:
+  static constexpr std::size_t kTail = 16;  // an instruction has 15 bytes at most
+
+  void take(const CodePage& page, std::uint64_t linear, std::size_t at) {
+    const std::uint64_t offset = linear & (kPageSize - 1);
+    const std::size_t size = at == 0 ? kPageSize - offset : kTail;
+    if (at == 0) in_page_ = size;
+    if (page.host) {
+      std::memcpy(bytes_.data() + at, page.host + offset, size);
+    } else {
+      // Registers: only as many as an instruction may have, each of them once.
+      const std::size_t few = std::min(size, kTail);
+      for (std::size_t i = 0; i < few; ++i)
+        bytes_[at + i] = static_cast<std::uint8_t>(cpu_.environment.read_physical(page.physical + offset + i, 1));
+      if (at == 0) in_page_ = few;
+    }
+  }
+
+  Cpu& cpu_;
+  std::uint64_t linear_;
+  std::array<std::uint8_t, kPageSize + kTail> bytes_;
+  std::size_t in_page_ = 0;
+  CodePage second_;
+  bool has_second_ = false;
+};
+
+/// Are the bytes in memory still those that were decoded?
+bool unchanged(const Block& block, const Bytes& bytes) {
+  const std::size_t first = std::min<std::size_t>(block.size, bytes.in_page());
+  if (std::memcmp(reinterpret_cast<const void*>(block.host), bytes.data(), first) != 0) return false;
+  return first == block.size ||
+         std::memcmp(reinterpret_cast<const void*>(block.second_page), bytes.data() + first, block.size - first) == 0;
+}
+
+const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
+  for (;;) {
+    Bytes bytes(cpu, linear, page);
+    std::unique_ptr<Block> made = decode_block(bytes, cpu.features, cpu.mode | (page.host ? 0U : kModeSingle));
+    const bool across = bytes.has_second() && made->size > bytes.in_page();
+    if (!page.host || (across && !bytes.second().host)) {
+      cpu.uncached = std::move(made);
+      return cpu.uncached.get();
+    }
+    made->host = reinterpret_cast<std::uintptr_t>(page.host) + (linear & (kPageSize - 1));
+    if (across) made->second_page = reinterpret_cast<std::uintptr_t>(bytes.second().host);
+    const BlockCache::Inserted inserted = cpu.blocks.insert(std::move(made));
+    if (!inserted.block) continue;
+    for (const std::uintptr_t host_page : inserted.new_pages) cpu.environment.protect(host_page);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (unchanged(*inserted.block, bytes)) return inserted.block;
+    // Somebody wrote between the copy and the mark: what was made of the old bytes dies.
+    cpu.blocks.written(inserted.block->host, 1);
+  }
+}
+
+}  // namespace
+
+const Block* find_block(Cpu& cpu) {
+  const std::uint64_t linear = cpu.long_code() ? cpu.rip : (cpu.segment_base[kCs] + cpu.rip) & 0xffffffff;
+  if (const Block* known = cpu.jumps.find(linear, cpu.mode)) return known;
+  cpu.fault_op = nullptr;
+  const CodePage page = find_page(cpu, linear);
+  const Block* block = nullptr;
+  if (page.host) {
+    block = cpu.blocks.find(reinterpret_cast<std::uintptr_t>(page.host) + (linear & (kPageSize - 1)), cpu.mode);
+    if (block && block->second_page != 0) {
+      // One instruction, whose other half may be mapped elsewhere by now.
+      const CodePage second = find_page(cpu, following_page(cpu, linear));
+      if (reinterpret_cast<std::uintptr_t>(second.host) != block->second_page) block = nullptr;
+    }
+  }
+  if (!block) block = decode(cpu, linear, page);
+  if (block != cpu.uncached.get()) cpu.jumps.remember(linear, cpu.mode, block);
+  return block;
+}
+
+}  // namespace machina::jit

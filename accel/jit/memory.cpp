@@ -1,0 +1,261 @@
+#include "accel/jit/memory.h"
+
+#include <algorithm>
+#include <array>
+
+#include "accel/jit/block_cache.h"
+#include "accel/jit/control_registers.h"
+#include "accel/jit/environment.h"
+
+namespace machina::jit {
+
+namespace {
+
+TlbMode mode_of(const Cpu& cpu) {
+  const auto mode = static_cast<TlbMode>(cpu.tlb - cpu.tlbs.data());
+  return mode == TlbMode::UserAligned ? TlbMode::User : mode;
+}
+
+/// What a page is made of once it has been translated.
+struct Target {
+  std::uint64_t physical = 0;
+  HostPage page;
+  std::uint8_t* host() const { return page.host + (physical & (kPageSize - 1)); }
+};
+
+/// Translates and remembers. `linear` lies in the page that is meant.
+Target fill(Cpu& cpu, std::uint64_t linear, Access access, bool stack) {
+  if (cpu.long_mode() && !canonical(cpu, linear)) raise_segment_fault(stack);
+  const Translation t = translate(cpu, cpu.environment, linear, access, mode_of(cpu));
+  const Target target{t.physical, cpu.environment.page(t.physical & kPageMask)};
+  if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)]) return target;
+  TlbEntry& e = cpu.tlb->entry(linear);
+  const std::uint64_t linear_page = linear & kPageMask;
+  // Another thread that finds code on the page notes that first, then looks for entries with this host page and takes
+  // `write` away. So: the page, the right to write, and then a look whether there is code by now.
+  e.write.store(TlbEntry::kNever, std::memory_order_relaxed);
+  e.read.store(TlbEntry::kNever, std::memory_order_relaxed);
+  const auto host = reinterpret_cast<std::uintptr_t>(target.page.host);
+  e.host.store(host, std::memory_order_seq_cst);
+  if (target.page.host) {
+    e.addend = host - linear_page;
+    e.read.store(linear_page, std::memory_order_relaxed);
+    if (t.writable && !target.page.readonly && !target.page.logged) {
+      e.write.store(linear_page, std::memory_order_seq_cst);
+      if (cpu.blocks.code().page_has_code(host)) e.write.store(TlbEntry::kNever, std::memory_order_relaxed);
+    }
+  }
+  cpu.tlb->set_traits(linear, t.global, t.page_size);
+  return target;
+}
+
+unsigned room_in_page(std::uint64_t linear) { return static_cast<unsigned>(kPageSize - (linear & (kPageSize - 1))); }
+
+/// Addresses wrap at 4 GiB outside of 64-bit code, but for tables that lie above.
+std::uint64_t advance(const Cpu& cpu, std::uint64_t linear, unsigned by) {
+  const std::uint64_t sum = linear + by;
+  return cpu.long_code() || linear > 0xffffffff ? sum : sum & 0xffffffff;
+}
+
+/// #AC: SDM vol. 3, 6.15, for the widths that instructions load and store.
+void check_alignment(Cpu& cpu, std::uint64_t linear, unsigned width) {
+  if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)] && (linear & (width - 1)))
+    raise(Vector::AlignmentCheck, 0);
+}
+
+bool is_stack(const Op* op) { return op && op->segment == kSs; }
+
+std::uint64_t read_piece(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  const Target t = fill(cpu, linear, Access::Read, is_stack(op));
+  if (!t.page.host) return cpu.environment.read_physical(t.physical, width);
+  std::uint64_t value = 0;
+  switch (width) {  // in one piece, for whoever else looks at this memory
+    case 1:
+      return *t.host();
+    case 2: {
+      std::uint16_t v;
+      std::memcpy(&v, t.host(), 2);
+      return v;
+    }
+    case 4: {
+      std::uint32_t v;
+      std::memcpy(&v, t.host(), 4);
+      return v;
+    }
+    case 8:
+      std::memcpy(&value, t.host(), 8);
+      return value;
+    default:
+      std::memcpy(&value, t.host(), width);
+      return value;
+  }
+}
+
+/// Bytes of the block that runs must not change under it.
+void spare_block(Cpu& cpu, const Target& t, unsigned width) {
+  const Block* b = cpu.block;
+  if (!b || (b->mode & kModeSingle) || !t.page.host) return;
+  const auto first = reinterpret_cast<std::uintptr_t>(t.host());
+  if (first < b->host + b->size && b->host < first + width) throw ChangesItself{};
+}
+
+void store_ram(std::uint8_t* host, unsigned width, std::uint64_t value) {
+  switch (width) {
+    case 1:
+      *host = static_cast<std::uint8_t>(value);
+      break;
+    case 2: {
+      const auto v = static_cast<std::uint16_t>(value);
+      std::memcpy(host, &v, 2);
+      break;
+    }
+    case 4: {
+      const auto v = static_cast<std::uint32_t>(value);
+      std::memcpy(host, &v, 4);
+      break;
+    }
+    default:
+      std::memcpy(host, &value, width);
+  }
+}
+
+void write_piece(Cpu& cpu, const Target& t, unsigned width, std::uint64_t value) {
+  if (!t.page.host || t.page.readonly || t.page.logged) {
+    cpu.environment.write_physical(t.physical, width, value);
+    if (!t.page.host || t.page.readonly) return;
+  } else {
+    store_ram(t.host(), width, value);
+  }
+  written(cpu, {t.host(), true}, width);
+}
+
+}  // namespace
+
+bool canonical(const Cpu& cpu, std::uint64_t linear) {
+  const unsigned unused = (cpu.cr4 & kCr4La57) ? 7 : 16;
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(linear << unused) >> unused) == linear;
+}
+
+void written(Cpu& cpu, const HostAccess& access, unsigned width) {
+  if (!access.code) return;
+  // The store before, the look after: see CodeMap.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  cpu.blocks.written(reinterpret_cast<std::uintptr_t>(access.host), width);
+}
+
+std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  cpu.fault_op = op;
+  check_alignment(cpu, linear, width);
+  const unsigned room = room_in_page(linear);
+  if (room >= width) return read_piece(cpu, op, linear, width);
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, op, advance(cpu, linear, i), 1) << (8 * i);
+  return value;
+}
+
+void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, std::uint64_t value) {
+  cpu.fault_op = op;
+  check_alignment(cpu, linear, width);
+  const unsigned room = room_in_page(linear);
+  const Target first = fill(cpu, linear, Access::Write, is_stack(op));
+  spare_block(cpu, first, std::min(room, width));
+  if (room >= width) return write_piece(cpu, first, width, value);
+  // Both pages are checked before either is written.
+  const Target second = fill(cpu, advance(cpu, linear, room), Access::Write, is_stack(op));
+  spare_block(cpu, second, width - room);
+  for (unsigned i = 0; i < width; ++i) {
+    Target t = i < room ? first : second;
+    t.physical += i < room ? i : i - room;
+    write_piece(cpu, t, 1, value >> (8 * i) & 0xff);
+  }
+}
+
+void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned size) {
+  cpu.fault_op = op;
+  auto* bytes = static_cast<std::uint8_t*>(to);
+  for (unsigned done = 0; done < size;) {
+    const std::uint64_t at = advance(cpu, linear, done);
+    unsigned piece = std::min(room_in_page(at), size - done);
+    const Target t = fill(cpu, at, Access::Read, is_stack(op));
+    if (t.page.host) {
+      std::memcpy(bytes + done, t.host(), piece);
+    } else {
+      piece = piece >= 8 && at % 8 == 0 ? 8 : piece >= 4 && at % 4 == 0 ? 4 : 1;
+      const std::uint64_t value = cpu.environment.read_physical(t.physical, piece);
+      std::memcpy(bytes + done, &value, piece);
+    }
+    done += piece;
+  }
+}
+
+void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
+  cpu.fault_op = op;
+  for (unsigned done = 0; done < size;) {
+    const std::uint64_t at = advance(cpu, linear, done);
+    const unsigned piece = std::min(room_in_page(at), size - done);
+    spare_block(cpu, fill(cpu, at, Access::Write, is_stack(op)), piece);
+    done += piece;
+  }
+}
+
+void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned size) {
+  check_write(cpu, op, linear, size);
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  for (unsigned done = 0; done < size;) {
+    const std::uint64_t at = advance(cpu, linear, done);
+    unsigned piece = std::min(room_in_page(at), size - done);
+    const Target t = fill(cpu, at, Access::Write, is_stack(op));
+    if (t.page.host && !t.page.readonly && !t.page.logged) {
+      std::memcpy(t.host(), bytes + done, piece);
+      written(cpu, {t.host(), true}, piece);
+    } else {
+      piece = piece >= 8 && at % 8 == 0 ? 8 : piece >= 4 && at % 4 == 0 ? 4 : 1;
+      std::uint64_t value = 0;
+      std::memcpy(&value, bytes + done, piece);
+      write_piece(cpu, t, piece, value);
+    }
+    done += piece;
+  }
+}
+
+HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  cpu.fault_op = op;
+  check_alignment(cpu, linear, width);
+  if (room_in_page(linear) < width) return {};
+  const Target t = fill(cpu, linear, Access::Write, is_stack(op));
+  if (!t.page.host || t.page.readonly || t.page.logged) return {};
+  spare_block(cpu, t, width);
+  return {t.host(), cpu.blocks.code().page_has_code(reinterpret_cast<std::uintptr_t>(t.page.host))};
+}
+
+std::uint64_t linear_checked(Cpu& cpu, const Op* op, unsigned width, bool write) {
+  const std::uint64_t offset = (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
+                                static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement))) &
+                               op->address_mask;
+  return linear_in_segment(cpu, op, op->segment, offset, width, write);
+}
+
+std::uint64_t linear_in_segment(Cpu& cpu, const Op* op, unsigned segment, std::uint64_t offset, unsigned width,
+                                bool write) {
+  if (cpu.long_code()) return offset + (segment >= kFs && segment != kNoSegment ? cpu.segment_base[segment] : 0);
+  const Segment& s = cpu.segment[segment];
+  cpu.fault_op = op;
+  const bool stack = segment == kSs;
+  if (cpu.protected_mode()) {
+    // A null selector leaves a segment that is not present. SDM vol. 3, 5.5 and 5.4.1.
+    if (!s.present()) raise_segment_fault(stack);
+    if (write ? s.code() || !s.readable_or_writable() : s.code() && !s.readable_or_writable())
+      raise_segment_fault(stack);
+  }
+  const std::uint64_t last = offset + width - 1;
+  const bool expand_down = cpu.protected_mode() && !s.code() && s.conforming_or_down();
+  if (expand_down) {
+    const std::uint64_t top = s.big() ? 0xffffffff : 0xffff;
+    if (offset <= s.limit || last > top) raise_segment_fault(stack);
+  } else if (last > s.limit) {
+    raise_segment_fault(stack);
+  }
+  return (s.base + offset) & 0xffffffff;
+}
+
+}  // namespace machina::jit

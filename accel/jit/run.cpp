@@ -1,0 +1,152 @@
+#include "accel/jit/run.h"
+
+#include <utility>
+
+#include "accel/jit/debug.h"
+#include "accel/jit/environment.h"
+#include "accel/jit/fetch.h"
+#include "accel/jit/interrupt.h"
+#include "accel/jit/memory.h"
+#include "accel/jit/smm.h"
+
+namespace machina::jit {
+
+namespace {
+
+constexpr std::uint8_t kShadowOfMovSs = 2;
+constexpr std::uint8_t kNmiVector = 2;
+
+std::uint64_t linear_rip(const Cpu& cpu, std::uint64_t rip) {
+  return cpu.long_code() ? rip : (cpu.segment_base[kCs] + rip) & 0xffffffff;
+}
+
+/// SDM vol. 3, table 6-2: SMI before NMI before INTR.
+void take_interrupt(Cpu& cpu) {
+  if (cpu.interrupt_shadow) return cpu.request(kRequestInterrupt);  // again after the next instruction
+  Environment& env = cpu.environment;
+  if (!cpu.smm && env.take_smi()) {
+    enter_smm(cpu);
+    cpu.request(kRequestInterrupt);
+  } else if (!cpu.nmi_masked && env.take_nmi()) {
+    cpu.nmi_masked = true;
+    deliver(cpu, Event{.vector = kNmiVector});
+    cpu.request(kRequestInterrupt);
+  } else if ((cpu.system_flags & kIf) && env.interrupt_pending()) {
+    const int vector = env.acknowledge_interrupt();
+    if (vector >= 0) deliver(cpu, Event{.vector = static_cast<std::uint8_t>(vector), .kind = Event::Kind::External});
+  }
+}
+
+/// False: leave run_blocks() with cpu.exit.
+bool serve(Cpu& cpu) {
+  const std::uint32_t requests = cpu.requests.exchange(0, std::memory_order_seq_cst);
+  if (requests & kRequestFlush) cpu.flush_tlb();
+  if (requests & kRequestExit) {
+    if (requests & kRequestKick) cpu.request(kRequestKick);
+    return false;
+  }
+  if (requests & kRequestKick) {
+    cpu.exit = VcpuExit::Interrupted;
+    return false;
+  }
+  if (requests & kRequestInterrupt) take_interrupt(cpu);
+  return true;
+}
+
+/// What a block of one instruction is for: the ends of shadows, and traps after it.
+struct SingleInstruction {
+  Cpu& cpu;
+  const bool single_step = cpu.system_flags & kTf;
+  const std::uint8_t shadow = cpu.interrupt_shadow;
+
+  /// False: a breakpoint keeps the instruction from being carried out.
+  bool begin() {
+    if (cpu.system_flags & kRf) {
+      cpu.system_flags &= ~kRf;
+    } else if ((cpu.dr7 & 0xff) && shadow != kShadowOfMovSs && meets_instruction_breakpoint(cpu)) {
+      deliver(cpu, GuestFault{Vector::Debug});
+      return false;
+    }
+    cpu.skip_trap = false;
+    return true;
+  }
+
+  void end() {
+    if (cpu.interrupt_shadow == shadow) cpu.interrupt_shadow = 0;
+    if (single_step && !cpu.skip_trap) cpu.pending_debug |= kDr6SingleStep;
+    if (cpu.interrupt_shadow != kShadowOfMovSs && cpu.pending_debug != 0) {
+      cpu.dr6 = (cpu.dr6 & ~std::uint64_t{0xf}) | std::exchange(cpu.pending_debug, 0U);
+      deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
+    }
+    cpu.update_mode();
+  }
+};
+
+/// May the block that ended remember this one as what follows? Its own page only: what other pages hold may change
+/// without it.
+bool may_chain(const Cpu& cpu, const Block* next) {
+  return next->second_page == 0 && next != cpu.uncached.get() && !(next->mode & kModeSingle) &&
+         ((linear_rip(cpu, cpu.gpr[kRipBase]) ^ linear_rip(cpu, cpu.rip)) & kPageMask) == 0;
+}
+
+const Block* look_up(Cpu& cpu) {
+  const Block** slot = std::exchange(cpu.chain_slot, nullptr);
+  if (cpu.block == cpu.uncached.get()) slot = nullptr;
+  const Block* block = find_block(cpu);
+  if (slot && may_chain(cpu, block)) std::atomic_ref(*slot).store(block, std::memory_order_release);
+  return block;
+}
+
+const Block* enter(Cpu& cpu, const Block* block) {
+  cpu.block = block;
+  cpu.gpr[kRipBase] = cpu.rip;
+  cpu.instructions += block->ops.size();
+  return block->ops.front().handler(cpu, block->ops.data());
+}
+
+const Block* enter_single(Cpu& cpu, const Block* block) {
+  SingleInstruction instruction{cpu};
+  if (!instruction.begin()) return nullptr;
+  enter(cpu, block);
+  cpu.chain_slot = nullptr;
+  instruction.end();
+  return nullptr;
+}
+
+VcpuExit loop(Cpu& cpu) {
+  const Block* block = nullptr;
+  for (;;) {
+    if (cpu.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+      block = nullptr;
+      cpu.chain_slot = nullptr;
+      if (!serve(cpu)) return cpu.exit;
+      continue;  // what was served may have asked for more
+    }
+    if (!block) block = look_up(cpu);
+    block = cpu.mode & kModeSingle ? enter_single(cpu, block) : enter(cpu, block);
+  }
+}
+
+}  // namespace
+
+VcpuExit run_blocks(Cpu& cpu) {
+  cpu.request(kRequestInterrupt);
+  for (;;) {
+    try {
+      return loop(cpu);
+    } catch (const GuestFault& fault) {
+      if (cpu.fault_op) cpu.rip = cpu.rip_of(cpu.fault_op);
+      cpu.chain_slot = nullptr;
+      cpu.block = nullptr;
+      cpu.update_mode();  // a handler may have been half through changing it
+      deliver(cpu, fault);
+    } catch (const ChangesItself&) {
+      cpu.rip = cpu.rip_of(cpu.fault_op);
+      cpu.chain_slot = nullptr;
+      cpu.block = nullptr;
+      cpu.mode |= kModeSingle;  // until the end of that instruction
+    }
+  }
+}
+
+}  // namespace machina::jit

@@ -1,0 +1,7 @@
+#include "accel/jit/smm.h"
+
+namespace machina::jit {
+
+void enter_smm(Cpu&) {}
+
+}  // namespace machina::jit
