@@ -8,15 +8,17 @@
 namespace machina::test {
 namespace {
 
-TEST(Boot, FourProcessorsToTheBootLoadersPrompt) {
-  if (access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "no usable /dev/kvm";
+class BootGrub : public Boot {};
+
+TEST_P(BootGrub, FourProcessorsToTheBootLoadersPrompt) {
   const Folder folder;
   const std::string disk = folder / "grub.img", messages = folder / "firmware.log";
   const std::string make = (source_dir() / "tests/guest/disk/make-grub-disk").string() + " " + disk;
   ASSERT_EQ(std::system((make + " > /dev/null").c_str()), 0) << make;
 
-  Process machine({(binary_dir() / "machine-run").string(), "-M", "pc", "-cpu", "host", "-smp", "4", "-m", "2G",
-                   "-drive", "file=" + disk + ",format=raw", "-nographic", "-debugcon", "file:" + messages});
+  Process machine({(binary_dir() / "machine-run").string(), "-M", "pc", "-accel", GetParam(), "-cpu", "host", "-smp",
+                   "4", "-m", "2G", "-drive", "file=" + disk + ",format=raw", "-nographic", "-debugcon",
+                   "file:" + messages});
   // Where KVM emulates kernel mode, GRUB takes most of a minute to unpack itself.
   ASSERT_TRUE(machine.wait_for("grub>", std::chrono::seconds(150)));
 
@@ -32,13 +34,15 @@ TEST(Boot, FourProcessorsToTheBootLoadersPrompt) {
 
 // A board without an APIC bus and all controllers in user space: the CPU has no local APIC, and the firmware gets along
 // with the PIC alone, to the end of its search for something to boot.
-TEST(Boot, IsaPcWithoutALocalApic) {
-  if (access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "no usable /dev/kvm";
-  Process machine({(test::binary_dir() / "machine-run").string(), "-M", "isapc", "-accel", "kvm,kernel-irqchip=off",
-                   "-m", "16M", "-display", "none", "-serial", "none", "-debugcon", "stdio"});
+TEST_P(BootGrub, IsaPcWithoutALocalApic) {
+  const std::string accelerator = GetParam() == "kvm" ? "kvm,kernel-irqchip=off" : GetParam();
+  Process machine({(test::binary_dir() / "machine-run").string(), "-M", "isapc", "-accel", accelerator, "-m", "16M",
+                   "-display", "none", "-serial", "none", "-debugcon", "stdio"});
   ASSERT_TRUE(machine.wait_for("No apic - only the main cpu is present", std::chrono::seconds(60)));
   ASSERT_TRUE(machine.wait_for("Booting from Hard Disk", std::chrono::seconds(60)));
 }
+
+INSTANTIATE_FOR_ACCELERATORS(BootGrub);
 
 }  // namespace
 }  // namespace machina::test

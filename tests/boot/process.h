@@ -14,6 +14,8 @@
 #include <fstream>
 #include <regex>
 
+#include "hw/x86/accelerator.h"
+
 namespace machina::test {
 
 /// A program with a pipe to its standard input and one from its standard output.
@@ -90,6 +92,20 @@ class Process {
   int in_ = -1, out_ = -1;
   std::string pending_;
 };
+
+/// A test of a whole machine, once under each accelerator that runs code. The parameter is its name, for -accel.
+class Boot : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    const std::string type = GetParam() + "-accel";
+    if (!qom::TypeRegistry::global().find(type))
+      GTEST_SKIP() << "this program has no accelerator '" << GetParam() << "'";
+    const Accelerator::Probe probe = qom::TypeRegistry::global().create_as<Accelerator>(type)->probe();
+    if (!probe.usable) GTEST_SKIP() << GetParam() << " cannot be used here: " << probe.reason;
+  }
+};
+#define INSTANTIATE_FOR_ACCELERATORS(suite) \
+  INSTANTIATE_TEST_SUITE_P(Accel, suite, testing::Values("kvm", "jit"), [](const auto& tested) { return tested.param; })
 
 class Folder {
  public:
