@@ -11,7 +11,11 @@
 
 namespace machina {
 
-void Machine::class_init(qom::ObjectClass& c) { c.description = "Machine"; }
+void Machine::class_init(qom::ObjectClass& c) {
+  c.description = "Machine";
+  c.property("kernel-entry", &Machine::kernel_entry, boot::KernelEntry::Auto)
+      .doc("entry of a Linux kernel that -kernel starts");
+}
 
 Machine::Machine() = default;
 

@@ -12,6 +12,7 @@
 #include "core/system.h"
 #include "hw/base/device.h"
 #include "hw/x86/accelerator.h"
+#include "hw/x86/boot/linux_boot.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina {
@@ -53,8 +54,9 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   /// What the machine does when the guest resets or powers off.
   bool no_reboot = false;
   bool no_shutdown = false;
-  std::string name;  ///< -name
-  std::string uuid;  ///< -uuid, canonical form or empty
+  boot::KernelEntry kernel_entry = boot::KernelEntry::Auto;  ///< -M kernel-entry=
+  std::string name;                                          ///< -name
+  std::string uuid;                                          ///< -uuid, canonical form or empty
 
   /// Realizes `devices` in this order, then all that is left, then resets. All or nothing. Throws Error.
   void power_on(const std::vector<Device*>& devices);

@@ -96,6 +96,10 @@ class Resolver {
     for (const ConfigNode& entry : request_.groups["machine"].items()) {
       for (const auto& [key, node] : entry.children()) {
         if (key == "type" || key == "id") continue;
+        if (key == "firmware") {  // the same as -bios, which wins
+          if (!request_.firmware) from_user_.put({"firmware"}, node.value());
+          continue;
+        }
         const auto option = std::find_if(board_.options.begin(), board_.options.end(),
                                          [&, &k = key](const BoardOption& o) { return o.name == k; });
         if (option != board_.options.end()) {
@@ -169,14 +173,12 @@ class Resolver {
 
   void read_firmware() {
     ConfigNode node = tree_["firmware"];
-    ConfigTree from_user;
-    if (request_.firmware) {
-      from_user.put({"firmware"}, *request_.firmware);
-      node = from_user["firmware"];
-    }
+    if (request_.firmware) from_user_.put({"firmware"}, *request_.firmware);
+    const ConfigNode by_user = from_user_["firmware"];
+    if (by_user) node = by_user;
     if (!node) return;
     board_.firmware_at = node.origin();
-    faults_.guard(node.origin(), [&] { board_.firmware = request_.firmware ? node.text() : expand(node.text()); });
+    faults_.guard(node.origin(), [&] { board_.firmware = by_user ? node.text() : expand(node.text()); });
     if (board_.firmware == "none") board_.firmware.clear();
   }
 
@@ -343,6 +345,7 @@ class Resolver {
 
   const BoardRequest& request_;
   Faults& faults_;
+  ConfigTree from_user_;  // the firmware that the command line names
   ConfigTree tree_;
   Board board_;
 };

@@ -215,6 +215,9 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
          add_to_group(cl.groups, "machine", machine.root());
        }},
       {"bios", to(&CommandLine::bios, cl)},
+      {"kernel", to(&CommandLine::kernel, cl)},
+      {"initrd", to(&CommandLine::initrd, cl)},
+      {"append", to(&CommandLine::append, cl)},
       {"name", group("name", "guest")},
       {"uuid", to(&CommandLine::uuid, cl)},
       {"rtc", group("rtc", "base")},

@@ -17,7 +17,7 @@ struct CommandLine {
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;
 
-  std::optional<ConfigValue> cpu, bios, uuid, display, log_items, log_file, pidfile;
+  std::optional<ConfigValue> cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile;
   std::vector<ConfigValue> serials, qmps, debugcons, qtests, plugins, directories;
 
   bool nodefaults = false, nographic = false, no_reboot = false, no_shutdown = false, stopped = false, snapshot = false;

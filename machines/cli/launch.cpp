@@ -12,6 +12,7 @@
 #include "hw/nvram/pc_firmware.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/accel_choice.h"
+#include "machines/cli/kernel_options.h"
 #include "machines/cli/option_reader.h"
 #include "machines/cli/settings.h"
 #include "machines/cli/sizing.h"
@@ -140,6 +141,7 @@ void Launch::build() {
     display_kind_ = DisplayKind::None;  // nobody asked for it by name
   }
   find_firmware(directories);
+  std::optional<boot::BootPlan> kernel = kernel_plan(cl_, *machine_, ram);
 
   // From here on the host is asked for things.
   signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
@@ -148,6 +150,7 @@ void Launch::build() {
   machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
   open_log(cl_);
+  if (kernel) add_direct_boot(*machine_, std::move(*kernel));
   power_on(*board, request, ram, cpus, std::move(choice.accelerator), devices);
   fill_firmware_data(*machine_, boot);
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);

@@ -27,6 +27,9 @@ const std::vector<OptionSpec>& option_table() {
       {"accel", "NAME[:NAME…][,property=value…]", "accelerator, in order of preference; 'help' lists them", kMachine},
       {"enable-kvm", nullptr, "the same as -accel kvm", kMachine},
       {"bios", "FILE", "firmware image", kMachine},
+      {"kernel", "FILE", "starts this kernel: a Linux bzImage", kMachine},
+      {"initrd", "FILE", "initial RAM disk of the kernel", kMachine},
+      {"append", "TEXT", "command line of the kernel", kMachine},
       {"name", "NAME[,process=NAME][,debug-threads=on|off]",
        "name of the machine and of the process; whether threads have names (default: on)", kMachine},
       {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
@@ -90,16 +93,12 @@ const char* instead_of_option(std::string_view name) {
   };
   static constexpr const char* kMonitor =
       "there is no human monitor; programs use QMP: -qmp unix:PATH,server=on,wait=off";
-  static constexpr const char* kBoot = "a kernel is started by a boot loader on a disk, or as firmware: -bios FILE";
   static constexpr const char* kNet = "there is no network yet";
   static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
   static constexpr const char* kMedia = "there are disks only: -hda FILE or -drive file=FILE,format=raw";
   static constexpr Foreign kForeign[] = {
       {"monitor", kMonitor},
       {"mon", kMonitor},
-      {"kernel", kBoot},
-      {"initrd", kBoot},
-      {"append", kBoot},
       {"net", kNet},
       {"netdev", kNet},
       {"nic", kNet},

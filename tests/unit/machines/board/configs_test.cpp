@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(Configs, ShippedBoard, testing::ValuesIn(names()),
                          [](const auto& info) { return info.param; });
 
 TEST(ShippedBoards, AreThere) {
-  EXPECT_EQ(names(), (std::vector<std::string>{"isapc", "none", "pc", "teaching"}));
+  EXPECT_EQ(names(), (std::vector<std::string>{"isapc", "microvm", "none", "pc", "teaching"}));
   EXPECT_EQ(shipped().find("pc-i440fx-1.0", {}), shipped().find("pc", {}));
 }
 
