@@ -12,6 +12,7 @@
 #include "hw/pci/pci_device.h"
 #include "hw/rtc/cmos_layout.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "machines/firmware_tables.h"
 
 namespace machina {
 
@@ -107,6 +108,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     if (const auto* pm = first<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);
+    publish_firmware_tables(machine, *fw_cfg);
   }
   if (auto* rtc = first<Mc146818Rtc>(machine)) {
     CmosConfig config;

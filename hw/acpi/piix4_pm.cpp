@@ -260,7 +260,52 @@ IoResult Piix4Pm::write_apm(Offset offset, Width, std::uint64_t value) {
   return io_ok();
 }
 
+void Piix4Pm::acpi_facts(AcpiBoard& board) {
+  AcpiFixedHardware& f = board.fixed;
+  const auto base = static_cast<std::uint16_t>(config(kPmba, 4) & kPmbaAddress);
+  const auto at = [base](unsigned reg) { return static_cast<std::uint16_t>(base + reg); };
+  f.pm1_event = {at(kPmsts), 4};
+  f.pm1_control = {at(kPmcntrl), 2};
+  f.pm_timer = {at(kPmtmr), 4};
+  f.gpe0 = {kGpePort, kGpeSize};
+  f.timer_reads_well = true;
+  f.smi_command = kApmPort;
+  f.acpi_enable = kApmAcpiEnable;
+  f.acpi_disable = kApmAcpiDisable;
+  if (!disable_s3_) f.s3 = kSuspendToRam;
+  if (!disable_s4_) f.s4 = s4_value_;
+  f.s5 = kSoftOff;
+  board.reserve_ports(base, kPmSize);
+  board.reserve_ports(kGpePort, kGpeSize);
+  if (!sci_.sinks().empty()) {
+    f.sci = sci_.sinks().front()->index();
+    board.interrupts.level.insert(*f.sci);
+    // The function says INTA#, but its interrupt is the SCI.
+    board.wired_pins[{address().slot, 0}] = "LNKS";
+  }
+}
+
+aml::Terms Piix4Pm::acpi_objects(AcpiBoard& board) {
+  aml::Terms objects{aml::device("PMRS", {aml::name("_HID", aml::eisa_id("PNP0C02")),  // resources of the mainboard
+                                          aml::name("_UID", aml::string("GPE0")),
+                                          aml::name("_CRS", aml::Resources().io(kGpePort, kGpeSize).code())})};
+  if (board.fixed.sci) {
+    const aml::Code only = aml::Resources().interrupt({*board.fixed.sci}, aml::kRoutedPciIrq).code();
+    constexpr unsigned kEnabled = 0x0b;
+    objects.push_back(aml::device(
+        "LNKS", {aml::name("_HID", aml::eisa_id("PNP0C0F")), aml::name("_UID", aml::integer(4)),
+                 aml::name("_PRS", only), aml::name("_CRS", only), aml::name("_STA", aml::integer(kEnabled)),
+                 aml::method("_SRS", 1, aml::Serialize::No, {}), aml::method("_DIS", 0, aml::Serialize::No, {})}));
+  }
+  return objects;
+}
+
+void Piix4Pm::set_up_as_firmware() {
+  config_write(kPmba, 4, kPmbaOfFirmware);
+  config_write(kPmRegMisc, 1, kPmIose);
+}
+
 MACHINA_INTERFACE(PowerButton);
-MACHINA_TYPE(Piix4Pm, PciDevice, PowerButton);
+MACHINA_TYPE(Piix4Pm, PciDevice, PowerButton, AcpiContributor, FirmwareSetup);
 
 }  // namespace machina

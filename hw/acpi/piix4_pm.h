@@ -11,13 +11,14 @@
 #include <array>
 #include <memory>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/acpi/piix4_pm_regs.h"
 #include "hw/acpi/power_button.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
-class Piix4Pm final : public PciDevice, public PowerButton {
+class Piix4Pm final : public PciDevice, public PowerButton, public AcpiContributor, public FirmwareSetup {
  public:
   static constexpr const char* kType = "PIIX4_PM";
   static void class_init(PciDeviceClass& c);
@@ -28,6 +29,10 @@ class Piix4Pm final : public PciDevice, public PowerButton {
   std::array<std::uint8_t, 6> sleep_states() const;
   /// Raises general-purpose event `n`, 0 to 15: hot-plug and the like.
   void raise_gpe(unsigned n);
+
+  void acpi_facts(AcpiBoard& board) override;
+  aml::Terms acpi_objects(AcpiBoard& board) override;
+  void set_up_as_firmware() override;
 
   void reset_enter() override;
 

@@ -14,6 +14,8 @@ inline constexpr unsigned kPmRegMisc = 0x80;  ///< bit 0: the I/O space at PMBA 
 inline constexpr unsigned kSmbba = 0x90;      ///< SMBus base address
 inline constexpr unsigned kSmbHstCfg = 0xd2;  ///< SMBus host configuration, to D6h
 inline constexpr std::uint32_t kPmbaAddress = 0xffc0;
+/// Where SeaBIOS puts it, and we where there is no firmware.
+inline constexpr std::uint32_t kPmbaOfFirmware = 0x600;
 inline constexpr std::uint32_t kSmbbaAddress = 0xfff0;
 inline constexpr std::uint32_t kIoSpace = 0x00000001;  ///< in a base address: read-only one
 inline constexpr std::uint32_t kPmIose = 0x01;

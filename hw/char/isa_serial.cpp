@@ -1,5 +1,7 @@
 #include "hw/char/isa_serial.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 namespace machina {
@@ -118,6 +120,16 @@ void IsaSerial::update() {
   }
 }
 
-MACHINA_TYPE(IsaSerial, IsaDevice);
+aml::Terms IsaSerial::acpi_objects(AcpiBoard& board) {
+  const unsigned number = board.unique_id("PNP0501");
+  aml::Resources resources;
+  resources.io(iobase_, Uart16550::kRegisters);
+  if (const auto line = isa_line(irq_)) resources.irq(*line);
+  return {aml::device(fmt::format("CM{:02X}", number & 0xff),
+                      {aml::name("_HID", aml::eisa_id("PNP0501")), aml::name("_UID", aml::integer(number)),
+                       aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_TYPE(IsaSerial, IsaDevice, AcpiContributor);
 
 }  // namespace machina

@@ -7,15 +7,18 @@
 /// none.
 
 #include "core/chardev/char_backend.h"
+#include "hw/acpi/acpi_board.h"
 #include "hw/char/uart16550.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
 
-class IsaSerial final : public IsaDevice, private CharFrontend {
+class IsaSerial final : public IsaDevice, public AcpiContributor, private CharFrontend {
  public:
   static constexpr const char* kType = "isa-serial";
   static void class_init(DeviceClass& c);
+
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   void reset_enter() override { uart_.reset(); }
   void reset_hold() override { update(); }

@@ -57,6 +57,6 @@ void IsaVga::install_bios() {
   map(system().memory_root, kRomBase, *rom_, 1);
 }
 
-MACHINA_TYPE(IsaVga, IsaDevice, DisplaySource);
+MACHINA_TYPE(IsaVga, IsaDevice, DisplaySource, AcpiContributor);
 
 }  // namespace machina

@@ -4,6 +4,7 @@
 /// ROM at C0000h, as on a real card.
 
 #include "core/display/display.h"
+#include "hw/acpi/acpi_board.h"
 #include "hw/display/vga_adapter.h"
 #include "hw/isa/isa_bus.h"
 
@@ -11,10 +12,12 @@ namespace machina {
 
 class FwCfg;
 
-class IsaVga final : public IsaDevice, public DisplaySource {
+class IsaVga final : public IsaDevice, public DisplaySource, public AcpiContributor {
  public:
   static constexpr const char* kType = "isa-vga";
   static void class_init(DeviceClass& c);
+
+  void acpi_facts(AcpiBoard& board) override { board.fixed.vga = true; }
 
   bool text_mode() const override { return vga_text_mode(adapter_->core()); }
   TextScreen text_screen() override { return vga_text_screen(adapter_->core()); }

@@ -96,6 +96,6 @@ IoResult VgaPci::write_mmio(Offset offset, Width width, std::uint64_t value) {
   return IoStatus::BadRegister;
 }
 
-MACHINA_TYPE(VgaPci, PciDevice, DisplaySource);
+MACHINA_TYPE(VgaPci, PciDevice, DisplaySource, AcpiContributor);
 
 }  // namespace machina

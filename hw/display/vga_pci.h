@@ -8,16 +8,19 @@
 #include <optional>
 
 #include "core/display/display.h"
+#include "hw/acpi/acpi_board.h"
 #include "hw/display/edid.h"
 #include "hw/display/vga_adapter.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
-class VgaPci final : public PciDevice, public DisplaySource {
+class VgaPci final : public PciDevice, public DisplaySource, public AcpiContributor {
  public:
   static constexpr const char* kType = "VGA";
   static void class_init(PciDeviceClass& c);
+
+  void acpi_facts(AcpiBoard& board) override { board.fixed.vga = true; }
 
   bool text_mode() const override { return vga_text_mode(adapter_->core()); }
   TextScreen text_screen() override { return vga_text_screen(adapter_->core()); }

@@ -1,5 +1,7 @@
 #include "hw/ide/isa_ide.h"
 
+#include <fmt/format.h>
+
 namespace machina {
 
 namespace {
@@ -25,6 +27,16 @@ void IsaIde::realize() {
   map_ports(iobase2_, bus_->control_block());
 }
 
-MACHINA_TYPE(IsaIde, IsaDevice);
+aml::Terms IsaIde::acpi_objects(AcpiBoard& board) {
+  const unsigned number = board.unique_id("PNP0600");
+  aml::Resources resources;
+  resources.io(iobase_, 8).io(iobase2_, 1);
+  if (const auto line = isa_line(irq_)) resources.irq(*line);
+  return {aml::device(fmt::format("ID{:02X}", number & 0xff),
+                      {aml::name("_HID", aml::eisa_id("PNP0600")), aml::name("_UID", aml::integer(number)),
+                       aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_TYPE(IsaIde, IsaDevice, AcpiContributor);
 
 }  // namespace machina

@@ -1,15 +1,18 @@
 #pragma once
 /// An IDE channel on the ISA bus: the cable's registers at two places in port space and an interrupt, without DMA.
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/ide/ide_bus.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
 
-class IsaIde final : public IsaDevice {
+class IsaIde final : public IsaDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "isa-ide";
   static void class_init(DeviceClass& c);
+
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   IsaIde();
 

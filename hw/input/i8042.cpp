@@ -266,6 +266,20 @@ IoResult I8042::write_data(Offset, Width, std::uint64_t value) {
   return io_ok();
 }
 
-MACHINA_TYPE(I8042, IsaDevice, InputSink);
+aml::Terms I8042::acpi_objects(AcpiBoard&) {
+  // One chip, two devices: the keyboard's has the ports, as operating systems expect.
+  aml::Resources keyboard, mouse;
+  keyboard.io(0x60, 1).io(0x64, 1);
+  if (const auto line = isa_line(keyboard_irq_)) keyboard.irq(*line);
+  aml::Terms objects{aml::device("KBD", {aml::name("_HID", aml::eisa_id("PNP0303")),  // 101-key keyboard
+                                         aml::name("_CRS", keyboard.code())})};
+  if (const auto line = isa_line(mouse_irq_)) {
+    objects.push_back(aml::device("MOU", {aml::name("_HID", aml::eisa_id("PNP0F13")),  // PS/2 mouse
+                                          aml::name("_CRS", mouse.irq(*line).code())}));
+  }
+  return objects;
+}
+
+MACHINA_TYPE(I8042, IsaDevice, InputSink, AcpiContributor);
 
 }  // namespace machina

@@ -13,13 +13,14 @@
 #include <array>
 
 #include "core/display/input_sink.h"
+#include "hw/acpi/acpi_board.h"
 #include "hw/input/ps2_keyboard.h"
 #include "hw/input/ps2_mouse.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
 
-class I8042 final : public IsaDevice, public InputSink {
+class I8042 final : public IsaDevice, public InputSink, public AcpiContributor {
  public:
   static constexpr const char* kType = "i8042";
   static void class_init(DeviceClass& c);
@@ -32,6 +33,9 @@ class I8042 final : public IsaDevice, public InputSink {
   void mouse_button(MouseButton button, bool down) override;
 
   std::uint8_t keyboard_leds() const { return keyboard_.leds(); }
+
+  void acpi_facts(AcpiBoard& board) override { board.fixed.i8042 = true; }
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   void reset_enter() override;
   void reset_hold() override { update(); }

@@ -44,6 +44,11 @@ void Gsi::gsi_changed(unsigned n, bool level) {
   ioapic_[pin].set(any);
 }
 
-MACHINA_TYPE(Gsi, Device);
+void Gsi::acpi_facts(AcpiBoard& board) {
+  for (unsigned line = 0; line < pic_.size(); ++line)
+    if (ioapic_pin(line) != line) board.interrupts.moved[line] = ioapic_pin(line);
+}
+
+MACHINA_TYPE(Gsi, Device, AcpiContributor);
 
 }  // namespace machina

@@ -7,11 +7,12 @@
 ///
 /// Not modelled: more than one IOAPIC.
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/base/device.h"
 
 namespace machina {
 
-class Gsi : public Device {
+class Gsi : public Device, public AcpiContributor {
  public:
   static constexpr const char* kType = "gsi";
   static constexpr unsigned kCount = 24;
@@ -19,6 +20,8 @@ class Gsi : public Device {
 
   /// The IOAPIC pin of GSI `n`.
   unsigned ioapic_pin(unsigned n) const { return n == 0 ? timer_pin_ : n; }
+
+  void acpi_facts(AcpiBoard& board) override;
 
  protected:
   void realize() override;

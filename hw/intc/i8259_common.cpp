@@ -30,6 +30,12 @@ void I8259Common::reset_enter() {
   }
 }
 
-MACHINA_ABSTRACT_TYPE(I8259Common, IsaDevice, InterruptAcknowledge);
+aml::Terms I8259Common::acpi_objects(AcpiBoard&) {
+  aml::Resources resources;
+  resources.io(i8259::kMasterPort, 2).io(i8259::kSlavePort, 2).io(i8259::kElcrPort, 2).irq(i8259::kCascade);
+  return {aml::device("PIC", {aml::name("_HID", aml::eisa_id("PNP0000")), aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_ABSTRACT_TYPE(I8259Common, IsaDevice, InterruptAcknowledge, AcpiContributor);
 
 }  // namespace machina

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/intc/interrupt_acknowledge.h"
 #include "hw/isa/isa_bus.h"
 
@@ -38,10 +39,13 @@ struct I8259State {
 };
 
 /// Inputs "ir" 0 to 15 (2 is the cascade and cannot be driven from outside), output "out" (the master's INT).
-class I8259Common : public IsaDevice, public InterruptAcknowledge {
+class I8259Common : public IsaDevice, public InterruptAcknowledge, public AcpiContributor {
  public:
   static constexpr const char* kType = "i8259-common";
   static void class_init(DeviceClass& c);
+
+  void acpi_facts(AcpiBoard& board) override { board.interrupts.i8259 = true; }
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   /// The state of now. An implementation that lives elsewhere (in a kernel) fetches it first. Machine lock held.
   const I8259State& get_state();

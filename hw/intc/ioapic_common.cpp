@@ -68,6 +68,10 @@ void IoapicCommon::tell_route(unsigned pin) {
   for (IoapicListener* listener : listeners_) listener->route_changed(pin, now);
 }
 
-MACHINA_ABSTRACT_TYPE(IoapicCommon, Device);
+void IoapicCommon::acpi_facts(AcpiBoard& board) {
+  board.interrupts.ioapics.push_back({get_state().id, static_cast<std::uint32_t>(address_), 0});
+}
+
+MACHINA_ABSTRACT_TYPE(IoapicCommon, Device, AcpiContributor);
 
 }  // namespace machina

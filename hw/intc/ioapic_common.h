@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/base/device.h"
 #include "hw/intc/apic_msg.h"
 #include "hw/intc/eoi_listener.h"
@@ -39,10 +40,12 @@ class IoapicListener {
 };
 
 /// Inputs "in" 0 to 23.
-class IoapicCommon : public Device, public EoiListener {
+class IoapicCommon : public Device, public EoiListener, public AcpiContributor {
  public:
   static constexpr const char* kType = "ioapic-common";
   static void class_init(DeviceClass& c);
+
+  void acpi_facts(AcpiBoard& board) override;
 
   const IoapicState& get_state();
   void set_state(const IoapicState& state);

@@ -11,6 +11,13 @@ void IsaDevice::class_init(DeviceClass& c) {
   c.bus_type = IsaBus::kType;
 }
 
+std::optional<unsigned> IsaDevice::isa_line(const IrqOut& output) const {
+  for (const IrqIn* sink : output.sinks())
+    for (unsigned n = 0; n < IsaBus::kLines; ++n)
+      if (isa_bus().irq_line(n) == sink) return n;
+  return std::nullopt;
+}
+
 const MemoryRegion* IsaDevice::port_user(std::uint16_t base, std::uint64_t size) const {
   const std::uint64_t last = base + size - 1;
   for (const MemoryRegion* other : system().io_root.children()) {

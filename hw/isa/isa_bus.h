@@ -2,6 +2,8 @@
 /// The ISA bus and what plugs into it. Its 16 interrupt lines are inputs of whatever the bridge is wired to; its ports
 /// and its memory are the machine's.
 
+#include <optional>
+
 #include "hw/base/bus.h"
 
 namespace machina {
@@ -24,6 +26,9 @@ class IsaDevice : public Device {
  public:
   static constexpr const char* kType = "isa-device";
   static void class_init(DeviceClass& c);
+
+  /// Which line of its bus an output of this device is wired to; nothing when it is to none.
+  std::optional<unsigned> isa_line(const IrqOut& output) const;
 
   IsaBus& isa_bus() const { return static_cast<IsaBus&>(*parent_bus()); }
 

@@ -12,6 +12,13 @@ void IsaBusBridge::class_init(DeviceClass& c) {
 
 IsaBusBridge::IsaBusBridge() { add_new_child<IsaBus>("isa.0").set_irq_lines(isa_lines_); }
 
-MACHINA_TYPE(IsaBusBridge, Device);
+aml::Terms IsaBusBridge::acpi_objects(AcpiBoard& board) {
+  aml::Terms terms{aml::name("_HID", aml::eisa_id("PNP0A05"))};  // generic container
+  for (const auto& c : children())
+    if (const auto* bus = qom::cast<Bus>(c)) terms.push_back(aml::join(board.objects_on(*bus)));
+  return {aml::device("ISA", terms)};
+}
+
+MACHINA_TYPE(IsaBusBridge, Device, AcpiContributor);
 
 }  // namespace machina

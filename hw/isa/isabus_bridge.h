@@ -1,16 +1,20 @@
 #pragma once
 /// The ISA bus of a machine without PCI: nothing but the bus and its 16 interrupt lines.
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
 
-class IsaBusBridge final : public Device {
+class IsaBusBridge final : public Device, public AcpiContributor {
  public:
   static constexpr const char* kType = "isabus-bridge";
   static void class_init(DeviceClass& c);
 
   IsaBusBridge();
+
+  void acpi_facts(AcpiBoard& board) override { board.fixed.isa_devices = true; }
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
  private:
   void isa_line_changed(unsigned n, bool level) { isa_irqs_[n].set(level); }

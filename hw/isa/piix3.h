@@ -12,18 +12,22 @@
 
 #include <array>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/isa/isa_bus.h"
 #include "hw/isa/piix3_regs.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
-class Piix3 final : public PciDevice {
+class Piix3 final : public PciDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "PIIX3";
   static void class_init(PciDeviceClass& c);
 
   Piix3();
+
+  void acpi_facts(AcpiBoard& board) override;
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   void reset_enter() override;
 
@@ -34,6 +38,7 @@ class Piix3 final : public PciDevice {
   void isa_line_changed(unsigned n, bool level);
   void pirq_changed(unsigned n, bool level);
   void route(unsigned pirq, bool force);
+  std::vector<std::uint32_t> free_routes();
   IoResult read_reset_control(Offset offset, Width width);
   IoResult write_reset_control(Offset offset, Width width, std::uint64_t value);
 

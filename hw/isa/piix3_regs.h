@@ -31,6 +31,7 @@ inline constexpr std::uint8_t kPirqRoute = 0x0f;
 inline constexpr std::uint16_t kLegalRoutes = 0xdef8;
 
 // 2.5.1.2: reset control register, port CF9h.
+inline constexpr std::uint16_t kResetControl = 0xcf9;
 inline constexpr std::uint8_t kRcSystemReset = 1 << 1;  ///< SRST: a hard reset, else the CPU's alone
 inline constexpr std::uint8_t kRcResetCpu = 1 << 2;     ///< RCPU: its rising edge resets
 

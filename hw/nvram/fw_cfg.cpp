@@ -230,6 +230,16 @@ bool FwCfg::dma_write(std::uint64_t address, std::uint32_t length) {
   return true;
 }
 
-MACHINA_TYPE(FwCfg, IsaDevice);
+aml::Terms FwCfg::acpi_objects(AcpiBoard&) {
+  constexpr unsigned kWithDma = 12, kWithoutDma = 2;
+  constexpr unsigned kPresentNotShown = 0x0b;  // _STA: present, decoding, working, but nothing for a user's eyes
+  aml::Resources resources;
+  resources.io(iobase_, dma_enabled_ ? kWithDma : kWithoutDma);
+  return {
+      aml::device("FWCF", {aml::name("_HID", aml::string("QEMU0002")),
+                           aml::name("_STA", aml::integer(kPresentNotShown)), aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_TYPE(FwCfg, IsaDevice, AcpiContributor);
 
 }  // namespace machina

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
@@ -55,7 +56,7 @@ enum class FwCfgKey : std::uint16_t {
   Hpet = 0x8004,
 };
 
-class FwCfg final : public IsaDevice {
+class FwCfg final : public IsaDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "fw_cfg";
   static void class_init(DeviceClass& c);
@@ -82,6 +83,8 @@ class FwCfg final : public IsaDevice {
   void remove_file(const std::string& name);
   /// The bytes as they are now, with what the guest wrote; null when there is no such file.
   const std::vector<std::uint8_t>* file(const std::string& name) const;
+
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   void reset_enter() override { state_ = {}; }
 

@@ -163,6 +163,11 @@ void I440fx::apply_smram() {
   smram_->set_enabled(enabled);
 }
 
+void I440fx::set_up_as_firmware() {
+  config_write(kPam0, 1, kPamBits << 4);
+  for (unsigned i = 1; i < kPamCount; ++i) config_write(kPam0 + i, 1, kPamBits << 4 | kPamBits);
+}
+
 void I440fxHost::class_init(DeviceClass& c) { c.description = "Intel 440FX host bridge"; }
 
 I440fxHost::I440fxHost()
@@ -182,7 +187,7 @@ void I440fxHost::realize() {
   map(system().memory_root, 0, pci_memory(), kBelowRam);
 }
 
-MACHINA_TYPE(I440fx, PciDevice);
+MACHINA_TYPE(I440fx, PciDevice, FirmwareSetup);
 MACHINA_TYPE(I440fxHost, PciHost);
 
 }  // namespace machina

@@ -17,6 +17,7 @@
 #include <array>
 #include <memory>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/pci-host/i440fx_regs.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_host.h"
@@ -24,10 +25,13 @@
 namespace machina {
 
 /// Function 0 of device 0: who shows what below 1 MiB.
-class I440fx final : public PciDevice {
+class I440fx final : public PciDevice, public FirmwareSetup {
  public:
   static constexpr const char* kType = "i440FX";
   static void class_init(PciDeviceClass& c);
+
+  /// RAM shows from C0000h to FFFFFh.
+  void set_up_as_firmware() override;
 
  private:
   /// A PAM segment in the three states that differ from plain RAM.

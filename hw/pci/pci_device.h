@@ -58,6 +58,8 @@ class PciDevice : public Device {
 
   /// Where BAR `n` is mapped now; empty when it is not.
   std::optional<std::uint64_t> bar_address(unsigned n) const;
+  /// Bytes of BAR `n`; 0 when there is none.
+  std::uint64_t bar_size(unsigned n) const { return bars_.at(n).region ? bars_[n].region->size() : 0; }
 
   void reset_enter() override;
   void reset_hold() override;

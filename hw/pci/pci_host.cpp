@@ -73,6 +73,6 @@ IoResult PciHost::write_data(Offset offset, Width width, std::uint64_t value) {
   return io_ok();
 }
 
-MACHINA_ABSTRACT_TYPE(PciHost, Device);
+MACHINA_ABSTRACT_TYPE(PciHost, Device, AcpiContributor);
 
 }  // namespace machina

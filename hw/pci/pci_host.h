@@ -2,11 +2,12 @@
 /// What all PC host bridges share: the root bus and configuration mechanism #1 (PCI Local Bus Specification 3.0,
 /// 3.2.2.3.2): CONFIG_ADDRESS at CF8h, 32-bit accesses only, and CONFIG_DATA at CFCh-CFFh, of any width.
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/pci/pci_bus.h"
 
 namespace machina {
 
-class PciHost : public Device {
+class PciHost : public Device, public AcpiContributor {
  public:
   static constexpr const char* kType = "pci-host-bridge";
   static void class_init(DeviceClass& c);
@@ -19,6 +20,9 @@ class PciHost : public Device {
   PciBus& bus() const { return *bus_; }
   /// Memory as the bus sees it: what shows where RAM does not.
   ContainerRegion& pci_memory() { return pci_memory_; }
+
+  /// Device PCI0: windows, interrupt routing, and what is on the bus.
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   void reset_enter() override;
 

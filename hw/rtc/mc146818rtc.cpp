@@ -352,6 +352,18 @@ void Mc146818Rtc::write_b(std::uint8_t value) {
   if (!was_updating && updating()) take_time_bytes();
 }
 
-MACHINA_TYPE(Mc146818Rtc, IsaDevice);
+void Mc146818Rtc::acpi_facts(AcpiBoard& board) {
+  board.fixed.cmos_rtc = true;
+  board.fixed.century = Century;
+}
+
+aml::Terms Mc146818Rtc::acpi_objects(AcpiBoard&) {
+  aml::Resources resources;
+  resources.io(iobase_, static_cast<unsigned>(ports_.size()));
+  if (const auto line = isa_line(irq_)) resources.irq(*line);
+  return {aml::device("RTC", {aml::name("_HID", aml::eisa_id("PNP0B00")), aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_TYPE(Mc146818Rtc, IsaDevice, AcpiContributor);
 
 }  // namespace machina

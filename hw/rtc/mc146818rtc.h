@@ -19,6 +19,7 @@
 #include <string>
 
 #include "core/clock.h"
+#include "hw/acpi/acpi_board.h"
 #include "hw/isa/isa_bus.h"
 #include "hw/rtc/mc146818rtc_regs.h"
 
@@ -41,7 +42,7 @@ struct Mc146818State {
   friend bool operator==(const Mc146818State&, const Mc146818State&) = default;
 };
 
-class Mc146818Rtc final : public IsaDevice {
+class Mc146818Rtc final : public IsaDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "mc146818rtc";
   static void class_init(DeviceClass& c);
@@ -51,6 +52,9 @@ class Mc146818Rtc final : public IsaDevice {
   void set_cmos(unsigned index, std::uint8_t value);
   std::uint8_t cmos(unsigned index) const { return state_.ram.at(index); }
   bool nmi_disabled() const { return state_.index & rtc::kNmiDisable; }
+
+  void acpi_facts(AcpiBoard& board) override;
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   const Mc146818State& get_state();
   void set_state(const Mc146818State& state);

@@ -34,6 +34,14 @@ std::int64_t I8254Common::to_ns(std::uint64_t clk) {
   return static_cast<std::int64_t>(mul_div_up(clk, kNsPerSecond, i8254::kFrequency));
 }
 
-MACHINA_ABSTRACT_TYPE(I8254Common, IsaDevice);
+aml::Terms I8254Common::acpi_objects(AcpiBoard&) {
+  constexpr unsigned kPorts = 4;
+  aml::Resources resources;
+  resources.io(i8254::kPort, kPorts);
+  if (const auto line = isa_line(irq_)) resources.irq(*line);
+  return {aml::device("TIMR", {aml::name("_HID", aml::eisa_id("PNP0100")), aml::name("_CRS", resources.code())})};
+}
+
+MACHINA_ABSTRACT_TYPE(I8254Common, IsaDevice, AcpiContributor);
 
 }  // namespace machina

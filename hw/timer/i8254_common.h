@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/isa/isa_bus.h"
 #include "hw/timer/i8254_counter.h"
 
@@ -15,10 +16,12 @@ struct I8254State {
 };
 
 /// Output "irq" is OUT of counter 0. GATE of counters 0 and 1 is tied high, that of counter 2 belongs to port 61h.
-class I8254Common : public IsaDevice {
+class I8254Common : public IsaDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "i8254-common";
   static void class_init(DeviceClass& c);
+
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   /// The state of now: an implementation that lives elsewhere (in a kernel) fetches it first. Machine lock held.
   const I8254State& get_state();

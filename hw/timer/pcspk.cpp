@@ -28,6 +28,11 @@ IoResult PcSpeaker::write(Offset, Width, std::uint64_t value) {
   return io_ok();
 }
 
-MACHINA_TYPE(PcSpeaker, IsaDevice);
+aml::Terms PcSpeaker::acpi_objects(AcpiBoard&) {
+  return {aml::device(
+      "SPKR", {aml::name("_HID", aml::eisa_id("PNP0800")), aml::name("_CRS", aml::Resources().io(iobase_, 1).code())})};
+}
+
+MACHINA_TYPE(PcSpeaker, IsaDevice, AcpiContributor);
 
 }  // namespace machina

@@ -6,6 +6,7 @@
 /// Not modelled: sound; SERR# and IOCHK# as sources of NMI (bits 7 and 6 read 0, their disable bits are kept). The
 /// refresh toggle does not follow what is programmed into counter 1: it changes each 18 CLK (15.09 us).
 
+#include "hw/acpi/acpi_board.h"
 #include "hw/timer/i8254_common.h"
 
 namespace machina {
@@ -15,10 +16,12 @@ struct PcSpeakerState {
   friend bool operator==(const PcSpeakerState&, const PcSpeakerState&) = default;
 };
 
-class PcSpeaker final : public IsaDevice {
+class PcSpeaker final : public IsaDevice, public AcpiContributor {
  public:
   static constexpr const char* kType = "isa-pcspk";
   static void class_init(DeviceClass& c);
+
+  aml::Terms acpi_objects(AcpiBoard& board) override;
 
   const PcSpeakerState& get_state() const { return state_; }
   void set_state(const PcSpeakerState& state) { state_ = state, apply(); }

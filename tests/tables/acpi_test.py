@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""ACPI tables of several machines: linked as firmware does it, disassembled and compiled again by ACPICA's iasl."""
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+from machine_tables import Memory, acpi_tables, guest_of, link, start
+
+
+def program():
+    if len(sys.argv) != 2 or not os.access(sys.argv[1], os.X_OK):
+        sys.exit(f"usage: {sys.argv[0]} MACHINE-RUN")
+    return os.path.abspath(sys.argv[1])
+
+
+def tables_of(*arguments):
+    """What firmware ends up with."""
+    with start(program(), *arguments) as process:
+        guest = guest_of(process)
+        # As firmware does before it looks at the tables: where the power management's ports are.
+        guest.config_write(1, 3, 0x40, 4, 0x600)
+        guest.config_write(1, 3, 0x80, 1, 1)
+        content, where = link(guest)
+        return acpi_tables(Memory(content, where), where["etc/acpi/rsdp"])
+
+
+def run_iasl(arguments, folder):
+    done = subprocess.run(["iasl", *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return output
+
+
+def round_trip(tables):
+    """Each table through iasl and back: it has nothing to complain about, and the bytes are the same. Returns the ASL of
+    the DSDT."""
+    with tempfile.TemporaryDirectory(prefix="machina-acpi-") as folder:
+        for signature, several in tables.items():
+            for number, data in enumerate(several):
+                name = f"{signature.lower()}{number}"
+                with open(os.path.join(folder, name + ".aml"), "wb") as file:
+                    file.write(data)
+                output = run_iasl(["-d", name + ".aml"], folder)
+                for complaint in ("Error", "Warning", "Invalid", "unresolved", "checksum"):
+                    assert complaint not in output, output
+                os.rename(os.path.join(folder, name + ".dsl"), os.path.join(folder, name + "-again.dsl"))
+                if signature == "FACS":
+                    continue  # has no checksum: the compiler takes none
+                output = run_iasl(["-oa", "-we", "-vr", name + "-again.dsl"], folder)
+                assert " 0 Errors, 0 Warnings" in output or signature != "DSDT", output
+                with open(os.path.join(folder, name + "-again.aml"), "rb") as file:
+                    again = file.read()
+                # The compiler names itself in the header, and so changes the checksum.
+                same = [i for i in range(len(data)) if not (i == 9 or 28 <= i < 36)]
+                assert len(again) == len(data) and all(again[i] == data[i] for i in same), f"{name} differs"
+        with open(os.path.join(folder, "dsdt0-again.dsl"), encoding="utf-8") as file:
+            return file.read()
+
+
+def pc():
+    tables = tables_of("-M", "pc", "-smp", "3", "-m", "256M", "-serial", "null")
+    assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"}, tables.keys()
+    fadt = tables["FACP"][0]
+    assert len(fadt) == 244 and fadt[8] == 3
+    assert struct.unpack_from("<H", fadt, 46) == (9,)  # SCI
+    assert struct.unpack_from("<IBB", fadt, 48) == (0xB2, 0xF1, 0xF0)
+    assert struct.unpack_from("<IIIIIII", fadt, 56) == (0x600, 0, 0x604, 0, 0, 0x608, 0xAFE0)
+    assert fadt[108] == 0x32  # century
+    assert struct.unpack_from("<BBBBQB", fadt, 116) == (1, 8, 0, 0, 0xCF9, 6)
+    assert struct.unpack_from("<H", fadt, 109) == (0b11,)  # ISA devices and an 8042; VGA and RTC are not missing
+    madt = tables["APIC"][0]
+    entries, at = [], 44
+    while at < len(madt):
+        entries.append(madt[at:at + madt[at + 1]])
+        at += madt[at + 1]
+    assert at == len(madt)
+    assert [e[3] for e in entries if e[0] == 0 and e[4] == 1] == [0, 1, 2]
+    assert [struct.unpack_from("<II", e, 4) for e in entries if e[0] == 1] == [(0xFEC00000, 0)]
+    overrides = {e[3]: struct.unpack_from("<IH", e, 4) for e in entries if e[0] == 2}
+    assert overrides == {0: (2, 0), 5: (5, 13), 9: (9, 13), 10: (10, 13), 11: (11, 13)}, overrides
+    assert [bytes(e) for e in entries if e[0] == 4] == [bytes([4, 6, 255, 0, 0, 1])]
+
+    asl = round_trip(tables)
+    for expected in ('EisaId ("PNP0A03")', 'EisaId ("PNP0501")', 'EisaId ("PNP0303")', 'EisaId ("PNP0F13")',
+                     'EisaId ("PNP0B00")', 'EisaId ("PNP0C0F")', "Device (LNKD)", "Name (\\_S5", "Name (\\_S3",
+                     '"ACPI0007"'):
+        assert expected in asl, expected + "\n" + asl
+    assert asl.count('"ACPI0007"') == 3
+    assert "0x10000000,         // Range Minimum" in asl, asl  # PCI memory starts where RAM ends
+    assert asl.count('EisaId ("PNP0501")') == 1
+
+
+def what_is_not_there_is_not_told():
+    tables = tables_of("-M", "pc", "-nodefaults", "-global", "PIIX4_PM.disable_s3=on", "-global",
+                       "PIIX4_PM.disable_s4=on")
+    asl = round_trip(tables)
+    assert 'EisaId ("PNP0501")' not in asl and "_S3" not in asl and "_S4" not in asl and "_S5" in asl
+    assert struct.unpack_from("<H", tables["FACP"][0], 109) == (0b111,)  # no VGA either
+
+
+def many_cpus():
+    tables = tables_of("-M", "pc", "-smp", "255,sockets=85,cores=3")
+    round_trip(tables)
+    madt = tables["APIC"][0]
+    assert bytes([9, 16]) in madt  # some APIC IDs are beyond 255: x2APIC entries
+
+
+def no_acpi_hardware():
+    with start(program(), "-M", "isapc") as process:
+        assert "etc/acpi/tables" not in guest_of(process).files()
+
+
+for test in (pc, what_is_not_there_is_not_told, many_cpus, no_acpi_hardware):
+    print(test.__name__, flush=True)
+    test()
