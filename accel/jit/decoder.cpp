@@ -20,6 +20,16 @@ const EmitterTable& emitters() {
     add_alu_emitters(t);
     add_move_emitters(t);
     add_branch_emitters(t);
+    add_multiply_emitters(t);
+    add_bit_emitters(t);
+    add_bmi_emitters(t);
+    add_exchange_emitters(t);
+    add_convert_emitters(t);
+    add_flag_emitters(t);
+    add_frame_emitters(t);
+    add_decimal_emitters(t);
+    add_string_emitters(t);
+    add_hint_emitters(t);
     return t;
   }();
   return table;
@@ -77,7 +87,45 @@ bool uses_stack(const ZydisDecodedInstruction& instruction) {
 
 }  // namespace
 
-Emitter emitter_of(ZydisMnemonic mnemonic) { return emitters()[mnemonic]; }
+unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands) {
+  const bool far_branch = instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+  switch (instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_MOV:
+      for (unsigned i = 0; i < 2; ++i) {
+        if (operands[i].type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+        const ZydisRegisterClass kind = ZydisRegisterGetClass(operands[i].reg.value);
+        if (kind == ZYDIS_REGCLASS_SEGMENT) return kRowMovSegment;
+        if (kind != ZYDIS_REGCLASS_GPR8 && kind != ZYDIS_REGCLASS_GPR16 && kind != ZYDIS_REGCLASS_GPR32 &&
+            kind != ZYDIS_REGCLASS_GPR64)
+          return kRowMovControl;
+      }
+      break;
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP:
+      if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+          ZydisRegisterGetClass(operands[0].reg.value) == ZYDIS_REGCLASS_SEGMENT)
+        return instruction.mnemonic == ZYDIS_MNEMONIC_PUSH ? kRowPushSegment : kRowPopSegment;
+      break;
+    case ZYDIS_MNEMONIC_JMP:
+      if (far_branch) return kRowFarJmp;
+      break;
+    case ZYDIS_MNEMONIC_CALL:
+      if (far_branch) return kRowFarCall;
+      break;
+    case ZYDIS_MNEMONIC_RET:
+      if (far_branch) return kRowFarRet;
+      break;
+    case ZYDIS_MNEMONIC_MOVSD:
+      if (instruction.meta.category == ZYDIS_CATEGORY_STRINGOP) return kRowStringMovsd;
+      break;
+    case ZYDIS_MNEMONIC_CMPSD:
+      if (instruction.meta.category == ZYDIS_CATEGORY_STRINGOP) return kRowStringCmpsd;
+      break;
+    default:
+      break;
+  }
+  return instruction.mnemonic;
+}
 
 std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode) {
   auto block = std::make_unique<Block>();
@@ -111,7 +159,8 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     }
     op.length = instruction.length;
     Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op};
-    if (const Emitter emit = emitter_of(instruction.mnemonic); emit && available(instruction, features)) emit(decoding);
+    const Emitter emit = emitters()[row_of(instruction, operands)];
+    if (emit && available(instruction, features)) emit(decoding);
     if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
     if (!op.handler) {
       op.handler = &undefined;

@@ -30,14 +30,16 @@ struct Decoding {
   void use_source(unsigned n);
   void use_immediate(unsigned n);
   void use_memory(unsigned n);
+  /// Of a register or memory: as source or destination.
+  void use_source_or_memory(unsigned n) { is_memory(n) ? use_memory(n) : use_source(n); }
+  void use_destination_or_memory(unsigned n) { is_memory(n) ? use_memory(n) : use_destination(n); }
 };
 
 /// The offset into Cpu::gpr of a general register of any size, AH to BH among them.
 std::uint8_t register_offset(ZydisRegister reg);
 
+/// Fills in the Op. Leaving its handler null makes the instruction raise #UD.
 using Emitter = void (*)(Decoding&);
-/// Null: the instruction is not known here and raises #UD.
-Emitter emitter_of(ZydisMnemonic mnemonic);
 
 /// `choose.template operator()<T>()` for the unsigned type of that many bits.
 template <class Choose>
@@ -54,6 +56,28 @@ Handler by_width(unsigned bits, Choose choose) {
     default:
       return nullptr;
   }
+}
+
+/// The same for instructions that have no form of 8 bits.
+template <class Choose>
+Handler by_word_width(unsigned bits, Choose choose) {
+  switch (bits) {
+    case 16:
+      return choose.template operator()<std::uint16_t>();
+    case 32:
+      return choose.template operator()<std::uint32_t>();
+    case 64:
+      return choose.template operator()<std::uint64_t>();
+    default:
+      return nullptr;
+  }
+}
+
+/// `choose.template operator()<P>()` for where operand `n` is, whose use_*() has been called.
+template <class Choose>
+Handler by_place(const Decoding& d, unsigned n, Choose choose) {
+  if (d.is_register(n)) return choose.template operator()<Place::Register>();
+  return d.checked ? choose.template operator()<Place::Checked>() : choose.template operator()<Place::Flat>();
 }
 
 }  // namespace machina::jit

@@ -73,7 +73,6 @@ void emit_jcc(Decoding& d) {
 }
 
 void emit_jmp(Decoding& d) {
-  if (d.instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return;
   d.ends_block = true;
   const unsigned width = d.instruction.operand_width;
   if (d.is_immediate(0)) {
@@ -91,7 +90,6 @@ void emit_jmp(Decoding& d) {
 }
 
 void emit_call(Decoding& d) {
-  if (d.instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return;
   d.ends_block = true;
   const unsigned width = d.instruction.operand_width;
   if (d.is_immediate(0)) {
@@ -109,7 +107,6 @@ void emit_call(Decoding& d) {
 }
 
 void emit_ret(Decoding& d) {
-  if (d.instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return;
   d.ends_block = true;
   d.op.immediate = d.instruction.operand_count_visible > 0 && d.is_immediate(0) ? d.operand(0).imm.value.u : 0;
   d.op.handler = by_width(d.instruction.operand_width, []<class T>() -> Handler { return &ret<T>; });

@@ -1,4 +1,4 @@
-/// MOV, MOVZX, MOVSX, MOVSXD, LEA, XCHG, CMOVcc, SETcc, PUSH, POP, CBW family, BSWAP.
+/// MOV, MOVZX, MOVSX, MOVSXD, LEA, XCHG, CMOVcc, SETcc, PUSH, POP of general registers and memory.
 
 #include "accel/jit/emitters.h"
 #include "accel/jit/stack.h"
@@ -111,12 +111,9 @@ const Block* xchg_rr(Cpu& cpu, const Op* op) {
 /// Locked with or without the prefix: SDM vol. 2, XCHG.
 template <class T, Addressing A>
 const Block* xchg_mr(Cpu& cpu, const Op* op) {
-  T old{};
   const T value = get_register<T>(cpu, op->source);
-  update_locked<T>(cpu, op, linear_of<A, T>(cpu, op, true), [&](ArithmeticFlags&, T a) {
-    old = a;
-    return value;
-  });
+  const T old =
+      update_locked<T>(cpu, op, linear_of<A, T>(cpu, op, true), [value](ArithmeticFlags&, T) { return value; });
   set_register<T>(cpu, op->source, old);
   return next(cpu, op);
 }
@@ -217,8 +214,6 @@ const Block* pop_m(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 void emit_push(Decoding& d) {
-  if (d.is_register(0) && d.operand(0).reg.value >= ZYDIS_REGISTER_ES && d.operand(0).reg.value <= ZYDIS_REGISTER_GS)
-    return;  // of a segment register: emit_segment.cpp
   const unsigned width = d.instruction.operand_width;
   if (d.is_register(0)) {
     d.use_source(0);
@@ -234,8 +229,6 @@ void emit_push(Decoding& d) {
   }
 }
 void emit_pop(Decoding& d) {
-  if (d.is_register(0) && d.operand(0).reg.value >= ZYDIS_REGISTER_ES && d.operand(0).reg.value <= ZYDIS_REGISTER_GS)
-    return;
   const unsigned width = d.instruction.operand_width;
   if (d.is_register(0)) {
     d.use_destination(0);
@@ -248,9 +241,6 @@ void emit_pop(Decoding& d) {
   });
 }
 
-const Block* nop(Cpu& cpu, const Op* op) { return next(cpu, op); }
-void emit_nop(Decoding& d) { d.op.handler = &nop; }
-
 }  // namespace
 
 void add_move_emitters(EmitterTable& table) {
@@ -262,7 +252,6 @@ void add_move_emitters(EmitterTable& table) {
   table[ZYDIS_MNEMONIC_XCHG] = &emit_xchg;
   table[ZYDIS_MNEMONIC_PUSH] = &emit_push;
   table[ZYDIS_MNEMONIC_POP] = &emit_pop;
-  table[ZYDIS_MNEMONIC_NOP] = &emit_nop;
   for (const ZydisMnemonic m :
        {ZYDIS_MNEMONIC_CMOVB, ZYDIS_MNEMONIC_CMOVBE, ZYDIS_MNEMONIC_CMOVL, ZYDIS_MNEMONIC_CMOVLE, ZYDIS_MNEMONIC_CMOVNB,
         ZYDIS_MNEMONIC_CMOVNBE, ZYDIS_MNEMONIC_CMOVNL, ZYDIS_MNEMONIC_CMOVNLE, ZYDIS_MNEMONIC_CMOVNO,

@@ -7,10 +7,36 @@
 
 namespace machina::jit {
 
-using EmitterTable = std::array<Emitter, ZYDIS_MNEMONIC_MAX_VALUE + 1>;
+/// Rows beyond Zydis' mnemonics, of forms that share one with another family. row_of() finds them.
+enum FormRow : unsigned {
+  kRowMovSegment = ZYDIS_MNEMONIC_MAX_VALUE + 1,  ///< MOV from or to a segment register
+  kRowMovControl,                                 ///< MOV from or to CRn and DRn
+  kRowPushSegment,
+  kRowPopSegment,
+  kRowFarJmp,
+  kRowFarCall,
+  kRowFarRet,
+  kRowStringMovsd,  ///< MOVSD and CMPSD of the string instructions; those of SSE2 have the mnemonics' rows
+  kRowStringCmpsd,
+  kEmitterRows,
+};
+
+using EmitterTable = std::array<Emitter, kEmitterRows>;
+
+unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands);
 
 void add_alu_emitters(EmitterTable& table);
 void add_move_emitters(EmitterTable& table);
 void add_branch_emitters(EmitterTable& table);
+void add_multiply_emitters(EmitterTable& table);
+void add_bit_emitters(EmitterTable& table);
+void add_bmi_emitters(EmitterTable& table);
+void add_exchange_emitters(EmitterTable& table);
+void add_convert_emitters(EmitterTable& table);
+void add_flag_emitters(EmitterTable& table);
+void add_frame_emitters(EmitterTable& table);
+void add_decimal_emitters(EmitterTable& table);
+void add_string_emitters(EmitterTable& table);
+void add_hint_emitters(EmitterTable& table);
 
 }  // namespace machina::jit

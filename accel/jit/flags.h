@@ -2,7 +2,7 @@
 /// Arithmetic flags, taken from the host's own instruction: guest and host are the same architecture, so that even what
 /// the manual leaves undefined is what this processor does.
 ///
-/// They are kept as LAHF and SETO give them: two bytes, stored by each instruction that sets them.
+/// They are kept as LAHF and SETO give them: two bytes, which are AL and AH, stored by each instruction that sets them.
 
 #include <cstdint>
 
@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kCf = 1, kPf = 4, kAf = 0x10, kZf = 0x40, kSf = 0
 inline constexpr std::uint32_t kArithmetic = kCf | kPf | kAf | kZf | kSf | kOf;
 
 struct ArithmeticFlags {
-  std::uint8_t low = 2;  ///< SF ZF 0 AF 0 PF 1 CF, bits 7 to 0 of EFLAGS
   std::uint8_t of = 0;   ///< 0 or 1
+  std::uint8_t low = 2;  ///< SF ZF 0 AF 0 PF 1 CF, bits 7 to 0 of EFLAGS
 
   std::uint32_t eflags() const { return (low & 0xd5U) | (of ? kOf : 0U); }
   void set(std::uint32_t eflags) {
@@ -61,5 +61,7 @@ struct ArithmeticFlags {
 
 /// Takes the flags of the instruction in the asm statement before it: LAHF, SETO.
 #define MACHINA_TAKE_FLAGS "lahf\n\tseto %%al"
+/// The other way round, for instructions that read flags or leave some: ADD of 7Fh overflows when AL was 1.
+#define MACHINA_PUT_FLAGS "addb $0x7f, %%al\n\tsahf\n\t"
 
 }  // namespace machina::jit

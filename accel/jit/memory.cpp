@@ -188,6 +188,15 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
   }
 }
 
+void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
+  cpu.fault_op = op;
+  for (unsigned done = 0; done < size;) {
+    const std::uint64_t at = advance(cpu, linear, done);
+    fill(cpu, at, Access::Read, is_stack(op));
+    done += std::min(room_in_page(at), size - done);
+  }
+}
+
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
   cpu.fault_op = op;
   for (unsigned done = 0; done < size;) {

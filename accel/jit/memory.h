@@ -22,7 +22,8 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
 /// Any number of bytes; all of them are checked before one is written.
 void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned size);
 void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned size);
-/// Faults as a write of these bytes would, and does nothing else.
+/// Faults as a read or write of these bytes would, and does nothing else.
+void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 
 /// Host memory for an access that reads and writes it in one piece.

@@ -30,60 +30,124 @@ inline std::uint64_t linear_of(Cpu& cpu, const Op* op, bool write) {
   }
 }
 
-/// `change(flags, old)` gives what is written. Flags are the CPU's only once the write can no longer fault.
-template <class T, class Change>
-inline void update(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
-  const TlbEntry& e = cpu.tlb->entry(linear);
-  if (e.write.load(std::memory_order_relaxed) == tag_of<T>(linear)) [[likely]] {
-    T value;
-    void* host = reinterpret_cast<void*>(linear + e.addend);
-    std::memcpy(&value, host, sizeof value);
-    value = change(cpu.flags, value);
-    std::memcpy(host, &value, sizeof value);
-    return;
+/// The same, for an operand that lies `by` bytes beyond what the instruction says: bit strings.
+template <Addressing A, class T>
+inline std::uint64_t linear_beyond(Cpu& cpu, const Op* op, std::uint64_t by, bool write) {
+  const std::uint64_t offset = (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
+                                static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement)) + by) &
+                               op->address_mask;
+  if constexpr (A == Addressing::Flat) {
+    (void)write;
+    return cpu.segment_base[op->segment] + offset;
+  } else {
+    return linear_in_segment(cpu, op, op->segment, offset, sizeof(T), write);
   }
+}
+
+template <class T, class Change>
+[[gnu::noinline, gnu::cold]] T update_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
+  ArithmeticFlags flags = cpu.flags;
+  T old;
   if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
-    T value;
-    std::memcpy(&value, access.host, sizeof value);
-    value = change(cpu.flags, value);
+    std::memcpy(&old, access.host, sizeof old);
+    const T value = change(flags, old);
     std::memcpy(access.host, &value, sizeof value);
     written(cpu, access, sizeof value);
-    return;
+  } else {
+    // Registers, or two pages. Every fault is that of a write: the processor reads for ownership.
+    check_write(cpu, op, linear, sizeof(T));
+    old = static_cast<T>(read_slow(cpu, op, linear, sizeof(T)));
+    const T value = change(flags, old);
+    write_slow(cpu, op, linear, sizeof(T), value);
   }
-  // Registers, or two pages. The write is checked again below, before anything is stored.
-  ArithmeticFlags flags = cpu.flags;
-  const T value = change(flags, static_cast<T>(read_slow(cpu, op, linear, sizeof(T))));
-  write_slow(cpu, op, linear, sizeof(T), value);
   cpu.flags = flags;
+  return old;
+}
+
+/// `change(flags, old)` gives what is written. Flags are the CPU's only once the write can no longer fault. Returns
+/// what was there. `change` keeps no reference to a local of its handler: that would cost the handler its tail call.
+template <class T, class Change>
+inline T update(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
+  const TlbEntry& e = cpu.tlb->entry(linear);
+  if (e.write.load(std::memory_order_relaxed) != tag_of<T>(linear)) [[unlikely]]
+    return update_slowly<T>(cpu, op, linear, change);
+  T old;
+  void* host = reinterpret_cast<void*>(linear + e.addend);
+  std::memcpy(&old, host, sizeof old);
+  const T value = change(cpu.flags, old);
+  std::memcpy(host, &value, sizeof value);
+  return old;
+}
+
+/// As one transaction. x86 does this for any alignment, as for the guest.
+template <class T, class Change>
+[[gnu::always_inline]] inline T exchange_atomically(Cpu& cpu, void* host, Change change) {
+  T* p = static_cast<T*>(host);
+  T old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  for (;;) {
+    ArithmeticFlags flags = cpu.flags;
+    const T value = change(flags, old);
+    T seen = old;
+    if (__atomic_compare_exchange_n(p, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+      cpu.flags = flags;
+      return old;
+    }
+    old = seen;
+  }
+}
+
+template <class T, class Change>
+[[gnu::noinline, gnu::cold]] T update_locked_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
+  if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
+    const T old = exchange_atomically<T>(cpu, access.host, change);
+    written(cpu, access, sizeof(T));
+    return old;
+  }
+  const SplitLock lock;
+  return update_slowly<T>(cpu, op, linear, change);
 }
 
 /// The same as one transaction on the bus: LOCK, and XCHG with memory. RAM only knows other CPUs as competitors; what
 /// crosses pages or is not RAM takes a lock of its own (SDM vol. 3, 9.1.2.2: such locks are slow on any processor).
 template <class T, class Change>
-inline void update_locked(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
+inline T update_locked(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   const TlbEntry& e = cpu.tlb->entry(linear);
-  HostAccess access;
-  if (e.write.load(std::memory_order_relaxed) == tag_of<T>(linear)) [[likely]] {
-    access.host = reinterpret_cast<void*>(linear + e.addend);
+  if (e.write.load(std::memory_order_relaxed) != tag_of<T>(linear)) [[unlikely]]
+    return update_locked_slowly<T>(cpu, op, linear, change);
+  return exchange_atomically<T>(cpu, reinterpret_cast<void*>(linear + e.addend), change);
+}
+
+/// Where an operand that may be either is; known when the instruction is decoded.
+enum class Place : std::uint8_t { Register, Flat, Checked };
+
+constexpr Addressing addressing(Place place) {
+  return place == Place::Checked ? Addressing::Checked : Addressing::Flat;
+}
+
+/// The operand's value. `reg`: which register it is, if it is one.
+template <class T, Place P>
+inline T read_place(Cpu& cpu, const Op* op, std::uint8_t reg) {
+  if constexpr (P == Place::Register) {
+    (void)op;
+    return get_register<T>(cpu, reg);
   } else {
-    access = map_for_update(cpu, op, linear, sizeof(T));
+    (void)reg;
+    return load<T>(cpu, op, linear_of<addressing(P), T>(cpu, op, false));
   }
-  if (access.host) {
-    T* p = static_cast<T*>(access.host);
-    T old = __atomic_load_n(p, __ATOMIC_RELAXED);
-    for (;;) {
-      ArithmeticFlags flags = cpu.flags;
-      const T value = change(flags, old);
-      // x86 does this for any alignment, as for the guest.
-      if (__atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-        cpu.flags = flags;
-        if (access.code) written(cpu, access, sizeof value);
-        return;
-      }
-    }
+}
+
+/// update() or update_locked() of memory, or the same with Op::destination.
+template <class T, Place P, bool Locked, class Change>
+inline T change_place(Cpu& cpu, const Op* op, Change change) {
+  if constexpr (P == Place::Register) {
+    const T old = get_register<T>(cpu, op->destination);
+    set_register<T>(cpu, op->destination, change(cpu.flags, old));
+    return old;
+  } else if constexpr (Locked) {
+    return update_locked<T>(cpu, op, linear_of<addressing(P), T>(cpu, op, true), change);
+  } else {
+    return update<T>(cpu, op, linear_of<addressing(P), T>(cpu, op, true), change);
   }
-  const SplitLock lock;
-  update<T>(cpu, op, linear, change);
 }
 
 }  // namespace machina::jit
