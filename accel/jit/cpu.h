@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "accel/jit/fault_chain.h"
 #include "accel/jit/flags.h"
 #include "accel/jit/float_state.h"
 #include "accel/jit/jump_cache.h"
@@ -96,6 +97,7 @@ struct Cpu {
   bool skip_trap = false;  ///< the instruction leaves no single-step trap behind: INT n, IRET and the like
   VcpuExit exit = VcpuExit::Interrupted;
   bool triple_fault = false;
+  FaultChain fault_chain;
 
   // --- what the model has ---
   FeatureSet features{};  ///< of CPUID; an instruction that is not among them raises #UD

@@ -30,6 +30,12 @@ const EmitterTable& emitters() {
     add_decimal_emitters(t);
     add_string_emitters(t);
     add_hint_emitters(t);
+    add_far_emitters(t);
+    add_segment_emitters(t);
+    add_system_flags_emitters(t);
+    add_table_emitters(t);
+    add_descriptor_query_emitters(t);
+    add_syscall_emitters(t);
     return t;
   }();
   return table;

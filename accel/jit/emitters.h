@@ -38,5 +38,11 @@ void add_frame_emitters(EmitterTable& table);
 void add_decimal_emitters(EmitterTable& table);
 void add_string_emitters(EmitterTable& table);
 void add_hint_emitters(EmitterTable& table);
+void add_far_emitters(EmitterTable& table);
+void add_segment_emitters(EmitterTable& table);
+void add_system_flags_emitters(EmitterTable& table);
+void add_table_emitters(EmitterTable& table);
+void add_descriptor_query_emitters(EmitterTable& table);
+void add_syscall_emitters(EmitterTable& table);
 
 }  // namespace machina::jit

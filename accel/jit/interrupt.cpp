@@ -1,17 +1,122 @@
 #include "accel/jit/interrupt.h"
 
+#include "accel/jit/interrupt_gate.h"
+
 namespace machina::jit {
 
-void deliver(Cpu& cpu, const Event&) {
+namespace {
+
+/// SDM vol. 3, table 6-4.
+enum class Severity { Benign, Contributory, PageFault, DoubleFault };
+
+Severity severity_of(const Event& event) {
+  if (event.kind != Event::Kind::Exception) return Severity::Benign;
+  switch (static_cast<Vector>(event.vector)) {
+    case Vector::DivideError:
+    case Vector::InvalidTss:
+    case Vector::SegmentNotPresent:
+    case Vector::StackSegment:
+    case Vector::GeneralProtection:
+      return Severity::Contributory;
+    case Vector::PageFault:
+      return Severity::PageFault;
+    case Vector::DoubleFault:
+      return Severity::DoubleFault;
+    default:
+      return Severity::Benign;
+  }
+}
+
+/// What comes of `second` while `first` was on its way: SDM vol. 3, table 6-5. True: nothing but a shutdown.
+bool combine(const Event& first, Event& second) {
+  const Severity a = severity_of(first), b = severity_of(second);
+  if (a == Severity::DoubleFault) return b != Severity::Benign;
+  const bool doubled = (a == Severity::Contributory && b == Severity::Contributory) ||
+                       (a == Severity::PageFault && (b == Severity::Contributory || b == Severity::PageFault));
+  if (doubled)
+    second = Event{.vector = static_cast<std::uint8_t>(Vector::DoubleFault), .has_error_code = true, .error_code = 0};
+  return false;
+}
+
+Event event_of(const GuestFault& fault) {
+  return {.vector = static_cast<std::uint8_t>(fault.vector),
+          .has_error_code = fault.has_error_code,
+          .error_code = fault.error_code,
+          .address = fault.address};
+}
+
+/// Error codes that have the bit EXT: SDM vol. 3, 6.13.
+void mark_external(Event& event) {
+  const auto vector = static_cast<Vector>(event.vector);
+  if (vector == Vector::InvalidTss || vector == Vector::SegmentNotPresent || vector == Vector::StackSegment ||
+      vector == Vector::GeneralProtection)
+    event.error_code |= 1;
+}
+
+void note_address(Cpu& cpu, const Event& event) {
+  if (event.kind == Event::Kind::Exception && event.vector == static_cast<std::uint8_t>(Vector::PageFault))
+    cpu.cr2 = event.address;
+}
+
+void record(Cpu& cpu, const Event& event) {
+  auto& d = cpu.fault_chain.add_delivery();
+  d.vector = event.vector;
+  d.cpl = cpu.cpl;
+  d.external = event.kind == Event::Kind::External;
+  d.software = event.kind == Event::Kind::Software || event.kind == Event::Kind::SoftwareException;
+  d.has_error_code = event.has_error_code;
+  d.error_code = event.error_code;
+  d.address = event.address;
+  d.cs = cpu.segment[kCs].selector;
+  d.rip = cpu.rip;
+  d.rsp = cpu.gpr[kRsp];
+}
+
+void shut_down(Cpu& cpu) {
   cpu.triple_fault = true;
   cpu.exit = VcpuExit::Shutdown;
   cpu.request(kRequestExit);
 }
-void deliver(Cpu& cpu, const GuestFault& fault) {
-  deliver(cpu, Event{.vector = static_cast<std::uint8_t>(fault.vector),
-                     .has_error_code = fault.has_error_code,
-                     .error_code = fault.error_code,
-                     .address = fault.address});
+
+/// True: `fault` kept the handler from being entered.
+bool fails(Cpu& cpu, const Event& event, Event& fault) {
+  FaultChain& chain = cpu.fault_chain;
+  record(cpu, event);
+  chain.last_read = {};
+  bool failed = false;
+  try {
+    enter_handler(cpu, event, cpu.rip);
+  } catch (const GuestFault& f) {
+    fault = event_of(f);
+    failed = true;
+  }
+  auto& recorded = chain.deliveries[(chain.delivery_count - 1) % FaultChain::kDeliveries];
+  recorded.last_read = chain.last_read;
+  recorded.failed = failed;
+  return failed;
 }
+
+}  // namespace
+
+void deliver(Cpu& cpu, const Event& first) {
+  cpu.block = nullptr;  // its bytes may be written: it is over
+  cpu.chain_slot = nullptr;
+  cpu.fault_op = nullptr;
+  cpu.interrupt_shadow = 0;
+  note_address(cpu, first);
+  Event event = first;
+  for (Event fault; fails(cpu, event, fault); event = fault) {
+    if (is_external(event)) mark_external(fault);
+    note_address(cpu, fault);
+    if (combine(event, fault)) {
+      record(cpu, fault);
+      shut_down(cpu);
+      break;
+    }
+  }
+  cpu.update_mode();
+}
+
+void deliver(Cpu& cpu, const GuestFault& fault) { deliver(cpu, event_of(fault)); }
 
 }  // namespace machina::jit

@@ -24,7 +24,11 @@ std::uint64_t linear_rip(const Cpu& cpu, std::uint64_t rip) {
 void take_interrupt(Cpu& cpu) {
   if (cpu.interrupt_shadow) return cpu.request(kRequestInterrupt);  // again after the next instruction
   Environment& env = cpu.environment;
-  if (!cpu.smm && env.take_smi()) {
+  if (cpu.pending_debug != 0) {  // the trap of a task switch
+    cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
+    deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
+    cpu.request(kRequestInterrupt);
+  } else if (!cpu.smm && env.take_smi()) {
     enter_smm(cpu);
     cpu.request(kRequestInterrupt);
   } else if (!cpu.nmi_masked && env.take_nmi()) {
@@ -92,6 +96,7 @@ bool may_chain(const Cpu& cpu, const Block* next) {
 const Block* look_up(Cpu& cpu) {
   const Block** slot = std::exchange(cpu.chain_slot, nullptr);
   if (cpu.block == cpu.uncached.get()) slot = nullptr;
+  cpu.fault_chain.add_jump(cpu.gpr[kRipBase], cpu.rip);
   const Block* block = find_block(cpu);
   if (slot && may_chain(cpu, block)) std::atomic_ref(*slot).store(block, std::memory_order_release);
   return block;
@@ -116,11 +121,12 @@ const Block* enter_single(Cpu& cpu, const Block* block) {
 VcpuExit loop(Cpu& cpu) {
   const Block* block = nullptr;
   for (;;) {
-    if (cpu.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    if (const std::uint32_t requests = cpu.requests.load(std::memory_order_relaxed);
+        requests != 0 && !(requests == kRequestInterrupt && cpu.interrupt_shadow != 0)) [[unlikely]] {
       block = nullptr;
       cpu.chain_slot = nullptr;
       if (!serve(cpu)) return cpu.exit;
-      continue;  // what was served may have asked for more
+      continue;  // what was served may have asked for more; in a shadow, interrupts wait for one instruction
     }
     if (!block) block = look_up(cpu);
     block = cpu.mode & kModeSingle ? enter_single(cpu, block) : enter(cpu, block);
