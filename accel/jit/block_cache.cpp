@@ -86,6 +86,17 @@ bool BlockCache::written(std::uintptr_t host, unsigned size) {
   return !dying.empty();
 }
 
+void BlockCache::forget_range(std::uintptr_t host, std::uint64_t size) {
+  const std::lock_guard guard(mutex_);
+  std::vector<Block*> dying;
+  for (const auto& [page, blocks] : by_page_)
+    if (page >= host && page - host < size) dying.insert(dying.end(), blocks.begin(), blocks.end());
+  // One that lies on two pages is there twice.
+  std::sort(dying.begin(), dying.end());
+  dying.erase(std::unique(dying.begin(), dying.end()), dying.end());
+  for (Block* block : dying) kill(block);
+}
+
 void BlockCache::clear() {
   const std::lock_guard guard(mutex_);
   for (const auto& [page, blocks] : by_page_) code_.clear_page(page);

@@ -33,6 +33,8 @@ class BlockCache {
   Inserted insert(std::unique_ptr<Block> block);
   /// Memory at [host, host + size) has been written; within a page. True when blocks died.
   bool written(std::uintptr_t host, unsigned size);
+  /// The memory at [host, host + size) is about to go.
+  void forget_range(std::uintptr_t host, std::uint64_t size);
   bool full() const { return bytes_.load(std::memory_order_relaxed) > kLimit; }
   /// No CPU is in a block, nor keeps one.
   void clear();

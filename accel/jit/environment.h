@@ -29,6 +29,10 @@ class Environment : public PhysicalMemory {
 
   /// Code was found on a page of this process: no CPU may write it the quick way any more.
   virtual void protect(std::uintptr_t host_page) = 0;
+  /// BlockCache::full(): this CPU is to be kicked, and the cache emptied while all are outside.
+  virtual void cache_full() {}
+  /// The memory map may have changed: asked before translations are forgotten.
+  virtual void refresh() {}
 
   // --- interrupts ---
   virtual bool interrupt_pending() = 0;     ///< INTR

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "accel/jit/block_cache.h"
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/fetch.h"
@@ -44,7 +45,10 @@ void take_interrupt(Cpu& cpu) {
 /// False: leave run_blocks() with cpu.exit.
 bool serve(Cpu& cpu) {
   const std::uint32_t requests = cpu.requests.exchange(0, std::memory_order_seq_cst);
-  if (requests & kRequestFlush) cpu.flush_tlb();
+  if (requests & kRequestFlush) {
+    cpu.environment.refresh();
+    cpu.flush_tlb();
+  }
   if (requests & kRequestExit) {
     if (requests & kRequestKick) cpu.request(kRequestKick);
     return false;
@@ -94,6 +98,8 @@ bool may_chain(const Cpu& cpu, const Block* next) {
 }
 
 const Block* look_up(Cpu& cpu) {
+  if (cpu.blocks.full()) [[unlikely]]
+    cpu.environment.cache_full();
   const Block** slot = std::exchange(cpu.chain_slot, nullptr);
   if (cpu.block == cpu.uncached.get()) slot = nullptr;
   cpu.fault_chain.add_jump(cpu.gpr[kRipBase], cpu.rip);

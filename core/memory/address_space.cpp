@@ -168,7 +168,7 @@ MemTxResult AddressSpace::write(std::uint64_t address, std::span<const std::uint
       } else {
         std::uint8_t* const host = range->host + (address - range->first);
         copy_to_ram(host, from.data(), done);
-        if (range->ram->dirty_log_enabled()) {
+        if (range->ram->writes_matter()) {
           range->ram->mark_dirty(static_cast<std::uint64_t>(host - range->ram->host()), done);
         }
       }

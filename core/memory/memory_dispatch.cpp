@@ -90,7 +90,7 @@ IoResult MemoryDispatch::write_checked(std::uint64_t address, Width width, std::
   if (range->readonly) return IoStatus::NoResponse;
   std::uint8_t* const host = range->host + (address - range->first);
   store_ram(host, width, value);
-  if (range->ram->dirty_log_enabled()) {
+  if (range->ram->writes_matter()) {
     range->ram->mark_dirty(static_cast<std::uint64_t>(host - range->ram->host()), width);
   }
   return io_ok();

@@ -111,9 +111,12 @@ void RamBlock::enable_dirty_log() {
 }
 
 void RamBlock::mark_dirty(std::uint64_t offset, std::uint64_t length) {
+  if (length == 0 || offset >= size_) return;
+  length = std::min(length, size_ - offset);
+  if (WriteWatcher* const watcher = watcher_.load(std::memory_order_acquire)) watcher->written(host_ + offset, length);
   auto* const words = dirty_pages_.load(std::memory_order_acquire);
-  if (words == nullptr || length == 0 || offset >= size_) return;
-  const std::uint64_t last = offset + std::min(length, size_ - offset) - 1;
+  if (words == nullptr) return;
+  const std::uint64_t last = offset + length - 1;
   // Always a locked operation, also when the bit is set already: it orders the data written before it against the
   // reader's clear, without which a write could hide behind a bit that is just being cleared.
   for_each_word(offset / kPageSize, last / kPageSize,

@@ -12,6 +12,15 @@
 
 namespace machina {
 
+/// Told of writes into a RamBlock that do not go through a CPU. Any thread, after the write; must not wait.
+class WriteWatcher {
+ public:
+  virtual void written(const std::uint8_t* host, std::uint64_t length) = 0;
+
+ protected:
+  ~WriteWatcher() = default;
+};
+
 class RamBlock {
  public:
   static constexpr std::uint64_t kPageSize = 4096;
@@ -36,6 +45,10 @@ class RamBlock {
   void enable_dirty_log();
   bool dirty_log_enabled() const { return dirty_pages_.load(std::memory_order_acquire) != nullptr; }
   void mark_dirty(std::uint64_t offset, std::uint64_t length);
+  /// One watcher at a time, or null; it is told what mark_dirty() is told. Set while nobody writes.
+  void watch_writes(WriteWatcher* watcher) { watcher_.store(watcher, std::memory_order_release); }
+  /// Somebody wants to know of writes: a dirty log or a watcher.
+  bool writes_matter() const { return dirty_log_enabled() || watcher_.load(std::memory_order_acquire) != nullptr; }
   /// True when a page of the range was dirty; clears the bits.
   bool test_and_clear_dirty(std::uint64_t offset, std::uint64_t length);
 
@@ -46,6 +59,7 @@ class RamBlock {
   std::uint8_t* host_ = nullptr;
   int fd_ = -1;
   std::atomic<std::atomic<std::uint64_t>*> dirty_pages_{nullptr};
+  std::atomic<WriteWatcher*> watcher_{nullptr};
   std::once_flag dirty_once_;
   std::vector<std::atomic<std::uint64_t>> dirty_storage_;
 };

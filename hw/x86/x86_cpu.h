@@ -135,7 +135,10 @@ class X86Cpu final : public Device, public ApicCpu {
   IrqInBank smi_in_{"smi", 1, [this](unsigned, bool level) {
                       if (level) raise_smi();
                     }};
-  IrqInBank a20_in_{"a20", 1, [this](unsigned, bool level) { a20_.store(level, std::memory_order_release); }};
+  IrqInBank a20_in_{"a20", 1, [this](unsigned, bool level) {
+                      a20_.store(level, std::memory_order_release);
+                      kick();
+                    }};
   Apic* local_apic_ = nullptr;  // the child "lapic", when it is in user space
   IrqOut lint0_;                // from "intr" to it
   std::unique_ptr<Vcpu> vcpu_;

@@ -1,0 +1,69 @@
+#pragma once
+/// The software CPU as an accelerator: it runs everywhere, by interpreting decoded blocks (docs/jit.md).
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "accel/jit/block_cache.h"
+#include "accel/jit/world.h"
+#include "core/memory/address_space.h"
+#include "core/memory/memory_region.h"
+#include "core/memory/ram_block.h"
+#include "hw/x86/accelerator.h"
+#include "hw/x86/cpuid.h"
+
+namespace machina {
+
+namespace jit {
+class JitVcpu;
+}
+
+class JitAccelerator final : public Accelerator, private MemoryListener, private WriteWatcher {
+ public:
+  static constexpr const char* kType = "jit-accel";
+  static void class_init(qom::ObjectClass& c);
+  JitAccelerator();
+  ~JitAccelerator() override;
+
+  Probe probe() override;
+  std::string details() override;
+  void init_machine(System& system, unsigned max_cpus) override;
+  std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) override;
+
+  System& system() const { return *system_; }
+  /// Memory as a CPU in system management mode sees it.
+  AddressSpace& smm_memory() const { return *smm_memory_; }
+  jit::BlockCache& blocks() { return blocks_; }
+  jit::World& world() { return world_; }
+
+  // Called by vCPUs as they come and go; machine lock held.
+  void add_vcpu(jit::JitVcpu& vcpu);
+  void remove_vcpu(jit::JitVcpu& vcpu);
+
+  /// Any thread: code was found on a page of this process; no CPU may write there without looking.
+  void protect(std::uintptr_t host_page);
+  /// A vCPU's thread, outside of blocks: empties the cache if it is still full.
+  void empty_cache();
+
+ private:
+  // MemoryListener, of memory as all see it and as seen in system management mode
+  void range_added(const FlatRange& range) override;
+  void range_removed(const FlatRange& range) override;
+  void commit() override;
+  // WriteWatcher: devices write into RAM
+  void written(const std::uint8_t* host, std::uint64_t length) override;
+
+  System* system_ = nullptr;
+  ContainerRegion smm_root_{"smm", MemoryRegion::kWholeSpace};
+  std::unique_ptr<AliasRegion> smm_memory_alias_, smm_smram_alias_;
+  std::unique_ptr<AddressSpace> smm_memory_;
+
+  jit::BlockCache blocks_;
+  jit::World world_;
+  std::mutex vcpus_mutex_;  ///< of vcpus_; taken under the machine lock or without it, and nothing is locked under it
+  std::vector<jit::JitVcpu*> vcpus_;
+  std::vector<std::shared_ptr<RamBlock>> watched_;
+};
+
+}  // namespace machina

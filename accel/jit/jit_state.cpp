@@ -1,0 +1,115 @@
+#include "accel/jit/jit_state.h"
+
+#include "accel/jit/control_registers.h"
+#include "accel/jit/environment.h"
+#include "accel/jit/msr.h"
+#include "accel/jit/xsave.h"
+
+namespace machina::jit {
+
+namespace {
+
+Segment from(const X86Segment& s) {
+  Segment out;
+  out.selector = s.selector;
+  out.base = s.base;
+  out.limit = s.limit;
+  out.rights = static_cast<std::uint16_t>(s.type | s.s << 4 | s.dpl << 5 | (s.present && !s.unusable) << 7 |
+                                          s.avl << 12 | s.l << 13 | s.db << 14 | s.g << 15);
+  return out;
+}
+
+X86Segment to(const Segment& s) {
+  X86Segment out;
+  out.selector = s.selector;
+  out.base = s.base;
+  out.limit = s.limit;
+  out.type = static_cast<std::uint8_t>(s.type());
+  out.s = s.code_or_data();
+  out.dpl = static_cast<std::uint8_t>(s.dpl());
+  out.present = s.present();
+  out.avl = s.rights & 0x1000;
+  out.l = s.rights & 0x2000;
+  out.db = s.rights & 0x4000;
+  out.g = s.rights & 0x8000;
+  out.unusable = !s.present();
+  return out;
+}
+
+std::uint8_t privilege_of(const Cpu& cpu) {
+  if (!(cpu.cr0 & kCr0Pe)) return 0;
+  if (cpu.virtual_8086()) return 3;
+  return static_cast<std::uint8_t>(cpu.segment[kSs].dpl());  // SDM vol. 3, 5.5: CPL is SS.DPL
+}
+
+}  // namespace
+
+void load_state(Cpu& cpu, const X86State& s) {
+  for (unsigned i = 0; i < 16; ++i) cpu.gpr[i] = s.gpr[i];
+  cpu.rip = s.rip;
+  cpu.set_eflags(static_cast<std::uint32_t>(s.rflags));
+  for (unsigned i = 0; i < 6; ++i) cpu.set_segment(i, from(s.segment[i]));
+  cpu.tr = from(s.tr);
+  cpu.ldt = from(s.ldt);
+  cpu.gdt = {s.gdt.base, s.gdt.limit};
+  cpu.idt = {s.idt.base, s.idt.limit};
+  cpu.cr0 = s.cr0;
+  cpu.cr2 = s.cr2;
+  cpu.cr3 = s.cr3;
+  cpu.cr4 = s.cr4;
+  cpu.efer = s.efer;
+  cpu.xcr0 = s.xcr0;
+  cpu.dr = s.dr;
+  cpu.dr6 = s.dr6;
+  cpu.dr7 = s.dr7;
+  cpu.smm = s.events.smm;
+  cpu.nmi_masked = s.events.nmi_masked;
+  cpu.interrupt_shadow = s.events.interrupt_shadow;
+  cpu.pending_debug = 0;
+  cpu.triple_fault = false;
+  cpu.cpl = privilege_of(cpu);
+  const bool pae = (cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode();
+  if (s.pdptr_valid) {
+    cpu.pdptr = s.pdptr;
+  } else if (pae) {
+    load_pdptrs(cpu, cpu.environment, cpu.cr3);
+  }
+  load_xsave(cpu, s.xsave);
+  load_msrs(cpu, s);
+  cpu.block = nullptr;
+  cpu.chain_slot = nullptr;
+  cpu.environment.refresh();
+  cpu.flush_tlb();
+  cpu.update_mode();
+  cpu.request(kRequestInterrupt);
+}
+
+void store_state(Cpu& cpu, X86State& s) {
+  for (unsigned i = 0; i < 16; ++i) s.gpr[i] = cpu.gpr[i];
+  s.rip = cpu.rip;
+  s.rflags = cpu.eflags();
+  for (unsigned i = 0; i < 6; ++i) s.segment[i] = to(cpu.segment[i]);
+  s.tr = to(cpu.tr);
+  s.ldt = to(cpu.ldt);
+  s.gdt = {cpu.gdt.base, cpu.gdt.limit};
+  s.idt = {cpu.idt.base, cpu.idt.limit};
+  s.cr0 = cpu.cr0;
+  s.cr2 = cpu.cr2;
+  s.cr3 = cpu.cr3;
+  s.cr4 = cpu.cr4;
+  s.efer = cpu.efer;
+  s.xcr0 = cpu.xcr0;
+  s.dr = cpu.dr;
+  s.dr6 = cpu.dr6;
+  s.dr7 = cpu.dr7;
+  s.pdptr_valid = (cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode();
+  s.pdptr = s.pdptr_valid ? cpu.pdptr : std::array<std::uint64_t, 4>{};
+  s.events = {};
+  s.events.smm = cpu.smm;
+  s.events.nmi_masked = cpu.nmi_masked;
+  s.events.interrupt_shadow = cpu.interrupt_shadow;
+  store_xsave(cpu, s.xsave);
+  store_msrs(cpu, s);
+}
+
+}  // namespace machina::jit

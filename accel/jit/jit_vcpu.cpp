@@ -1,0 +1,236 @@
+#include "accel/jit/jit_vcpu.h"
+
+#include <fmt/format.h>
+
+#include "accel/jit/block_cache.h"
+#include "accel/jit/jit_accelerator.h"
+#include "accel/jit/jit_cpuid.h"
+#include "accel/jit/jit_state.h"
+#include "accel/jit/run.h"
+#include "core/log.h"
+#include "core/system.h"
+#include "core/units.h"
+#include "hw/intc/apic.h"
+#include "hw/x86/cpu_model.h"
+#include "hw/x86/x86_cpu.h"
+
+namespace machina::jit {
+
+namespace {
+
+constexpr std::uint32_t kMsrApicBase = 0x1b, kMsrTsc = 0x10;
+
+/// The guest's time stamp counter is the machine's virtual clock: it stands still while the machine does, is the same
+/// on all CPUs, and its frequency is known exactly.
+constexpr std::uint64_t kDefaultTscHz = 1'000'000'000;
+
+}  // namespace
+
+JitVcpu::JitVcpu(JitAccelerator& accelerator, X86Cpu& cpu)
+    : accelerator_(accelerator),
+      x86_(cpu),
+      main_memory_(cpu.memory()),
+      smm_memory_(accelerator.smm_memory()),
+      cpu_(std::make_unique<Cpu>(static_cast<Environment&>(*this), accelerator.blocks())) {
+  set_cpu_model();
+  refresh();
+  accelerator_.add_vcpu(*this);
+}
+
+JitVcpu::~JitVcpu() { accelerator_.remove_vcpu(*this); }
+
+void JitVcpu::set_cpu_model() {
+  const CpuModelSpec spec = parse_cpu_model(x86_.model());
+  tsc_hz_ = spec.tsc_hz ? spec.tsc_hz : kDefaultTscHz;
+  CpuidTable supported = supported_cpuid();
+  if (!x86_.local_apic()) {
+    // A board without an APIC bus: the CPU is one from before local APICs.
+    FeatureSet set = features_of(supported);
+    for (const char* name : {"apic", "x2apic", "tsc-deadline"}) set_feature(set, name, false);
+    put_features(supported, set);
+  }
+  const CpuPlatform platform{.supported = supported,
+                             .supporter = "the software CPU",
+                             .topology = x86_.topology(),
+                             .apic_id = x86_.apic_id(),
+                             .kvm_signature = true,
+                             .tsc_khz = tsc_hz_ / 1000};
+  CpuidResult made = make_cpuid(spec, platform);
+  for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
+  x86_.cpuid = std::move(made.table);
+  cpu_->cpuid = &x86_.cpuid;
+  cpu_->features = features_of(x86_.cpuid);
+  cpu_->physical_bits = x86_.cpuid.find(0x80000008).eax & 0xff;
+  if (cpu_->physical_bits == 0) cpu_->physical_bits = 36;
+  cpu_->has_1g_pages = x86_.cpuid.find(0x80000001).edx & (1U << 26);
+}
+
+VcpuExit JitVcpu::run() {
+  if (x86_.a20_enabled() != a20_) memory_changed();  // another CPU, or a device, moved the gate
+  if (accelerator_.blocks().full()) accelerator_.empty_cache();
+  accelerator_.world().enter();
+  const VcpuExit exit = run_blocks(*cpu_);
+  accelerator_.world().leave();
+  return exit;
+}
+
+void JitVcpu::load_state(const X86State& state) {
+  const std::uint64_t offset = tsc_offset_;
+  jit::load_state(*cpu_, state);
+  // A state that comes back, as that of a CPU does which takes an INIT: its counter went on meanwhile.
+  if (state.msr(kMsrTsc) == stored_tsc_) tsc_offset_ = offset;
+  apic_page_ = ~std::uint64_t{0};
+  if (x86_.local_apic() && (state.apic_base & apic::kBaseEnable) && !(state.apic_base & apic::kBaseExtended))
+    apic_page_ = state.apic_base & apic::kBaseAddress;
+  if (x86_.local_apic()) {
+    const MachineLock::Guard guard(accelerator_.system().lock);
+    x86_.local_apic()->set_cr8(state.cr8);
+  }
+  refresh();
+}
+
+void JitVcpu::store_state(X86State& state) {
+  jit::store_state(*cpu_, state);
+  stored_tsc_ = state.msr(kMsrTsc);
+  state.tsc_khz = static_cast<std::uint32_t>(tsc_hz_ / 1000);
+  if (!x86_.local_apic()) return;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  state.cr8 = x86_.local_apic()->cr8();
+  x86_.local_apic()->msr_read(kMsrApicBase, state.apic_base);
+}
+
+// --- time ---
+
+std::uint64_t JitVcpu::tsc() const {
+  const auto now = static_cast<std::uint64_t>(accelerator_.system().clock.now_ns());
+  return mul_div(now, tsc_hz_, static_cast<std::uint64_t>(kNsPerSecond)) + tsc_offset_;
+}
+
+void JitVcpu::set_tsc(std::uint64_t value) { tsc_offset_ += value - tsc(); }
+
+// --- physical memory ---
+
+void JitVcpu::refresh() {
+  const AddressSpace& space = cpu_->smm ? accelerator_.smm_memory() : accelerator_.system().memory;
+  view_ = space.view();
+  smm_view_ = cpu_->smm;
+  a20_ = x86_.a20_enabled();
+  pages_.fill({});
+}
+
+HostPage JitVcpu::page(std::uint64_t physical) {
+  if (cpu_->smm != smm_view_) refresh();
+  physical = through_a20(physical);
+  CachedPage& cached = pages_[physical >> kPageBits & (kCachedPages - 1)];
+  if (cached.physical == physical) return cached.page;
+  HostPage found;
+  if (physical != apic_page_) {
+    const FlatRange* range = view_->find(physical);
+    if (range && range->is_ram() && range->last - physical >= kPageSize - 1)
+      found = {range->host + (physical - range->first), range->readonly, range->dirty_log};
+  }
+  cached = {physical, found};
+  return found;
+}
+
+std::uint64_t JitVcpu::load_entry(std::uint64_t physical, unsigned width) {
+  const HostPage p = page(physical & kPageMask);
+  if (!p.host) return read_physical(physical, width);
+  const std::uint8_t* at = p.host + (physical & (kPageSize - 1));
+  if (width == 4) return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_ACQUIRE);
+  return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(at), __ATOMIC_ACQUIRE);
+}
+
+bool JitVcpu::replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) {
+  const HostPage p = page(physical & kPageMask);
+  if (!p.host || p.readonly) return true;  // page tables in ROM keep their bits as they are
+  std::uint8_t* at = p.host + (physical & (kPageSize - 1));
+  bool done = false;
+  if (width == 4) {
+    auto old = static_cast<std::uint32_t>(expected);
+    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), &old, static_cast<std::uint32_t>(value),
+                                       false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  } else {
+    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &expected, value, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+  }
+  if (done) cpu_->blocks.written(reinterpret_cast<std::uintptr_t>(at), width);
+  return done;
+}
+
+bool JitVcpu::in_apic_page(std::uint64_t physical) const { return (physical & kPageMask) == apic_page_; }
+
+std::uint64_t JitVcpu::read_physical(std::uint64_t physical, unsigned width) {
+  physical = through_a20(physical);
+  if (!in_apic_page(physical)) return memory().read(physical, static_cast<Width>(width));
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return x86_.local_apic()->mmio_read(physical % kPageSize, static_cast<Width>(width));
+}
+
+void JitVcpu::write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) {
+  physical = through_a20(physical);
+  if (!in_apic_page(physical)) return memory().write(physical, static_cast<Width>(width), value);
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  x86_.local_apic()->mmio_write(physical % kPageSize, static_cast<Width>(width), value);
+}
+
+std::uint64_t JitVcpu::read_port(std::uint16_t port, unsigned width) {
+  return x86_.ports().read(port, static_cast<Width>(width));
+}
+
+void JitVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value) {
+  x86_.ports().write(port, static_cast<Width>(width), value);
+  if (x86_.a20_enabled() != a20_) memory_changed();
+}
+
+// --- code ---
+
+void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.protect(host_page); }
+
+void JitVcpu::protect_page(std::uintptr_t host_page) {
+  for (Tlb& tlb : cpu_->tlbs) tlb.protect(host_page);
+}
+
+void JitVcpu::forget_blocks() {
+  cpu_->jumps.forget();
+  cpu_->block = nullptr;
+  cpu_->chain_slot = nullptr;
+}
+
+// --- interrupts and MSRs of the local APIC ---
+
+bool JitVcpu::interrupt_pending() { return x86_.interrupt_pending(); }
+int JitVcpu::acknowledge_interrupt() { return x86_.acknowledge_interrupt(); }
+bool JitVcpu::take_nmi() { return x86_.take_nmi(); }
+bool JitVcpu::take_smi() { return x86_.take_smi(); }
+
+std::uint64_t JitVcpu::cr8() {
+  if (!x86_.local_apic()) return 0;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return x86_.local_apic()->cr8();
+}
+
+void JitVcpu::set_cr8(std::uint64_t value) {
+  if (!x86_.local_apic()) return;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  x86_.local_apic()->set_cr8(value);
+}
+
+bool JitVcpu::read_msr(std::uint32_t index, std::uint64_t& value) {
+  if (!x86_.local_apic()) return false;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return x86_.local_apic()->msr_read(index, value);
+}
+
+bool JitVcpu::write_msr(std::uint32_t index, std::uint64_t value) {
+  if (!x86_.local_apic()) return false;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  if (!x86_.local_apic()->msr_write(index, value)) return false;
+  if (index == kMsrApicBase) {
+    apic_page_ = x86_.local_apic()->page_enabled() ? x86_.local_apic()->page_address() : ~std::uint64_t{0};
+    memory_changed();
+  }
+  return true;
+}
+
+}  // namespace machina::jit

@@ -1,0 +1,89 @@
+#pragma once
+/// One vCPU of the software CPU: what run_blocks() needs of a machine.
+
+#include <array>
+#include <memory>
+
+#include "accel/jit/cpu.h"
+#include "accel/jit/environment.h"
+#include "core/memory/address_space.h"
+#include "hw/x86/accelerator.h"
+
+namespace machina {
+class JitAccelerator;
+class X86Cpu;
+}  // namespace machina
+
+namespace machina::jit {
+
+class JitVcpu final : public Vcpu, public Environment {
+ public:
+  /// Throws Error.
+  JitVcpu(JitAccelerator& accelerator, X86Cpu& cpu);
+  ~JitVcpu() override;
+
+  VcpuExit run() override;
+  void kick() override { cpu_->request(kRequestKick); }
+  void load_state(const X86State& state) override;
+  void store_state(X86State& state) override;
+  std::uint64_t tsc() const override;
+  std::uint64_t tsc_frequency() const override { return tsc_hz_; }
+
+  // --- by the accelerator, any thread ---
+  void memory_changed() { cpu_->request(kRequestFlush); }
+  void protect_page(std::uintptr_t host_page);
+  /// While this CPU is outside of its blocks.
+  void forget_blocks();
+
+ private:
+  // PhysicalMemory, Environment
+  std::uint64_t load_entry(std::uint64_t physical, unsigned width) override;
+  bool replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) override;
+  HostPage page(std::uint64_t physical) override;
+  std::uint64_t read_physical(std::uint64_t physical, unsigned width) override;
+  void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) override;
+  std::uint64_t read_port(std::uint16_t port, unsigned width) override;
+  void write_port(std::uint16_t port, unsigned width, std::uint64_t value) override;
+  void protect(std::uintptr_t host_page) override;
+  void cache_full() override { kick(); }
+  void refresh() override;
+  bool interrupt_pending() override;
+  int acknowledge_interrupt() override;
+  bool take_nmi() override;
+  bool take_smi() override;
+  std::uint64_t cr8() override;
+  void set_cr8(std::uint64_t value) override;
+  bool read_msr(std::uint32_t index, std::uint64_t& value) override;
+  bool write_msr(std::uint32_t index, std::uint64_t value) override;
+  std::uint64_t tsc() override { return static_cast<const JitVcpu*>(this)->tsc(); }
+  void set_tsc(std::uint64_t value) override;
+
+  void set_cpu_model();
+  MemoryDispatch& memory() { return cpu_->smm ? smm_memory_ : main_memory_; }
+  bool in_apic_page(std::uint64_t physical) const;
+  std::uint64_t through_a20(std::uint64_t physical) const { return a20_ ? physical : physical & ~(1ULL << 20); }
+
+  JitAccelerator& accelerator_;
+  X86Cpu& x86_;
+  MemoryDispatch& main_memory_;
+  MemoryDispatch smm_memory_;
+  std::unique_ptr<Cpu> cpu_;
+
+  std::uint64_t tsc_hz_ = 0;
+  std::uint64_t tsc_offset_ = 0;
+  std::uint64_t stored_tsc_ = ~std::uint64_t{0};  ///< as store_state() gave it last
+
+  // The memory map as of the last refresh(): it keeps the RAM alive that translations lead to.
+  struct CachedPage {
+    std::uint64_t physical = ~std::uint64_t{0};
+    HostPage page;
+  };
+  static constexpr unsigned kCachedPages = 1024;
+  std::array<CachedPage, kCachedPages> pages_;
+  std::shared_ptr<const FlatView> view_;
+  bool smm_view_ = false;
+  bool a20_ = true;
+  std::uint64_t apic_page_ = ~std::uint64_t{0};  ///< physical; none: all ones
+};
+
+}  // namespace machina::jit
