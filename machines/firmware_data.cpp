@@ -12,6 +12,7 @@
 #include "hw/pci/pci_device.h"
 #include "hw/rtc/cmos_layout.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "hw/x86/boot/boot_rom.h"
 #include "machines/firmware_tables.h"
 
 namespace machina {
@@ -105,6 +106,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     config.boot_menu = boot.menu;
     config.boot_menu_wait_ms = boot.splash_time_ms;
     config.boot_order = boot_paths(machine, boot);
+    if (boot.kernel) config.boot_order.insert(config.boot_order.begin(), boot::kBootRomPath);
     if (const auto* pm = first<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);

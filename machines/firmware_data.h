@@ -18,6 +18,7 @@ struct BootOptions {
   bool menu = false;
   bool strict = false;                          ///< only what order names
   std::optional<std::uint16_t> splash_time_ms;  ///< how long the menu waits
+  bool kernel = false;                          ///< the option ROM that starts a kernel comes before all else
   bool nographic = false;                       ///< the firmware's screen goes to the first serial port as well
 };
 

@@ -1,9 +1,26 @@
 #include "machines/cli/kernel_options.h"
 
+#include <algorithm>
+
+#include "hw/nvram/pc_firmware.h"
+#include "hw/x86/boot/boot_rom.h"
 #include "hw/x86/boot/direct_boot.h"
 #include "hw/x86/boot/kernel_file.h"
 
 namespace machina {
+
+namespace {
+
+template <class T>
+T* first_of(Machine& machine) {
+  T* found = nullptr;
+  qom::for_each<T>(machine, [&](T& t) { found = found ? found : &t; });
+  return found;
+}
+
+}  // namespace
+
+bool boots_through_firmware(Machine& machine) { return first_of<PcFirmware>(machine) != nullptr; }
 
 std::optional<boot::BootPlan> kernel_plan(const CommandLine& cl, Machine& machine, const RamConfig& ram) {
   if (!cl.kernel) {
@@ -18,12 +35,23 @@ std::optional<boot::BootPlan> kernel_plan(const CommandLine& cl, Machine& machin
   if (cl.append) request.cmdline = cl.append->text, request.cmdline_at = cl.append->origin;
   request.entry = machine.kernel_entry;
   boot::Target target;
+  target.firmware = boots_through_firmware(machine);
+  if (target.firmware && !first_of<FwCfg>(machine)) {
+    throw Error("this board's firmware cannot start a kernel")
+        .at(cl.kernel->origin)
+        .why("the board has no fw_cfg, through which firmware gets one")
+        .hint("leave the firmware out: -bios none");
+  }
   target.ram_below_4g = std::min(ram.size, ram.below_4g);
   return plan_kernel(request, target);
 }
 
 void add_direct_boot(Machine& machine, boot::BootPlan plan) {
   machine.add_new_child<DirectBoot>("boot").set_plan(std::move(plan));
+}
+
+void offer_to_firmware(Machine& machine, boot::BootPlan plan) {
+  boot::offer_plan(*first_of<FwCfg>(machine), std::move(plan));
 }
 
 }  // namespace machina

@@ -13,7 +13,11 @@ namespace machina {
 /// Reads the files. Throws Error.
 std::optional<boot::BootPlan> kernel_plan(const CommandLine& cl, Machine& machine, const RamConfig& ram);
 
-/// Before the machine is powered on: what starts the kernel where there is no firmware.
+/// Whether firmware runs first, and starts the kernel.
+bool boots_through_firmware(Machine& machine);
+/// Before the machine is powered on, without firmware: what starts the kernel.
 void add_direct_boot(Machine& machine, boot::BootPlan plan);
+/// After the machine is powered on, with firmware: the option ROM and what it loads.
+void offer_to_firmware(Machine& machine, boot::BootPlan plan);
 
 }  // namespace machina

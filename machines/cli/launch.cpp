@@ -102,7 +102,7 @@ void Launch::take_down() {
 void Launch::build() {
   for (const ConfigValue& plugin : cl_.plugins) at_origin(plugin.origin, [&] { qom::load_plugin(plugin.text); });
   apply_rtc(cl_);
-  const BootOptions boot = boot_of(cl_);
+  BootOptions boot = boot_of(cl_);
   apply_identity(cl_, *machine_);
 
   // What the board is, with everything that the command line says about it.
@@ -150,9 +150,11 @@ void Launch::build() {
   machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
   open_log(cl_);
-  if (kernel) add_direct_boot(*machine_, std::move(*kernel));
+  boot.kernel = kernel && boots_through_firmware(*machine_);
+  if (kernel && !boot.kernel) add_direct_boot(*machine_, std::move(*kernel));
   power_on(*board, request, ram, cpus, std::move(choice.accelerator), devices);
   fill_firmware_data(*machine_, boot);
+  if (boot.kernel) offer_to_firmware(*machine_, std::move(*kernel));
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   open_servers();
   // Not before: what goes wrong until here is told alone. A machine without CPUs executes nothing.

@@ -16,7 +16,6 @@ using namespace linux_header;
 
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
 // Real-mode setup: its stack and heap end here, from its start. boot.rst, "The real-mode code".
 constexpr std::uint32_t kHeapEnd = 0xe000;
 constexpr std::uint32_t kHeapEndBias = 0x200;
@@ -49,17 +48,7 @@ std::uint64_t initrd_place(const BzImage& image, const std::string& name, const 
                            const Target& target) {
   const std::uint64_t lowest =
       std::max(image.runtime_start + image.runtime_size, image.load_address + std::uint64_t{image.kernel().size()});
-  const std::uint64_t ram_end = usable_ram_end(target);
-  const std::uint64_t end = std::min(std::uint64_t{image.initrd_addr_max} + 1, ram_end);
-  const std::uint64_t size = extras.initrd.size();
-  if (end < size || ((end - size) & ~(kPage - 1)) < lowest) {
-    Error e(fmt::format("no room for the initrd '{}'", extras.initrd_name));
-    e.why(fmt::format("it has {} bytes, and from the end of '{}' at {:#x} to {:#x} there are {}", size, name, lowest,
-                      end, end > lowest ? end - lowest : 0));
-    if (ram_end <= image.initrd_addr_max) e.hint("give the machine more memory: -m");
-    throw e;
-  }
-  return (end - size) & ~(kPage - 1);
+  return high_place(extras, name, lowest, std::min(std::uint64_t{image.initrd_addr_max} + 1, usable_ram_end(target)));
 }
 
 /// The setup header's fields that a boot loader fills in, in real-mode code or in a zero page alike.
@@ -115,12 +104,6 @@ void plan_zero_page(const BzImage& image, EntryMode mode, BootPlan& plan) {
 BootPlan plan_linux(BzImage image, const std::string& name, KernelExtras extras, KernelEntry choice,
                     const Target& target) {
   const EntryMode mode = choose_entry(image, name, choice, target);
-  if (extras.cmdline.size() > std::min(image.cmdline_max, kLowCmdlineMax)) {
-    throw Error(fmt::format("the command line for '{}' is too long", name))
-        .why(fmt::format("it has {} characters, and the kernel takes {}", extras.cmdline.size(),
-                         std::min(image.cmdline_max, kLowCmdlineMax)))
-        .hint("shorten -append");
-  }
   if (image.runtime_start + image.runtime_size > usable_ram_end(target)) {
     throw Error(fmt::format("no room for '{}'", name))
         .why(fmt::format("it needs {:#x} to {:#x} to start, and memory that it may use ends at {:#x}",
@@ -131,8 +114,7 @@ BootPlan plan_linux(BzImage image, const std::string& name, KernelExtras extras,
   plan.kernel = name;
   const int bits = mode == EntryMode::Long64 ? 64 : mode == EntryMode::Protected32 ? 32 : 16;
   plan.kind = fmt::format("Linux {}, {}-bit entry", image.release, bits);
-  plan.blobs.push_back({Part::Cmdline, kLowCmdline, {extras.cmdline.begin(), extras.cmdline.end()}, 0});
-  plan.blobs.back().file.push_back(0);
+  plan.blobs.push_back(cmdline_blob(extras.cmdline, name, image.cmdline_max));
   if (!extras.initrd.empty()) {
     const std::uint64_t place = initrd_place(image, name, extras, target);
     plan.blobs.push_back({Part::Initrd, place, std::move(extras.initrd), 0});

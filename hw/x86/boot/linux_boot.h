@@ -7,6 +7,7 @@
 
 #include "hw/x86/boot/boot_plan.h"
 #include "hw/x86/boot/bzimage.h"
+#include "hw/x86/boot/kernel_extras.h"
 #include "qom/property.h"
 
 namespace machina::boot {
@@ -14,13 +15,6 @@ namespace machina::boot {
 /// -M kernel-entry=: which way in. Auto: with firmware the 16-bit one, which asks it about the machine; without, the
 /// 64-bit one of a kernel that has it, else the 32-bit one.
 enum class KernelEntry : std::uint8_t { Auto, Bits16, Bits32, Bits64 };
-
-/// What -initrd and -append say.
-struct KernelExtras {
-  std::vector<std::uint8_t> initrd;  ///< empty: none
-  std::string initrd_name;
-  std::string cmdline;
-};
 
 /// Throws Error: an entry that the kernel or the board does not have, a command line that is too long, too little
 /// memory.

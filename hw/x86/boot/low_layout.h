@@ -10,7 +10,7 @@
 
 namespace machina::boot {
 
-inline constexpr std::uint32_t kLowStack = 0x8000;   ///< grows down
+inline constexpr std::uint32_t kLowStack = 0x7000;   ///< grows down; boot_rom.S has its stack there as well
 inline constexpr std::uint32_t kLowSetup = 0x10000;  ///< real-mode setup code, or the boot data of the protocol
 inline constexpr std::uint32_t kLowCmdline = 0x20000;
 inline constexpr std::uint32_t kLowCmdlineMax = 0xfff0 - 1;

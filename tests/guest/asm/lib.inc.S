@@ -1,8 +1,6 @@
 # Shared by test guests: output on the debug console (port 402h), the end through port F4h, hexadecimal numbers, and the
 # way into protected and long mode. RAM from 0 to 16 MiB is free to use.
 
-        .set    CONSOLE, 0x402
-        .set    EXIT, 0xf4
         .set    SCRATCH_PORT, 0x500
         .set    SCRATCH_MEMORY, 0xd0000000
 
@@ -100,57 +98,4 @@ start32:
         ljmp    $CODE64, $\target
         .endm
 
-# These encode alike in 32- and 64-bit code; each is assembled for both.
-# print: the zero-terminated text at ESI/RSI. hex: EAX as 8 digits. Both keep all registers but flags.
-        .macro  library suffix, a, c, d, si, sp
-print\suffix:
-        push    \a
-        push    \d
-        push    \si
-        mov     $CONSOLE, %edx
-1:      lodsb
-        test    %al, %al
-        jz      2f
-        out     %al, %dx
-        jmp     1b
-2:      pop     \si
-        pop     \d
-        pop     \a
-        ret
-
-hex\suffix:
-        push    \a
-        push    \c
-        push    \d
-        push    \si
-        mov     %eax, %esi
-        mov     $8, %ecx
-        mov     $CONSOLE, %edx
-1:      rol     $4, %esi
-        mov     %esi, %eax
-        and     $15, %al
-        cmp     $10, %al
-        jb      2f
-        add     $'a' - '0' - 10, %al
-2:      add     $'0', %al
-        out     %al, %dx
-        dec     %ecx
-        jnz     1b
-        pop     \si
-        pop     \d
-        pop     \c
-        pop     \a
-        ret
-
-# ends the machine with exit code AL << 1 | 1
-leave\suffix:
-        out     %al, $EXIT
-1:      cli
-        hlt
-        jmp     1b
-        .endm
-
-        .code32
-        library 32, %eax, %ecx, %edx, %esi, %esp
-        .code64
-        library 64, %rax, %rcx, %rdx, %rsi, %rsp
+        .include "print.inc.S"
