@@ -14,6 +14,7 @@
 #include "hw/x86/accelerator.h"
 #include "hw/x86/boot/linux_boot.h"
 #include "hw/x86/x86_cpu.h"
+#include "machines/table_options.h"
 
 namespace machina {
 
@@ -57,6 +58,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   boot::KernelEntry kernel_entry = boot::KernelEntry::Auto;  ///< -M kernel-entry=
   std::string name;                                          ///< -name
   std::string uuid;                                          ///< -uuid, canonical form or empty
+  TableOptions tables;
 
   /// Realizes `devices` in this order, then all that is left, then resets. All or nothing. Throws Error.
   void power_on(const std::vector<Device*>& devices);

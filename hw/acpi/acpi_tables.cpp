@@ -158,12 +158,17 @@ std::vector<std::uint8_t> rsdp() {
 
 }  // namespace
 
-bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig& config) {
+AcpiBoard collect_acpi_facts(qom::Object& machine) {
   AcpiBoard board;
   qom::for_each<AcpiContributor>(machine, [&](AcpiContributor& contributor) {
     const auto* device = dynamic_cast<Device*>(&contributor);
     if (device && device->realized()) contributor.acpi_facts(board);
   });
+  return board;
+}
+
+bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig& config) {
+  AcpiBoard board = collect_acpi_facts(machine);
   if (board.fixed.pm1_event.length == 0) return false;
 
   Tables tables;

@@ -35,6 +35,9 @@ struct AcpiConfig {
   std::vector<std::uint64_t> node_memory;
 };
 
+/// What the devices of a machine say for the fixed tables. Machine lock held.
+AcpiBoard collect_acpi_facts(qom::Object& machine);
+
 /// Adds the files and their links. Returns false, having added nothing, when the board has no ACPI hardware. Throws
 /// Error. Machine lock held.
 bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig& config);

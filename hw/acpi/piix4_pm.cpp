@@ -303,6 +303,7 @@ aml::Terms Piix4Pm::acpi_objects(AcpiBoard& board) {
 void Piix4Pm::set_up_as_firmware() {
   config_write(kPmba, 4, kPmbaOfFirmware);
   config_write(kPmRegMisc, 1, kPmIose);
+  if (!sci_.sinks().empty()) config_write(pci::kInterruptLine, 1, sci_.sinks().front()->index());
 }
 
 MACHINA_INTERFACE(PowerButton);

@@ -99,6 +99,6 @@ IoResult Piix3::write_reset_control(Offset, Width, std::uint64_t value) {
   return io_ok();
 }
 
-MACHINA_TYPE(Piix3, PciDevice, AcpiContributor);
+MACHINA_TYPE(Piix3, PciDevice, AcpiContributor, FirmwareSetup);
 
 }  // namespace machina

@@ -19,7 +19,7 @@
 
 namespace machina {
 
-class Piix3 final : public PciDevice, public AcpiContributor {
+class Piix3 final : public PciDevice, public AcpiContributor, public FirmwareSetup {
  public:
   static constexpr const char* kType = "PIIX3";
   static void class_init(PciDeviceClass& c);
@@ -28,6 +28,8 @@ class Piix3 final : public PciDevice, public AcpiContributor {
 
   void acpi_facts(AcpiBoard& board) override;
   aml::Terms acpi_objects(AcpiBoard& board) override;
+  /// Routes the PIRQs, and tells the functions and the 8259 pair.
+  void set_up_as_firmware() override;
 
   void reset_enter() override;
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "hw/intc/i8259_regs.h"
 #include "hw/isa/piix3.h"
 
 namespace machina {
@@ -57,6 +58,30 @@ std::vector<std::uint32_t> Piix3::free_routes() {
   for (unsigned n = 0; n < used.size(); ++n)
     if (!used[n] && kExpansionLines & kLegalRoutes & 1U << n) free.push_back(n);
   return free;
+}
+
+void Piix3::set_up_as_firmware() {
+  const std::vector<std::uint32_t> routes = free_routes();
+  if (routes.empty()) return;
+  std::uint16_t level = 0;
+  std::array<std::uint8_t, PciBus::kLines> line{};
+  for (unsigned n = 0; n < PciBus::kLines; ++n) {
+    line[n] = static_cast<std::uint8_t>(routes[n * routes.size() / PciBus::kLines]);
+    config_write(kPirqrcA + n, 1, line[n]);
+    level = static_cast<std::uint16_t>(level | 1U << line[n]);
+  }
+  for (unsigned devfn = 0; devfn < PciBus::kSlots * PciBus::kFunctions; ++devfn) {
+    const unsigned slot = devfn / PciBus::kFunctions;
+    PciDevice* function = pci_bus().function(slot, devfn % PciBus::kFunctions);
+    if (!function) continue;
+    const unsigned pin = function->config_read(pci::kInterruptPin, 1);
+    // A function whose pin is wired elsewhere has said so itself.
+    if (pin == 0 || function->config_read(pci::kInterruptLine, 1) != 0) continue;
+    function->config_write(pci::kInterruptLine, 1, line[PciBus::line_of(slot, pin - 1)]);
+  }
+  const std::uint8_t bytes[2] = {static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(level >> 8)};
+  (void)system().io.store(i8259::kElcrPort, 1, bytes[0]);
+  (void)system().io.store(i8259::kElcrPort + 1, 1, bytes[1]);
 }
 
 void Piix3::acpi_facts(AcpiBoard& board) {

@@ -107,8 +107,9 @@ namespace {
 /// Groups may come from -readconfig, which knows no names: [global] is -global, and an unknown group is a mistake. What
 /// -set says of other groups than devices is applied, now that all options are there.
 void finish_groups(CommandLine& cl) {
-  static const std::vector<std::string> known{"machine", "device", "drive", "chardev",   "accel", "smp-opts",
-                                              "memory",  "rtc",    "name",  "boot-opts", "trace", "global"};
+  static const std::vector<std::string> known{"machine",  "device", "drive", "chardev", "accel",
+                                              "smp-opts", "memory", "rtc",   "name",    "boot-opts",
+                                              "trace",    "global", "numa",  "acpi",    "smbios"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);
@@ -222,6 +223,9 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"uuid", to(&CommandLine::uuid, cl)},
       {"rtc", group("rtc", "base")},
       {"boot", group("boot-opts", "order")},
+      {"numa", group("numa", "type")},
+      {"acpitable", group("acpi", "file")},
+      {"smbios", group("smbios", "")},
       {"drive", group("drive", "file")},
       {"hda", disk(0)},
       {"hdb", disk(1)},

@@ -16,7 +16,9 @@
 #include "machines/cli/option_reader.h"
 #include "machines/cli/settings.h"
 #include "machines/cli/sizing.h"
+#include "machines/cli/table_options.h"
 #include "machines/firmware_data.h"
+#include "machines/firmware_tables.h"
 #include "qom/plugin.h"
 
 namespace machina {
@@ -122,6 +124,8 @@ void Launch::build() {
   if (!board) faults.throw_if_any();
   const RamConfig ram = ram_of(cl_, *board);
   const CpuConfig cpus = cpus_of(cl_, *board);
+  machine_->tables = table_options_of(cl_, ram, cpus);
+  machine_->tables.product = board->summary;
 
   // Objects, none of which touches the host yet.
   backends_->add_chardevs(cl_);
@@ -151,7 +155,10 @@ void Launch::build() {
   backends_->open();
   open_log(cl_);
   boot.kernel = kernel && boots_through_firmware(*machine_);
-  if (kernel && !boot.kernel) add_direct_boot(*machine_, std::move(*kernel));
+  if (kernel && !boot.kernel) {
+    machine_->add_new_child<MemoryTables>("tables");
+    add_direct_boot(*machine_, std::move(*kernel));
+  }
   power_on(*board, request, ram, cpus, std::move(choice.accelerator), devices);
   fill_firmware_data(*machine_, boot);
   if (boot.kernel) offer_to_firmware(*machine_, std::move(*kernel));

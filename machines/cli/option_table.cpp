@@ -37,6 +37,10 @@ const std::vector<OptionSpec>& option_table() {
        "date that the real-time clock starts with, and what it ticks by", kMachine},
       {"boot", "[order=]LETTERS[,menu=on|off][,splash-time=MS][,strict=on|off]",
        "boot order: c disk, d CD-ROM, a floppy, n network", kMachine},
+      {"numa", "node[,nodeid=N][,cpus=FIRST[-LAST]][,mem=SIZE]", "CPUs and memory that are close to each other",
+       kMachine},
+      {"acpitable", "[file=]FILE | sig=NAME,data=FILE[,rev=N][,oem_id=…]", "adds an ACPI table", kMachine},
+      {"smbios", "type=N,field=value… | file=FILE | entry-point=32|64", "what SMBIOS tells of the machine", kMachine},
 
       {"drive", "file=FILE,format=raw[,if=ide|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
        "a disk image and the drive that shows it", kDisks},

@@ -101,6 +101,29 @@ def what_is_not_there_is_not_told():
     assert struct.unpack_from("<H", tables["FACP"][0], 109) == (0b111,)  # no VGA either
 
 
+def tables_of_the_user():
+    """-acpitable: a file that iasl has compiled, and content that gets a header."""
+    with tempfile.TemporaryDirectory(prefix="machina-acpi-") as folder:
+        with open(os.path.join(folder, "extra.asl"), "w", encoding="utf-8") as file:
+            file.write('DefinitionBlock ("", "SSDT", 2, "SOMEID", "SOMETABL", 7) { Scope (\\_SB) { Device (XTRA) { '
+                       'Name (_HID, "TEST0001") } } }')
+        run_iasl(["-we", "extra.asl"], folder)
+        with open(os.path.join(folder, "content"), "wb") as file:
+            file.write(b"some content")
+        tables = tables_of("-M", "pc", "-acpitable", os.path.join(folder, "extra.aml"), "-acpitable",
+                           f"sig=OEM1,rev=3,oem_id=ME,oem_rev=9,data={folder}/content")
+    assert "XTRA" in tables["SSDT"][0].decode("latin-1")
+    own = tables["OEM1"][0]
+    assert own[36:] == b"some content" and own[8] == 3 and own[10:16] == b"ME    " and own[24] == 9
+    round_trip({"DSDT": tables["DSDT"], "SSDT": tables["SSDT"]})
+
+
+def nodes():
+    tables = tables_of("-M", "pc", "-m", "2G", "-smp", "4", "-numa", "node", "-numa", "node")
+    round_trip(tables)
+    assert len(tables["SRAT"][0]) == 48 + 4 * 16 + 2 * 40
+
+
 def many_cpus():
     tables = tables_of("-M", "pc", "-smp", "255,sockets=85,cores=3")
     round_trip(tables)
@@ -113,6 +136,6 @@ def no_acpi_hardware():
         assert "etc/acpi/tables" not in guest_of(process).files()
 
 
-for test in (pc, what_is_not_there_is_not_told, many_cpus, no_acpi_hardware):
+for test in (pc, what_is_not_there_is_not_told, tables_of_the_user, nodes, many_cpus, no_acpi_hardware):
     print(test.__name__, flush=True)
     test()
