@@ -33,7 +33,37 @@ const Block* mov_mi(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 
+/// The accumulator from or to an offset of 64 bits, which only these forms have. Op::immediate holds it.
+template <class T, bool Store>
+const Block* mov_absolute(Cpu& cpu, const Op* op) {
+  const std::uint64_t linear = cpu.segment_base[op->segment] + op->immediate;
+  if constexpr (Store) {
+    store<T>(cpu, op, linear, get_register<T>(cpu, op->source));
+  } else {
+    set_register<T>(cpu, op->destination, load<T>(cpu, op, linear));
+  }
+  return next(cpu, op);
+}
+
+bool has_wide_offset(const Decoding& d, unsigned n) {
+  if (!d.is_memory(n)) return false;
+  const auto& mem = d.operand(n).mem;
+  return mem.base == ZYDIS_REGISTER_NONE && mem.index == ZYDIS_REGISTER_NONE && d.instruction.address_width == 64 &&
+         mem.disp.value != static_cast<std::int32_t>(mem.disp.value);
+}
+
+void emit_mov_absolute(Decoding& d) {
+  const unsigned memory = d.is_memory(0) ? 0 : 1;
+  d.use_memory(memory);
+  d.op.immediate = static_cast<std::uint64_t>(d.operand(memory).mem.disp.value);
+  if (memory == 0) d.use_source(1);
+  if (memory == 1) d.use_destination(0);
+  d.op.handler = by_width(
+      d.width(0), [&]<class T>() -> Handler { return memory == 0 ? &mov_absolute<T, true> : &mov_absolute<T, false>; });
+}
+
 void emit_mov(Decoding& d) {
+  if (has_wide_offset(d, 0) || has_wide_offset(d, 1)) return emit_mov_absolute(d);
   if (d.is_memory(0)) d.use_memory(0);
   if (d.is_memory(1)) d.use_memory(1);
   if (d.is_register(0)) d.use_destination(0);
