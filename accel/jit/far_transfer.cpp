@@ -35,9 +35,9 @@ bool switches_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, const Desc
   if (d.dpl() < cpu.cpl || d.dpl() < (selector & 3U)) refuse(selector);
   if (!d.present()) raise(Vector::SegmentNotPresent, selector_error(selector));
   if (tss) {
-    switch_task(cpu, kind, selector, d, return_rip);
+    switch_task(cpu, kind, selector, d, {return_rip, cpu.eflags()});
   } else {
-    switch_task_by_selector(cpu, kind, d.gate_selector(), Vector::GeneralProtection, return_rip);
+    switch_task_by_selector(cpu, kind, d.gate_selector(), Vector::GeneralProtection, {return_rip, cpu.eflags()});
   }
   return true;
 }

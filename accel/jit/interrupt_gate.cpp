@@ -155,7 +155,8 @@ void enter_handler(Cpu& cpu, const Event& event, std::uint64_t return_rip) {
   if (cpu.virtual_8086() && event.kind == Event::Kind::Software && redirect_interrupt(cpu, event.vector, return_rip))
     return;
   const Gate gate = find_gate(cpu, event);
-  if (gate.descriptor.is(SystemType::TaskGate)) return enter_task_of_gate(cpu, event, gate.descriptor, return_rip);
+  if (gate.descriptor.is(SystemType::TaskGate))
+    return enter_task_of_gate(cpu, event, gate.descriptor, {return_rip, pushed_flags(cpu, event)});
   enter_gate(cpu, event, gate, return_rip);
 }
 

@@ -133,13 +133,13 @@ void take_over(Cpu& cpu, const TaskState& s, bool nested) {
 
 }  // namespace
 
-void switch_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Descriptor tss, std::uint64_t return_rip) {
+void switch_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Descriptor tss, const Interrupted& old) {
   const TssFormat& format = format_of(tss.type());
   if (tss.limit() < format.minimum_limit) raise(Vector::InvalidTss, selector_error(selector));
   const TaskState state = read_task(cpu, tss);
   const bool nested = kind == TaskSwitch::Call;
   const bool returns = kind == TaskSwitch::Return;
-  save_task(cpu, return_rip, returns ? cpu.eflags() & ~kNt : cpu.eflags());
+  save_task(cpu, old.rip, returns ? old.flags & ~kNt : old.flags);
   if (nested) write_system(cpu, at(tss, 0), 2, cpu.tr.selector);
   if (!nested) change_busy_of_old(cpu, false);
   if (!returns) mark_busy(cpu, tss, true);
@@ -157,8 +157,7 @@ void switch_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Descriptor t
   }
 }
 
-void switch_task_by_selector(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Vector vector,
-                             std::uint64_t return_rip) {
+void switch_task_by_selector(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Vector vector, const Interrupted& old) {
   const std::uint32_t error = selector_error(selector);
   Descriptor tss;
   if ((selector & 4) || is_null(selector) || !read_descriptor(cpu, selector, tss)) raise(vector, error);
@@ -166,11 +165,11 @@ void switch_task_by_selector(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, 
                                                 : tss.is(SystemType::Tss16) || tss.is(SystemType::Tss32);
   if (!right) raise(vector, error);
   if (!tss.present()) raise(Vector::SegmentNotPresent, error);
-  switch_task(cpu, kind, selector, tss, return_rip);
+  switch_task(cpu, kind, selector, tss, old);
 }
 
-void enter_task_of_gate(Cpu& cpu, const Event& event, const Descriptor& gate, std::uint64_t return_rip) {
-  switch_task_by_selector(cpu, TaskSwitch::Call, gate.gate_selector(), Vector::GeneralProtection, return_rip);
+void enter_task_of_gate(Cpu& cpu, const Event& event, const Descriptor& gate, const Interrupted& old) {
+  switch_task_by_selector(cpu, TaskSwitch::Call, gate.gate_selector(), Vector::GeneralProtection, old);
   if (!event.has_error_code) return;
   FarStack stack(cpu);
   stack.push(format_of(cpu.tr.type()).width, event.error_code);
@@ -179,7 +178,7 @@ void enter_task_of_gate(Cpu& cpu, const Event& event, const Descriptor& gate, st
 
 void return_to_task(Cpu& cpu, std::uint64_t return_rip) {
   const auto selector = static_cast<std::uint16_t>(read_system(cpu, cpu.tr.base, 2));
-  switch_task_by_selector(cpu, TaskSwitch::Return, selector, Vector::InvalidTss, return_rip);
+  switch_task_by_selector(cpu, TaskSwitch::Return, selector, Vector::InvalidTss, {return_rip, cpu.eflags()});
 }
 
 }  // namespace machina::jit

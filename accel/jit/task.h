@@ -13,17 +13,20 @@ enum class TaskSwitch : std::uint8_t {
 };
 
 /// To the task whose TSS `descriptor` is, which `selector` names: checks whether it is present and long enough, then
-/// switches. `return_rip` is saved as the old task's. Faults that belong to the new task are thrown with its state in
-/// force. The caller has checked type, busy bit and privilege, and calls update_mode().
-void switch_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Descriptor descriptor, std::uint64_t return_rip);
+/// switches. What is saved as the old task's RIP and EFLAGS is the caller's to say. Faults that belong to the new task
+/// are thrown with its state in force. The caller has checked type, busy bit and privilege, and calls update_mode().
+struct Interrupted {
+  std::uint64_t rip;
+  std::uint32_t flags;
+};
+void switch_task(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Descriptor descriptor, const Interrupted& old);
 
 /// Through a task gate of the IDT, the GDT or an LDT, or by IRET: finds the TSS that `selector` names; a bad one is
 /// `vector`.
-void switch_task_by_selector(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Vector vector,
-                             std::uint64_t return_rip);
+void switch_task_by_selector(Cpu& cpu, TaskSwitch kind, std::uint16_t selector, Vector vector, const Interrupted& old);
 
 /// An event whose gate in the IDT is a task gate; the error code is pushed on the new task's stack.
-void enter_task_of_gate(Cpu& cpu, const Event& event, const Descriptor& gate, std::uint64_t return_rip);
+void enter_task_of_gate(Cpu& cpu, const Event& event, const Descriptor& gate, const Interrupted& old);
 /// IRET with NT set.
 void return_to_task(Cpu& cpu, std::uint64_t return_rip);
 
