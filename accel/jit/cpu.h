@@ -14,6 +14,7 @@
 #include "accel/jit/msrs.h"
 #include "accel/jit/op.h"
 #include "accel/jit/tlb.h"
+#include "accel/jit/wait_state.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpu_features.h"
 #include "hw/x86/x86_state.h"
@@ -99,11 +100,14 @@ struct Cpu {
   bool triple_fault = false;
   FaultChain fault_chain;
 
-  // --- what the model has ---
+  WaitState wait;
+
+  // --- what the model has: set_cpuid() of cpuid_leaf.h ---
   FeatureSet features{};  ///< of CPUID; an instruction that is not among them raises #UD
   const CpuidTable* cpuid = nullptr;
   unsigned physical_bits = 40;  ///< CPUID 80000008h: address bits above are reserved in page tables
   bool has_1g_pages = false;    ///< CPUID 80000001h EDX bit 26
+  std::uint64_t tsc_khz = 0;    ///< what Environment::tsc() runs at; 0: not known, and there is no kvmclock
 
   FloatState x87;
   VectorState vector;

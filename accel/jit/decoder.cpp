@@ -36,6 +36,13 @@ const EmitterTable& emitters() {
     add_table_emitters(t);
     add_descriptor_query_emitters(t);
     add_syscall_emitters(t);
+    add_control_emitters(t);
+    add_cpuid_emitters(t);
+    add_io_emitters(t);
+    add_msr_emitters(t);
+    add_time_emitters(t);
+    add_tlb_emitters(t);
+    add_wait_emitters(t);
     return t;
   }();
   return table;

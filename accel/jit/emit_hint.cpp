@@ -16,10 +16,6 @@ namespace machina::jit {
 namespace {
 
 const Block* nop(Cpu& cpu, const Op* op) { return next(cpu, op); }
-const Block* pause(Cpu& cpu, const Op* op) {
-  __builtin_ia32_pause();
-  return next(cpu, op);
-}
 /// Guest accesses are host accesses: what orders these orders those. LFENCE and SFENCE order nothing that x86 would
 /// not order by itself, since no access here is speculative or goes past the caches.
 const Block* mfence(Cpu& cpu, const Op* op) {
@@ -87,7 +83,6 @@ void add_hint_emitters(EmitterTable& table) {
         ZYDIS_MNEMONIC_BNDCN,      ZYDIS_MNEMONIC_BNDMOV,     ZYDIS_MNEMONIC_BNDLDX,      ZYDIS_MNEMONIC_BNDSTX,
         ZYDIS_MNEMONIC_LFENCE,     ZYDIS_MNEMONIC_SFENCE,     ZYDIS_MNEMONIC_SERIALIZE})
     table[m] = &emit_plain<&nop>;
-  table[ZYDIS_MNEMONIC_PAUSE] = &emit_plain<&pause>;
   table[ZYDIS_MNEMONIC_MFENCE] = &emit_plain<&mfence>;
   table[ZYDIS_MNEMONIC_CLFLUSH] = &emit_flush_line;
   table[ZYDIS_MNEMONIC_CLFLUSHOPT] = &emit_flush_line;

@@ -44,5 +44,12 @@ void add_system_flags_emitters(EmitterTable& table);
 void add_table_emitters(EmitterTable& table);
 void add_descriptor_query_emitters(EmitterTable& table);
 void add_syscall_emitters(EmitterTable& table);
+void add_control_emitters(EmitterTable& table);
+void add_cpuid_emitters(EmitterTable& table);
+void add_io_emitters(EmitterTable& table);
+void add_msr_emitters(EmitterTable& table);
+void add_time_emitters(EmitterTable& table);
+void add_tlb_emitters(EmitterTable& table);
+void add_wait_emitters(EmitterTable& table);
 
 }  // namespace machina::jit

@@ -48,6 +48,8 @@ class Environment : public PhysicalMemory {
   // --- time ---
   virtual std::uint64_t tsc() = 0;
   virtual void set_tsc(std::uint64_t value) = 0;
+  /// Nanoseconds since 1970. The host's, unless somebody has better ones.
+  virtual std::uint64_t wall_clock();
 };
 
 }  // namespace machina::jit

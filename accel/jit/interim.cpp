@@ -1,6 +1,5 @@
 #include <cpuid.h>
 #include "accel/jit/jit_cpuid.h"
-#include "accel/jit/msr.h"
 namespace machina::jit {
 CpuidTable supported_cpuid() {
   CpuidTable t;
@@ -12,6 +11,4 @@ CpuidTable supported_cpuid() {
   }
   return t;
 }
-void load_msrs(Cpu&, const X86State&) {}
-void store_msrs(Cpu&, X86State&) {}
 }

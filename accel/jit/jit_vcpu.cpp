@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "accel/jit/block_cache.h"
+#include "accel/jit/cpuid_leaf.h"
 #include "accel/jit/jit_accelerator.h"
 #include "accel/jit/jit_cpuid.h"
 #include "accel/jit/jit_state.h"
@@ -58,11 +59,8 @@ void JitVcpu::set_cpu_model() {
   CpuidResult made = make_cpuid(spec, platform);
   for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
   x86_.cpuid = std::move(made.table);
-  cpu_->cpuid = &x86_.cpuid;
-  cpu_->features = features_of(x86_.cpuid);
-  cpu_->physical_bits = x86_.cpuid.find(0x80000008).eax & 0xff;
-  if (cpu_->physical_bits == 0) cpu_->physical_bits = 36;
-  cpu_->has_1g_pages = x86_.cpuid.find(0x80000001).edx & (1U << 26);
+  set_cpuid(*cpu_, x86_.cpuid);
+  cpu_->tsc_khz = tsc_hz_ / 1000;
 }
 
 VcpuExit JitVcpu::run() {
