@@ -7,6 +7,7 @@
 #include "accel/jit/branch.h"
 #include "accel/jit/emitters.h"
 #include "accel/jit/feature_gate.h"
+#include "accel/jit/features.h"
 
 namespace machina::jit {
 
@@ -48,7 +49,8 @@ const EmitterTable& emitters() {
   return table;
 }
 
-ZydisDecoder decoder_for(std::uint32_t mode) {
+/// F3 before BSR and BSF means LZCNT and TZCNT only where those exist: SDM vol. 2, LZCNT.
+ZydisDecoder decoder_for(std::uint32_t mode, const FeatureSet& features) {
   ZydisDecoder decoder;
   if (mode & kModeLong) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -58,6 +60,8 @@ ZydisDecoder decoder_for(std::uint32_t mode) {
     ZydisDecoderInit(&decoder, mode & kMode32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
                      mode & kModeStack32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
   }
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_LZCNT, has(features, feature::kAbm));
+  ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_TZCNT, has(features, feature::kBmi1));
   return decoder;
 }
 
@@ -144,7 +148,7 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
   auto block = std::make_unique<Block>();
   block->mode = mode;
   block->ops.reserve(8);
-  const ZydisDecoder decoder = decoder_for(mode);
+  const ZydisDecoder decoder = decoder_for(mode, features);
   const std::span<const std::uint8_t> page = code.page();
   const unsigned most = mode & kModeSingle ? 1 : kMaxOps;
   std::size_t at = 0;

@@ -162,7 +162,7 @@ void emit_lmsw(Decoding& d) {
 const Block* clts(Cpu& cpu, const Op* op) {
   require_cpl0(cpu, op);
   cpu.cr0 &= ~kCr0Ts;
-  return next(cpu, op);
+  return next_in_mode(cpu, op);
 }
 
 void require_osxsave(Cpu& cpu, const Op* op) {

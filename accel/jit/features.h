@@ -42,8 +42,9 @@ inline constexpr FeatureBit kSse3{kWord1Ecx, 0}, kPclmulqdq{kWord1Ecx, 1}, kMoni
 inline constexpr FeatureBit kFsgsbase{kWord7Ebx, 0}, kTscAdjust{kWord7Ebx, 1}, kBmi1{kWord7Ebx, 3}, kAvx2{kWord7Ebx, 5},
     kSmep{kWord7Ebx, 7}, kBmi2{kWord7Ebx, 8}, kInvpcid{kWord7Ebx, 10}, kRdseed{kWord7Ebx, 18}, kAdx{kWord7Ebx, 19},
     kSmap{kWord7Ebx, 20}, kClflushopt{kWord7Ebx, 23}, kClwb{kWord7Ebx, 24}, kSha{kWord7Ebx, 29};
-inline constexpr FeatureBit kUmip{kWord7Ecx, 2}, kPku{kWord7Ecx, 3}, kVaes{kWord7Ecx, 9}, kVpclmulqdq{kWord7Ecx, 10},
-    kLa57{kWord7Ecx, 16}, kRdpid{kWord7Ecx, 22};
+inline constexpr FeatureBit kUmip{kWord7Ecx, 2}, kPku{kWord7Ecx, 3}, kGfni{kWord7Ecx, 8}, kVaes{kWord7Ecx, 9},
+    kVpclmulqdq{kWord7Ecx, 10}, kLa57{kWord7Ecx, 16}, kRdpid{kWord7Ecx, 22}, kMovdiri{kWord7Ecx, 27},
+    kMovdir64b{kWord7Ecx, 28};
 inline constexpr FeatureBit kSerialize{kWord7Edx, 14}, kSpecCtrl{kWord7Edx, 26}, kStibp{kWord7Edx, 27},
     kArchCapabilities{kWord7Edx, 29}, kSsbd{kWord7Edx, 31};
 inline constexpr FeatureBit kXsaveopt{kWordD1Eax, 0}, kXsavec{kWordD1Eax, 1}, kXgetbv1{kWordD1Eax, 2},
