@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "accel/jit/control_registers.h"
+#include "accel/jit/debug.h"
 #include "accel/jit/emitters.h"
 #include "accel/jit/system_handler.h"
 #include "accel/jit/vendor.h"
@@ -73,7 +74,11 @@ const Block* sysret(Cpu& cpu, const Op* op) {
   const auto cs = static_cast<std::uint16_t>(base + (To64 ? 16 : 0));
   set_flat_segments(cpu, cs, static_cast<std::uint16_t>(base + 8), 3, To64);
   cpu.rip = target;
-  if (!could_interrupt && (cpu.system_flags & kIf)) cpu.request(kRequestInterrupt);
+  // As if SYSCALL had just been carried out, which is what somebody who steps through it waits for: TF counts as it is
+  // now, not as it was before.
+  cpu.skip_trap = true;
+  if (cpu.system_flags & kTf) cpu.pending_debug |= kDr6SingleStep;
+  if ((!could_interrupt && (cpu.system_flags & kIf)) || cpu.pending_debug != 0) cpu.request(kRequestInterrupt);
   return leave_block(cpu);
 }
 

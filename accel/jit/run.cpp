@@ -25,7 +25,7 @@ std::uint64_t linear_rip(const Cpu& cpu, std::uint64_t rip) {
 void take_interrupt(Cpu& cpu) {
   if (cpu.interrupt_shadow) return cpu.request(kRequestInterrupt);  // again after the next instruction
   Environment& env = cpu.environment;
-  if (cpu.pending_debug != 0) {  // the trap of a task switch
+  if (cpu.pending_debug != 0) {  // the trap of a task switch or SYSRET
     cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
     deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
     cpu.request(kRequestInterrupt);

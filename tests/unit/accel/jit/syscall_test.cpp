@@ -110,6 +110,30 @@ TEST_F(Syscall, SysretTo32BitCode) {
   EXPECT_EQ(m.cpu().gpr[kRax], 2U);
 }
 
+TEST_F(Syscall, TrapFlagCountsAsItIsAfterwards) {
+  m.cpu().gpr[kRcx] = 0x14000;
+  m.cpu().gpr[kR11] = kTf;
+  m.run({0x48, 0x0f, 0x07});
+  EXPECT_EQ(tables.stopped_at(), 1);
+  EXPECT_EQ(tables.stacked(0), 0x14000U);
+  EXPECT_EQ(tables.stacked(1), 0x2bU);
+  for (const bool masked : {true, false}) {
+    start();
+    m.cpu().msrs.fmask = masked ? kTf : 0;
+    tables.user();
+    m.cpu().dr6 = 0xffff0ff0;
+    m.cpu().set_eflags(kTf);
+    m.cpu().update_mode();
+    m.run({0x0f, 0x05});
+    if (masked) {
+      EXPECT_EQ(m.cpu().rip, 0x11001U);
+    } else {
+      EXPECT_EQ(tables.stopped_at(), 1);
+      EXPECT_EQ(tables.stacked(0), 0x11000U);
+    }
+  }
+}
+
 TEST_F(Syscall, SysretToAnAddressThatIsNotCanonicalFaultsInTheKernel) {
   m.cpu().gpr[kRcx] = 0x8000000000000000;
   m.run({0x48, 0x0f, 0x07});
