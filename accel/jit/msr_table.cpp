@@ -271,6 +271,8 @@ constexpr MsrRow kRows[] = {
     kept<&M::kernel_gs_base, &canonical_value>(0xc0000102, "IA32_KERNEL_GS_BASE", &with<f::kLm>),
     kept<&M::tsc_aux, &within<0xffffffff>>(0xc0000103, "IA32_TSC_AUX", &with<f::kRdtscp, f::kRdpid>),
     // AMD's, as far as kernels look at them while they find out where they are: BIOS and Kernel Developer's Guides.
+    inert(0xc0010000, "PERF_CTL", &amd, 4),  // counters that never count
+    inert(0xc0010004, "PERF_CTR", &amd, 4),
     masked<&M::syscfg, 0x7c0000>(0xc0010010, "SYSCFG", &amd),
     masked<&M::hwcr, kAll & ~Value{1U << 6 | 1U << 8 | 1U << 3}>(0xc0010015, "HWCR", &amd),
     inert(0xc001001a, "TOP_MEM", &amd),
