@@ -49,6 +49,7 @@ class KernelFile : public testing::Test {
   static Bytes multiboot() {
     Bytes code(0x100, 0x90);
     store_le<std::uint32_t>(code, 0, 0x1badb002);
+    store_le<std::uint32_t>(code, 4, 0);
     store_le<std::uint32_t>(code, 8, 0U - 0x1badb002);
     return test::make_elf(false, 0x400010, {test::ElfSegment{1, code, 0x400000, 0x400000, 0x100}});
   }
