@@ -69,8 +69,10 @@ void require_ports(const Board& board, const CommandLine& cl, Faults& faults) {
 /// command line or in the board file.
 Origin origin_of(const std::string& path, const Board& board, const CommandLine& cl, qom::Object& root) {
   if (path.starts_with("/machine/cpu[")) return cl.cpu ? cl.cpu->origin : board.cpus.at;
-  const qom::Object* object = cl.bios ? qom::resolve_path(root, path) : nullptr;
-  return object && object->is_a(PcFirmware::kType) ? cl.bios->origin : device_origin(board, path);
+  const ConfigNode machine = only_option(cl, "machine");
+  const bool named = cl.bios || (machine && machine["firmware"]);
+  const qom::Object* object = named ? qom::resolve_path(root, path) : nullptr;
+  return object && object->is_a(PcFirmware::kType) ? board.firmware_at : device_origin(board, path);
 }
 
 }  // namespace
