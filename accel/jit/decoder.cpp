@@ -104,6 +104,20 @@ bool uses_stack(const ZydisDecodedInstruction& instruction) {
 
 }  // namespace
 
+namespace {
+/// Zydis knows the scalar instructions of a coprocessor, too, to which VEX encodings were lent: #UD on processors.
+bool is_of_coprocessor(const ZydisDecodedInstruction& instruction) {
+  switch (instruction.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_KNC:
+    case ZYDIS_ISA_EXT_KNCE:
+    case ZYDIS_ISA_EXT_KNCV:
+      return true;
+    default:
+      return false;
+  }
+}
+}  // namespace
+
 unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands) {
   const bool far_branch = instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
   switch (instruction.mnemonic) {
@@ -134,6 +148,9 @@ unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOp
       break;
     case ZYDIS_MNEMONIC_MOVSD:
       if (instruction.meta.category == ZYDIS_CATEGORY_STRINGOP) return kRowStringMovsd;
+      break;
+    case ZYDIS_MNEMONIC_PAUSE:
+      if (instruction.raw.rex.B) return kRowXchgR8;
       break;
     case ZYDIS_MNEMONIC_CMPSD:
       if (instruction.meta.category == ZYDIS_CATEGORY_STRINGOP) return kRowStringCmpsd;
@@ -177,7 +194,7 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     op.length = instruction.length;
     Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op};
     const Emitter emit = emitters()[row_of(instruction, operands)];
-    if (emit && available(instruction, features)) emit(decoding);
+    if (emit && !is_of_coprocessor(instruction) && available(instruction, features)) emit(decoding);
     if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
     if (!op.handler) {
       op.handler = &undefined;

@@ -33,14 +33,22 @@ void Decoding::use_memory(unsigned n) {
   op.index = register_number(mem.index);
   op.scale = static_cast<std::uint8_t>(mem.scale == 8 ? 3 : mem.scale == 4 ? 2 : mem.scale == 2 ? 1 : 0);
   op.displacement = static_cast<std::int32_t>(mem.disp.value);
+  const auto& raw = instruction.raw;
+  if (mem.base != ZYDIS_REGISTER_NONE && (instruction.attributes & ZYDIS_ATTRIB_HAS_SIB) && raw.modrm.mod == 0 &&
+      raw.sib.base == 5) {
+    // No base, whatever REX.B says: Zydis 4.0 makes R13D of it where addresses have 32 bits.
+    op.base = kNoRegister;
+    op.displacement = static_cast<std::int32_t>(raw.disp.value);
+  }
   // RIP-relative: kRipBase holds the offset of the block's start, the displacement counts from the next instruction.
   if (op.base == kRipBase) op.displacement += op.offset + op.length;
   const unsigned bits = instruction.address_width;
   op.address_mask = bits == 64 ? ~std::uint64_t{0} : bits == 32 ? 0xffffffff : 0xffff;
   const std::uint8_t segment = segment_number(mem.segment);
   op.segment = segment;
-  const bool fs_gs = segment == kFs || segment == kGs;
-  checked = !(mode & kModeLong) && (fs_gs || !(mode & kModeFlat));
+  // FS and GS have bases, and CS is not to be written.
+  const bool special = segment == kFs || segment == kGs || segment == kCs;
+  checked = !(mode & kModeLong) && (special || !(mode & kModeFlat));
 }
 
 }  // namespace machina::jit

@@ -1,5 +1,7 @@
 /// MOV, MOVZX, MOVSX, MOVSXD, LEA, XCHG, CMOVcc, SETcc, PUSH, POP of general registers and memory.
 
+#include <algorithm>
+
 #include "accel/jit/emitters.h"
 #include "accel/jit/stack.h"
 
@@ -106,8 +108,9 @@ void emit_extend(Decoding& d) {
   } else {
     d.use_source(1);
   }
+  // MOVSXD of 16 bits moves 16 bits, where Zydis shows a source of 32. SDM vol. 2, MOVSX/MOVSXD.
   d.op.handler = by_width(d.width(0), [&]<class T>() -> Handler {
-    return by_width(d.width(1), [&]<class S>() -> Handler {
+    return by_width(std::min(d.width(0), d.width(1)), [&]<class S>() -> Handler {
       if constexpr (sizeof(S) > sizeof(T)) {
         return nullptr;
       } else {
@@ -160,6 +163,17 @@ void emit_xchg(Decoding& d) {
   d.use_destination(0);
   d.use_source(1);
   d.op.handler = by_width(d.width(0), []<class T>() -> Handler { return &xchg_rr<T>; });
+}
+
+/// F3 90 with REX.B.
+void emit_xchg_r8(Decoding& d) {
+  d.op.destination = kRax * 8;
+  d.op.source = kR8 * 8;
+  const bool word = d.instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
+  d.op.handler = by_width(d.instruction.raw.rex.W ? 64
+                          : word                  ? 16
+                                                  : 32,
+                          []<class T>() -> Handler { return &xchg_rr<T>; });
 }
 
 // CMOVcc reads its operand, and clears the upper half of a 32-bit register, whatever the condition.
@@ -280,6 +294,7 @@ void add_move_emitters(EmitterTable& table) {
   table[ZYDIS_MNEMONIC_MOVSXD] = &emit_extend<true>;
   table[ZYDIS_MNEMONIC_LEA] = &emit_lea;
   table[ZYDIS_MNEMONIC_XCHG] = &emit_xchg;
+  table[kRowXchgR8] = &emit_xchg_r8;
   table[ZYDIS_MNEMONIC_PUSH] = &emit_push;
   table[ZYDIS_MNEMONIC_POP] = &emit_pop;
   for (const ZydisMnemonic m :

@@ -222,8 +222,9 @@ struct Cmps {
   using Element = T;
   static Pair<T> one(Cpu& cpu, const Op* op) {
     const std::uint64_t step = string_step(cpu, sizeof(T));
-    const T a = load<T>(cpu, op, string_linear(cpu, op, op->segment, string_offset(cpu, op, kRsi), sizeof(T), false));
+    // Where both fault it is the second's that is seen: undocumented, and what the host does.
     const T b = load<T>(cpu, op, string_linear(cpu, op, kEs, string_offset(cpu, op, kRdi), sizeof(T), false));
+    const T a = load<T>(cpu, op, string_linear(cpu, op, op->segment, string_offset(cpu, op, kRsi), sizeof(T), false));
     advance_string_register(cpu, op, kRsi, step);
     advance_string_register(cpu, op, kRdi, step);
     return {a, b};

@@ -18,6 +18,7 @@ enum FormRow : unsigned {
   kRowFarRet,
   kRowStringMovsd,  ///< MOVSD and CMPSD of the string instructions; those of SSE2 have the mnemonics' rows
   kRowStringCmpsd,
+  kRowXchgR8,  ///< XCHG of RAX and R8, where Zydis sees PAUSE
   kEmitterRows,
 };
 
