@@ -1,5 +1,7 @@
 /// Far JMP, CALL and RET; INT n, INT3, INTO, INT1; IRET.
 
+#include <utility>
+
 #include "accel/jit/emitters.h"
 #include "accel/jit/far_transfer.h"
 #include "accel/jit/interrupt_gate.h"
@@ -79,9 +81,12 @@ const Block* into(Cpu& cpu, const Op* op) {
   return enter(cpu, op,
                {.vector = static_cast<std::uint8_t>(Vector::Overflow), .kind = Event::Kind::SoftwareException});
 }
-/// As if the processor had found it: the gate's DPL does not count. SDM vol. 2, INT n.
+/// As if the processor had found it: the gate's DPL does not count. SDM vol. 2, INT n. Breakpoints that wait come with
+/// it.
 const Block* int1(Cpu& cpu, const Op* op) {
-  return enter(cpu, op, {.vector = static_cast<std::uint8_t>(Vector::Debug)});
+  const Block* block = enter(cpu, op, {.vector = static_cast<std::uint8_t>(Vector::Debug)});
+  cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
+  return block;
 }
 
 void emit_int(Decoding& d) {

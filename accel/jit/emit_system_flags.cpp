@@ -1,4 +1,4 @@
-/// EFLAGS as a whole: PUSHF, POPF, CLI, STI.
+/// EFLAGS as a whole, and flags of the system: PUSHF, POPF, CLI, STI, CLAC, STAC.
 
 #include "accel/jit/control_registers.h"
 #include "accel/jit/emitters.h"
@@ -85,6 +85,15 @@ const Block* sti(Cpu& cpu, const Op* op) {
   return leave_block(cpu);
 }
 
+/// Opens user pages to the kernel and closes them. No mode bit depends on AC, but whose rights accesses have does.
+template <bool Set>
+const Block* change_ac(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
+  if (cpu.cpl != 0) raise(Vector::InvalidOpcode);
+  cpu.system_flags = Set ? cpu.system_flags | kAc : cpu.system_flags & ~kAc;
+  return next_in_mode(cpu, op);
+}
+
 template <Handler H>
 void emit(Decoding& d) {
   d.op.handler = H;
@@ -107,6 +116,8 @@ void add_system_flags_emitters(EmitterTable& table) {
   table[ZYDIS_MNEMONIC_POPFQ] = &emit_on_stack<&popf<std::uint64_t>>;
   table[ZYDIS_MNEMONIC_CLI] = &emit<&cli>;
   table[ZYDIS_MNEMONIC_STI] = &emit<&sti>;
+  table[ZYDIS_MNEMONIC_CLAC] = &emit<&change_ac<false>>;
+  table[ZYDIS_MNEMONIC_STAC] = &emit<&change_ac<true>>;
 }
 
 }  // namespace machina::jit

@@ -81,7 +81,8 @@ struct SingleInstruction {
 
   void end() {
     if (cpu.interrupt_shadow == shadow) cpu.interrupt_shadow = 0;
-    if (single_step && !cpu.skip_trap) cpu.pending_debug |= kDr6SingleStep;
+    // MOV SS drops its own single-step trap; only those of breakpoints wait. SDM vol. 3, 6.8.3.
+    if (single_step && !cpu.skip_trap && cpu.interrupt_shadow != kShadowOfMovSs) cpu.pending_debug |= kDr6SingleStep;
     if (cpu.interrupt_shadow != kShadowOfMovSs && cpu.pending_debug != 0) {
       cpu.dr6 = (cpu.dr6 & ~std::uint64_t{0xf}) | std::exchange(cpu.pending_debug, 0U);
       deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});

@@ -22,9 +22,8 @@ inline const Block* leave_block(Cpu& cpu) {
 /// The instruction is done and may have changed what blocks depend on: goes on in this one where it has not.
 inline const Block* next_in_mode(Cpu& cpu, const Op* op) {
   const std::uint32_t before = cpu.mode;
-  const Tlb* tlb = cpu.tlb;
   cpu.update_mode();
-  if (cpu.mode == before && cpu.tlb == tlb) return next(cpu, op);
+  if (cpu.mode == before) return next(cpu, op);
   cpu.rip = next_rip(cpu, op);
   return nullptr;
 }

@@ -114,6 +114,41 @@ TEST_F(SystemFlags, PopfOpensInterruptsAtOnce) {
   EXPECT_EQ(tables.stacked(0), kCode + 1);
 }
 
+TEST_F(SystemFlags, MovSsDropsItsSingleStepTrap) {
+  start(kTf, false);
+  m.cpu().gpr[kRax] = Tables::kData0;
+  m.run({0x8e, 0xd0, 0x90, 0x90, 0xf4});  // mov ss, ax; nop; nop
+  EXPECT_EQ(tables.stopped_at(), 1);
+  EXPECT_EQ(tables.stacked(0), kCode + 3);
+
+  start(kTf, false);
+  m.cpu().gpr[kRax] = Tables::kData0;
+  m.cpu().dr6 = 0xffff0ff0;
+  m.run({0x8e, 0xd0, 0xf1});  // the trap that comes is ICEBP's own
+  EXPECT_EQ(tables.stopped_at(), 1);
+  EXPECT_EQ(tables.stacked(0), kCode + 3);
+  EXPECT_EQ(m.cpu().dr6, 0xffff0ff0U);
+}
+
+TEST_F(SystemFlags, AcOpensUserPagesToTheKernel) {
+  m.long_64();
+  Tables wide(m);
+  wide.stop_at_every_vector();
+  m.cpu().cr4 |= kCr4Smap;
+  // The tables, the code and the stack are the kernel's: pages of 2 MiB, of which only those from 4 MiB on are open.
+  m.put<std::uint64_t>(0x102000, 0x83);
+  m.cpu().flush_tlb();
+  m.cpu().update_mode();
+  // stac; mov al, [400000h]; clac; mov al, [400000h]
+  m.run({0x0f, 0x01, 0xcb, 0x8a, 0x04, 0x25, 0, 0, 0x40, 0, 0x0f, 0x01, 0xca, 0x8a, 0x04, 0x25, 0, 0, 0x40, 0});
+  EXPECT_EQ(wide.stopped_at(), 14);
+  EXPECT_EQ(wide.stacked(0), kPfPresent);
+  EXPECT_EQ(wide.stacked(1), kCode + 13);
+  m.long_64(3);
+  m.run({0x0f, 0x01, 0xcb});
+  EXPECT_EQ(wide.stopped_at(), 6);
+}
+
 TEST_F(SystemFlags, AShadowHoldsWhileItsInstructionFaults) {
   start(2, false);
   m.interrupt_vector = 0x30;
