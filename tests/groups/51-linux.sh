@@ -1,0 +1,27 @@
+# Linux and memtest86+ from Debian's packages under the software CPU (and a KVM that is good for it): tests/linux
+need_build release machine-run
+guests=build/linux
+
+# linux KERNEL [ARG...]: boots it to its init, as boot_linux.py says
+linux() {
+  tests/linux/fetch-guests $guests "$1" || return
+  timeout -s KILL 240 python3 tests/linux/boot_linux.py build/release/machine-run $guests "$@"
+}
+memtest() {
+  tests/linux/fetch-guests $guests memtest || return
+  timeout -s KILL 240 python3 tests/linux/memtest.py build/release/machine-run $guests/memtest.bin "$@"
+}
+shell() {
+  tests/linux/fetch-guests $guests cloud || return
+  timeout -s KILL 240 ./quickstart --check
+}
+
+check "cloud kernel, 1 CPU" linux cloud -smp 1
+check "cloud kernel, 4 CPUs" linux cloud -smp 4
+check "cloud kernel without firmware" linux cloud -smp 2 -M pc,firmware=none
+check "cloud kernel on microvm" linux cloud -smp 2 -M microvm
+check "generic kernel" linux generic -smp 2
+check "32-bit kernel" linux i686 -smp 2
+check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
+check "memtest86+" memtest -smp 2
+check "quickstart boots to a shell" shell

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Runs memtest86+ until its first tests are done, and leaves it with the Escape key.
+
+usage: memtest.py MACHINE_RUN MEMTEST_BIN [-accel NAME] [-smp N] [-m MIB] [--limit S]
+
+It shows its screen on the serial line, a part every two seconds. Exit status 0: tests 0 to 5 (addresses, inversions of
+fixed and random patterns) were done without an error, in all of the memory and with all processors; 77 as boot_linux.py.
+"""
+
+import argparse
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+from boot_linux import why_not
+
+AFTER = 6  # the number of the first test that need not be done
+
+
+class Screen:
+    """What the serial line says of the program's screen."""
+
+    def __init__(self):
+        self.raw = b""
+
+    def text(self):
+        # Cursor movements stand between fields.
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", self.raw.decode(errors="replace"))
+
+    def tests(self):
+        return [int(n) for n in re.findall(r"^ ?#(\d+)\s+\[", self.text(), re.M)]
+
+    def errors(self):
+        return [int(n) for n in re.findall(r"Errors:\s+(\d+)", self.text())]
+
+
+def run(command, limit):
+    """The screen, and the exit status or None when the time was up."""
+    screen = Screen()
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    end, leaving = time.monotonic() + limit, False
+    try:
+        while (left := end - time.monotonic()) > 0:
+            if select.select([process.stdout], [], [], min(left, 1))[0]:
+                data = os.read(process.stdout.fileno(), 65536)
+                if not data:
+                    return screen, process.wait()
+                screen.raw += data
+            if not leaving and (max(screen.tests(), default=0) >= AFTER or any(screen.errors())):
+                leaving = True
+                end = min(end, time.monotonic() + 20)
+                process.stdin.write(b"\x1b")
+                process.stdin.flush()
+        return screen, None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def check(screen, status, options):
+    text = screen.text()
+    tests = screen.tests()
+    if not tests:
+        yield "no test was begun"
+        return
+    if max(tests) < AFTER:
+        yield f"not beyond test {max(tests)} after {options.limit:.0f} s"
+    if any(screen.errors()):
+        yield f"memory errors: {max(screen.errors())}"
+    memory = re.search(r"Memory\s*:\s+(\d+)MB", text)
+    if not memory or not options.m - 2 <= int(memory.group(1)) <= options.m:
+        yield f"it found {memory.group(0) if memory else 'no memory'}, not {options.m} MiB"
+    threads = re.search(r"(\d+) Threads", text)
+    if not threads or int(threads.group(1)) != options.smp:
+        yield f"it found {threads.group(0) if threads else 'no processors'}, not {options.smp}"
+    if max(tests) >= AFTER and status != 0:
+        yield "Escape did not end it" if status is None else f"machine-run ended with status {status}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("machine_run")
+    parser.add_argument("memtest")
+    parser.add_argument("-accel", default="jit")
+    parser.add_argument("-smp", type=int, default=2)
+    parser.add_argument("-m", type=int, default=32)
+    parser.add_argument("--limit", type=float, default=150)
+    options = parser.parse_args()
+    reason = why_not(options.machine_run, options.accel)
+    if reason:
+        print(reason)
+        return 77
+    command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
+    command += ["-smp", str(options.smp), "-display", "none", "-serial", "stdio", "-no-reboot"]
+    command += ["-kernel", options.memtest, "-append", "console=ttyS0,115200"]
+    print(" ".join(command), flush=True)
+    started = time.monotonic()
+    screen, status = run(command, options.limit)
+    print(screen.text())
+    faults = list(check(screen, status, options))
+    for fault in faults:
+        print(f"FAULT: {fault}")
+    print(f"memtest86+ -accel {options.accel}: {time.monotonic() - started:.1f} s")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
