@@ -64,7 +64,7 @@ TEST_P(BootKernel, LinuxThroughIts64BitEntryAgainAfterAReset) {
   const std::string said =
       run("microvm", {"-kernel", kernel("linux.bzimage"), "-initrd", folder_ / "disk", "-append", "r console=ttyS0"});
   const std::string one =
-      "entry64 80000011 00000020 00000500 00000010 00000018 00000018 \n"
+      "entry64 80000011 00000020 00000500 00000010 00000018 00000018 00000806 \n"
       "loader 000000ff 00100000 \n"
       "cmdline r console=ttyS0\n"
       "initrd 00000005 disk!\n";

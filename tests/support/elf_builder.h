@@ -1,6 +1,7 @@
 #pragma once
 /// ELF files of a few bytes for tests of loaders.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -54,16 +55,15 @@ inline std::vector<std::uint8_t> make_elf(bool is_64bit, std::uint64_t entry, co
 /// A note as its segment holds it, padded to `align`.
 inline std::vector<std::uint8_t> make_note(const std::string& name, std::uint32_t type,
                                            const std::vector<std::uint8_t>& data, std::size_t align = 4) {
-  std::vector<std::uint8_t> n(12);
+  constexpr std::size_t kHeader = 12;
+  const auto padded = [&](std::size_t size) { return (size + align - 1) / align * align; };
+  const std::size_t data_at = padded(kHeader + name.size() + 1);
+  std::vector<std::uint8_t> n(padded(data_at + data.size()));
   boot::store_le<std::uint32_t>(n, 0, static_cast<std::uint32_t>(name.size() + 1));
   boot::store_le<std::uint32_t>(n, 4, static_cast<std::uint32_t>(data.size()));
   boot::store_le<std::uint32_t>(n, 8, type);
-  const auto pad = [&] { n.resize((n.size() + align - 1) / align * align); };
-  n.insert(n.end(), name.begin(), name.end());
-  n.push_back(0);
-  pad();
-  n.insert(n.end(), data.begin(), data.end());
-  pad();
+  std::copy(name.begin(), name.end(), n.begin() + kHeader);
+  std::copy(data.begin(), data.end(), n.begin() + static_cast<std::ptrdiff_t>(data_at));
   return n;
 }
 

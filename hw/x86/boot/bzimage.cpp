@@ -111,17 +111,18 @@ BzImage parse_bzimage(std::vector<std::uint8_t> bytes, const std::string& name) 
     throw refuse("it is a zImage, which loads below 1 MiB (loadflags has LOADED_HIGH clear)")
         .hint("build it as bzImage");
   }
-  image.load_address = load_le<std::uint32_t>(file, kCode32Start);
-  if (image.load_address < MiB) {
-    throw refuse(fmt::format("code32_start (at {:#x}) is {:#x}, below 1 MiB although LOADED_HIGH is set", kCode32Start,
-                             image.load_address));
+  image.code32_start = load_le<std::uint32_t>(file, kCode32Start);
+  if (image.code32_start != 0 &&
+      (image.code32_start < BzImage::kLoadAddress || image.code32_start - BzImage::kLoadAddress >= kernel_size)) {
+    throw refuse(fmt::format("code32_start (at {:#x}) is {:#x}, and the kernel will be at {:#x} to {:#x}", kCode32Start,
+                             image.code32_start, BzImage::kLoadAddress, BzImage::kLoadAddress + kernel_size - 1));
   }
 
   image.xloadflags = image.protocol >= 0x20c ? load_le<std::uint16_t>(file, kXloadflags) : std::uint16_t{0};
   if (image.has_64bit_entry() && kernel_size <= kEntry64)
     throw truncated(image.setup_size + kEntry64 + 1, "64-bit entry");
   image.initrd_addr_max = image.protocol >= 0x203 ? load_le<std::uint32_t>(file, kInitrdAddrMax) : kInitrdMaxBefore203;
-  if (image.initrd_addr_max <= image.load_address) {
+  if (image.initrd_addr_max <= BzImage::kLoadAddress) {
     throw refuse(fmt::format("initrd_addr_max (at {:#x}) is {:#x}, below the kernel itself", kInitrdAddrMax,
                              image.initrd_addr_max));
   }
@@ -133,13 +134,13 @@ BzImage parse_bzimage(std::vector<std::uint8_t> bytes, const std::string& name) 
     throw refuse(
         fmt::format("kernel_alignment (at {:#x}) is {:#x}, which is no power of two", kKernelAlignment, alignment));
   }
-  image.runtime_start = image.load_address;
+  image.runtime_start = BzImage::kLoadAddress;
   image.runtime_size = kernel_size;
   if (image.protocol >= 0x20a) {
     // A kernel that was loaded below its preferred address decompresses itself to there.
     const auto preferred = load_le<std::uint64_t>(file, kPrefAddress);
     const std::uint64_t aligned =
-        relocatable ? (image.load_address + std::uint64_t{alignment} - 1) & ~(std::uint64_t{alignment} - 1) : 0;
+        relocatable ? (BzImage::kLoadAddress + std::uint64_t{alignment} - 1) & ~(std::uint64_t{alignment} - 1) : 0;
     image.runtime_start = std::max(preferred, aligned);
     image.runtime_size = std::max<std::uint64_t>(load_le<std::uint32_t>(file, kInitSize), 1);
     if (image.runtime_start < MiB || image.runtime_start > 4 * GiB - image.runtime_size) {

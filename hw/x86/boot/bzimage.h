@@ -18,9 +18,10 @@ struct BzImage {
   std::size_t setup_size = 0;  ///< bytes of `file` before the protected-mode kernel
   std::size_t header_end = 0;  ///< behind the last byte of the setup header
   std::uint16_t xloadflags = 0;
-  std::uint32_t load_address = 0;     ///< of the protected-mode kernel: code32_start
-  std::uint32_t initrd_addr_max = 0;  ///< the highest address that a byte of the initrd may have
-  std::uint32_t cmdline_max = 0;      ///< characters, without the final zero
+  static constexpr std::uint32_t kLoadAddress = 0x100000;  ///< of the protected-mode kernel
+  std::uint32_t code32_start = 0;                          ///< the 32-bit entry; 0: there is none
+  std::uint32_t initrd_addr_max = 0;                       ///< the highest address that a byte of the initrd may have
+  std::uint32_t cmdline_max = 0;                           ///< characters, without the final zero
   /// Memory that the kernel needs for itself when it starts, before it looks at the memory map.
   std::uint64_t runtime_start = 0, runtime_size = 0;
 

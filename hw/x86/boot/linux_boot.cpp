@@ -26,6 +26,11 @@ EntryMode choose_entry(const BzImage& image, const std::string& name, KernelEntr
   const auto refuse = [&](int bits, const char* why) {
     return Error(fmt::format("'{}' cannot be started through its {}-bit entry", name, bits)).why(why);
   };
+  const auto narrow = [&] {
+    if (image.code32_start == 0)
+      throw refuse(32, "it has none (code32_start is 0)").hint("start it through firmware: on a board that has it");
+    return EntryMode::Protected32;
+  };
   switch (entry) {
     case KernelEntry::Auto:
       break;
@@ -34,20 +39,20 @@ EntryMode choose_entry(const BzImage& image, const std::string& name, KernelEntr
       throw refuse(16, "its real-mode code asks a BIOS about the machine, and this board runs without firmware")
           .hint("leave kernel-entry out, or give the board its firmware");
     case KernelEntry::Bits32:
-      return EntryMode::Protected32;
+      return narrow();
     case KernelEntry::Bits64:
       if (image.has_64bit_entry()) return EntryMode::Long64;
       throw refuse(64, "it has none (xloadflags has XLF_KERNEL_64 clear)").hint("write kernel-entry=32");
   }
   if (target.firmware) return EntryMode::Real16;
-  return image.has_64bit_entry() ? EntryMode::Long64 : EntryMode::Protected32;
+  return image.has_64bit_entry() ? EntryMode::Long64 : narrow();
 }
 
 /// As high as the kernel and the machine allow, where it is out of the way of what the kernel unpacks.
 std::uint64_t initrd_place(const BzImage& image, const std::string& name, const KernelExtras& extras,
                            const Target& target) {
   const std::uint64_t lowest =
-      std::max(image.runtime_start + image.runtime_size, image.load_address + std::uint64_t{image.kernel().size()});
+      std::max(image.runtime_start + image.runtime_size, BzImage::kLoadAddress + std::uint64_t{image.kernel().size()});
   return high_place(extras, name, lowest, std::min(std::uint64_t{image.initrd_addr_max} + 1, usable_ram_end(target)));
 }
 
@@ -85,11 +90,11 @@ void plan_zero_page(const BzImage& image, EntryMode mode, BootPlan& plan) {
   Entry& entry = plan.entry;
   entry.mode = mode;
   entry.esi = kLowSetup;
-  entry.ip = image.load_address;
+  entry.ip = image.code32_start;
   entry.gdt = kLowSetup + kGdtOffset;
   entry.esp = kLowStack;
   if (mode == EntryMode::Long64) {
-    entry.ip += kEntry64;
+    entry.ip = BzImage::kLoadAddress + kEntry64;
     entry.page_table = kLowSetup + kPageTableOffset;
     append_at(kPageTableOffset, identity_page_tables(entry.page_table));
   }
@@ -124,7 +129,7 @@ BootPlan plan_linux(BzImage image, const std::string& name, KernelExtras extras,
   } else {
     plan_zero_page(image, mode, plan);
   }
-  plan.blobs.push_back({Part::Kernel, image.load_address, std::move(image.file), image.setup_size});
+  plan.blobs.push_back({Part::Kernel, BzImage::kLoadAddress, std::move(image.file), image.setup_size});
   check_places(plan, target);
   return plan;
 }

@@ -170,6 +170,9 @@ entry:  mov     $0x7f000, %esp          # Linux has a stack of its own, too
         call    number64
         mov     %ss, %eax
         call    number64
+        mov     $0x2ff, %ecx            # MTRRdefType
+        rdmsr
+        call    number64
         call    newline64
         pop     %rsi
         # The first 4 GiB are mapped to themselves: the last MiB's pages can be read.

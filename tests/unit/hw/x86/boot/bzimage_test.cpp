@@ -32,7 +32,7 @@ TEST(BzImage, TellsWhatItsHeaderSays) {
   EXPECT_EQ(k.setup_size, 3 * 512U);
   EXPECT_EQ(k.header_end, 0x26cU);
   EXPECT_EQ(k.kernel().size(), 0x1234U);
-  EXPECT_EQ(k.load_address, 0x100000U);
+  EXPECT_EQ(k.code32_start, 0x100000U);
   EXPECT_EQ(k.initrd_addr_max, 0x7fffffffU);
   EXPECT_EQ(k.cmdline_max, 2047U);
   EXPECT_TRUE(k.has_64bit_entry());
@@ -140,6 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "64-bit entry needs"},
         BadHeader{"LoadsLow", set<std::uint8_t>(kLoadflags, 0), "zImage"},
         BadHeader{"LowStart", set<std::uint32_t>(kCode32Start, 0xfffff), "code32_start (at 0x214) is 0xfffff"},
+        BadHeader{"StartBehindTheKernel", set<std::uint32_t>(kCode32Start, 0x101000), "at 0x100000 to 0x100fff"},
         BadHeader{"InitrdBelowTheKernel", set<std::uint32_t>(kInitrdAddrMax, 0x100000), "initrd_addr_max (at 0x22c)"},
         BadHeader{"OddAlignment", set<std::uint32_t>(kKernelAlignment, 0x300000), "kernel_alignment (at 0x230)"},
         BadHeader{"NoAlignment", set<std::uint32_t>(kKernelAlignment, 0), "kernel_alignment (at 0x230) is 0x0"},

@@ -52,6 +52,14 @@ TEST(LinuxBoot, TakesTheEntryThatIsAskedFor) {
   EXPECT_THAT(why([] { plan(make_bzimage(), KernelEntry::Bits16); }), HasSubstr("asks a BIOS"));
 }
 
+TEST(LinuxBoot, KernelsOfRealModeAloneNeedFirmware) {
+  Bytes f = without_64bit_entry();
+  store_le<std::uint32_t>(f, kCode32Start, 0);
+  EXPECT_EQ(plan(f, KernelEntry::Auto, kFirmware).entry.mode, EntryMode::Real16);
+  EXPECT_THAT(why([&] { plan(f); }), HasSubstr("code32_start is 0"));
+  EXPECT_THAT(why([&] { plan(f, KernelEntry::Bits32, kFirmware); }), HasSubstr("code32_start is 0"));
+}
+
 TEST(LinuxBoot, ZeroPageIsTheHeaderAndWhatALoaderFillsIn) {
   KernelExtras extras;
   extras.cmdline = "console=ttyS0";
