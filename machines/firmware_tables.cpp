@@ -41,6 +41,12 @@ AcpiConfig acpi_config(Machine& machine) {
     const unsigned node = cpu->index() < options.node_of_cpu.size() ? options.node_of_cpu[cpu->index()] : 0;
     config.cpus.push_back({cpu->apic_id(), true, node});
   }
+  // Places of CPUs that may come.
+  const CpuConfig& cpus = machine.cpu_config();
+  for (auto i = static_cast<unsigned>(config.cpus.size()); i < cpus.max; ++i) {
+    const unsigned node = i < options.node_of_cpu.size() ? options.node_of_cpu[i] : 0;
+    config.cpus.push_back({cpus.topology.apic_id(i), false, node});
+  }
   return config;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/block/block_backend.h"
 #include "core/units.h"
+#include "hw/acpi/cpu_hotplug.h"
 #include "hw/acpi/power_button.h"
 #include "hw/base/reset.h"
 
@@ -60,6 +61,9 @@ void Machine::add_cpus(const CpuConfig& config) {
     cpus_.add(*cpu);
     add_child(fmt::format("cpu[{}]", i), cpu);
   }
+  qom::for_each<CpuHotplug>(*this, [&](CpuHotplug& hotplug) {
+    for (unsigned i = 0; i < config.max; ++i) hotplug.add_slot(config.topology.apic_id(i), i < config.count);
+  });
 }
 
 void Machine::power_on(const std::vector<Device*>& devices) {

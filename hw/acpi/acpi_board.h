@@ -62,6 +62,13 @@ class AcpiBoard {
   std::array<std::string, 4> pci_links;
   /// As that, of single functions whose pin is wired past the router: by slot and pin (0: INTA#).
   std::map<std::pair<unsigned, unsigned>, std::string> wired_pins;
+  /// Hot-plug controllers, by their first port (hw/acpi/cpu_hotplug.h, hw/acpi/pci_hotplug.h).
+  std::optional<std::uint16_t> cpu_hotplug_port;
+  struct PciSlots {
+    std::optional<std::uint16_t> port;
+    std::uint32_t slots = 0;  ///< those that may become full or empty while the machine runs
+  } pci_hotplug;
+
   /// Ports that no PCI bridge may give away, although they lie in none of its functions.
   void reserve_ports(std::uint16_t base, unsigned length) { reserved_ports_.emplace_back(base, length); }
   const std::vector<std::pair<unsigned, unsigned>>& reserved_ports() const { return reserved_ports_; }

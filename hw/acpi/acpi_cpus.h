@@ -6,9 +6,10 @@
 namespace machina {
 
 /// Multiple APIC description table: ACPI 6.4, 5.2.12.
-std::vector<std::uint8_t> madt(const AcpiInterrupts& interrupts, const AcpiConfig& config);
+std::vector<std::uint8_t> madt(const AcpiBoard& board, const AcpiConfig& config);
 
-/// Processor devices (8.4), for \_SB.
-aml::Terms cpu_objects(const AcpiConfig& config);
+/// Processor devices (8.4), for \_SB; on a board with a CPU hot-plug controller also those that there can be, and the
+/// methods that serve it.
+aml::Terms cpu_objects(const AcpiBoard& board, const AcpiConfig& config);
 
 }  // namespace machina

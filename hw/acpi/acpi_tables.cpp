@@ -121,7 +121,7 @@ aml::Code sleep_package(const char* where, std::uint8_t type) {
 }
 
 std::vector<std::uint8_t> dsdt(AcpiBoard& board, qom::Object& machine, const AcpiConfig& config) {
-  aml::Terms system_bus = cpu_objects(config);
+  aml::Terms system_bus = cpu_objects(board, config);
   qom::for_each<AcpiContributor>(machine, [&](AcpiContributor& contributor) {
     auto* device = dynamic_cast<Device*>(&contributor);
     if (!device || !device->realized() || device->parent_bus()) return;
@@ -182,7 +182,7 @@ bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig
   tables.checksum(fadt_at, fadt_bytes.size());
 
   std::vector<std::size_t> listed{fadt_at};
-  if (!board.interrupts.ioapics.empty()) listed.push_back(tables.add(madt(board.interrupts, config)));
+  if (!board.interrupts.ioapics.empty()) listed.push_back(tables.add(madt(board, config)));
   listed.push_back(tables.add(waet(board.fixed)));
   if (!config.node_memory.empty())
     listed.push_back(tables.add(srat(dynamic_cast<SystemHolder&>(machine).system(), config)));

@@ -307,6 +307,6 @@ void Piix4Pm::set_up_as_firmware() {
 }
 
 MACHINA_INTERFACE(PowerButton);
-MACHINA_TYPE(Piix4Pm, PciDevice, PowerButton, AcpiContributor, FirmwareSetup);
+MACHINA_TYPE(Piix4Pm, PciDevice, PowerButton, AcpiEvents, AcpiContributor, FirmwareSetup);
 
 }  // namespace machina

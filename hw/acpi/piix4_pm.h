@@ -12,13 +12,18 @@
 #include <memory>
 
 #include "hw/acpi/acpi_board.h"
+#include "hw/acpi/acpi_events.h"
 #include "hw/acpi/piix4_pm_regs.h"
 #include "hw/acpi/power_button.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
-class Piix4Pm final : public PciDevice, public PowerButton, public AcpiContributor, public FirmwareSetup {
+class Piix4Pm final : public PciDevice,
+                      public PowerButton,
+                      public AcpiEvents,
+                      public AcpiContributor,
+                      public FirmwareSetup {
  public:
   static constexpr const char* kType = "PIIX4_PM";
   static void class_init(PciDeviceClass& c);
@@ -27,8 +32,8 @@ class Piix4Pm final : public PciDevice, public PowerButton, public AcpiContribut
   /// What firmware tells of S0 to S5: bit 7, there is such a state; the rest, its SUS_TYP (fw_cfg's
   /// "etc/system-states").
   std::array<std::uint8_t, 6> sleep_states() const;
-  /// Raises general-purpose event `n`, 0 to 15: hot-plug and the like.
-  void raise_gpe(unsigned n);
+  /// For hot-plug and the like.
+  void raise_gpe(unsigned n) override;
 
   void acpi_facts(AcpiBoard& board) override;
   aml::Terms acpi_objects(AcpiBoard& board) override;

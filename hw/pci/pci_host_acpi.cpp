@@ -61,6 +61,35 @@ aml::Code routing_table(const AcpiBoard& board) {
   return aml::package(routes);
 }
 
+std::string slot_name(unsigned slot) { return fmt::format("S{:02X}", slot << 3); }
+
+/// Slots whose functions come and go, and what serves hw/acpi/pci_hotplug.h.
+aml::Code hotplug_slots(const AcpiBoard::PciSlots& hotplug) {
+  using namespace aml;
+  constexpr unsigned kBusCheck = 1, kEjectRequest = 3;  // ACPI 6.4, 5.6.6
+  Terms t{operation_region("PCST", Space::SystemIo, *hotplug.port, 0x14)};
+  t.push_back(field("PCST", Access::DWord, Update::WriteAsZeros,
+                    {{"PCIU", 32}, {"PCID", 32}, {"B0EJ", 32}, {"", 32}, {"BNUM", 32}}));
+  t.push_back(mutex("BLCK"));
+  // PCEJ(slot): ejects.
+  t.push_back(method("PCEJ", 1, Serialize::Yes,
+                     {acquire("BLCK"), store(integer(0), path("BNUM")), shift_left(integer(1), arg(0), path("B0EJ")),
+                      release("BLCK")}));
+  Terms notifications;
+  for (unsigned slot = 0; slot < PciBus::kSlots; ++slot) {
+    if (!(hotplug.slots >> slot & 1)) continue;
+    t.push_back(device(slot_name(slot), {name("_ADR", integer(slot << 16)), name("_SUN", integer(slot)),
+                                         method("_EJ0", 1, Serialize::No, {call("PCEJ", {path("_SUN")})})}));
+    notifications.push_back(if_true(bit_and(arg(0), integer(1U << slot)), {notify(slot_name(slot), arg(1))}));
+  }
+  // DVNT(slots, notification), and PCNT: all that has happened.
+  t.push_back(method("DVNT", 2, Serialize::No, notifications));
+  t.push_back(method("PCNT", 0, Serialize::No,
+                     {store(integer(0), path("BNUM")), call("DVNT", {path("PCIU"), integer(kBusCheck)}),
+                      call("DVNT", {path("PCID"), integer(kEjectRequest)})}));
+  return join(t);
+}
+
 }  // namespace
 
 aml::Terms PciHost::acpi_objects(AcpiBoard& board) {
@@ -78,6 +107,7 @@ aml::Terms PciHost::acpi_objects(AcpiBoard& board) {
   aml::Terms terms{aml::name("_HID", aml::eisa_id("PNP0A03")), aml::name("_UID", aml::integer(0)),
                    aml::name("_CRS", resources.code())};
   terms.push_back(aml::join(board.objects_on(bus())));
+  if (board.pci_hotplug.port) terms.push_back(hotplug_slots(board.pci_hotplug));
   terms.push_back(aml::name("_PRT", routing_table(board)));
   return {aml::device("PCI0", terms)};
 }

@@ -91,6 +91,44 @@ TEST_F(FirmwareTables, WithoutFirmwareTheyAreInUpperMemory) {
   EXPECT_EQ(placed.ranges[0].address, 0xe0000U);
 }
 
+TEST_F(FirmwareTables, ChipsAreSetUpAsFirmwareWouldDoIt) {
+  start({"-M", "pc", "-m", "64M", "-device", "VGA,addr=05.0"});
+  AddressSpace& io = machine().system().io;
+  const auto config = [&](unsigned slot, unsigned function, unsigned offset) {
+    io.store(0xcf8, 4, 0x80000000 | slot << 11 | function << 8 | (offset & 0xfc));
+    return io.load(static_cast<std::uint64_t>(0xcfc + (offset & 3)), 1);
+  };
+  EXPECT_EQ(config(1, 0, 0x60), 0x80U);  // PIIX3, 2.2.10: disabled by reset
+  machine().system().memory.store(0xf8000, 4, 0x12345678);
+  EXPECT_NE(number(0xf8000, 4), 0x12345678U);
+  (void)place();
+  // PIRQA# to D#: lines 5, 10 and 11 are free, the SCI has 9.
+  for (unsigned n = 0; n < 4; ++n) {
+    const std::uint64_t line = config(1, 0, 0x60 + n);
+    EXPECT_TRUE(line == 5 || line == 10 || line == 11) << line;
+    EXPECT_TRUE(io.load(static_cast<std::uint64_t>(line < 8 ? 0x4d0 : 0x4d1), 1) >> line % 8 & 1);  // ELCR: level
+  }
+  EXPECT_EQ(config(1, 3, 0x3c), 9U);  // the power management's interrupt is the SCI
+  EXPECT_EQ(io.load(0x4d1, 1) & 0x02, 0U);
+  machine().system().memory.store(0xf8000, 4, 0x12345678);
+  EXPECT_EQ(number(0xf8000, 4), 0x12345678U);
+}
+
+TEST_F(FirmwareTables, AreThereAgainAfterEachReset) {
+  start({"-M", "pc", "-m", "64M"});
+  const MachineLock::Guard guard(machine().system().lock);
+  auto& tables = machine().add_new_child<MemoryTables>("tables");
+  qom::realize_tree(tables);
+  EXPECT_EQ(tables.rsdp_address(), 0U);
+  machine().reset(ShutdownCause::HostQmpSystemReset);
+  const std::uint64_t rsdp = tables.rsdp_address();
+  EXPECT_EQ(text(rsdp, 8), "RSD PTR ");
+  EXPECT_FALSE(tables.table_ranges().empty());
+  machine().system().memory.store(rsdp, 8, 0);  // a guest that spoils them
+  machine().reset(ShutdownCause::HostQmpSystemReset);
+  EXPECT_EQ(text(tables.rsdp_address(), 8), "RSD PTR ");
+}
+
 TEST_F(FirmwareTables, WhatHasNoRoomThereIsAtTheEndOfRam) {
   start({"-M", "pc", "-m", "64M", "-smp", "255"});
   machine().tables.acpi_tables.assign(2, Bytes(40000));
