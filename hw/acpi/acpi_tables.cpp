@@ -88,7 +88,8 @@ std::vector<std::uint8_t> fadt(const AcpiFixedHardware& f, const AcpiConfig& con
   if (f.i8042) boot |= k8042;
   if (!f.vga) boot |= kNoVga;
   if (!f.cmos_rtc) boot |= kNoCmosRtc;
-  std::uint32_t flags = kWbinvd | kProcC1 | kNoSleepButton | kUsePlatformClock;
+  std::uint32_t flags = kWbinvd | kProcC1 | kNoSleepButton;
+  if (f.pm_timer.length) flags |= kUsePlatformClock;
   if (f.reset_port) flags |= kResetRegister;
   if (std::any_of(config.cpus.begin(), config.cpus.end(), [](const auto& c) { return c.apic_id >= kMaxFlatApic; }))
     flags |= kForcePhysicalApic;

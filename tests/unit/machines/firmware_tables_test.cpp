@@ -1,7 +1,11 @@
 #include "machines/firmware_tables.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "core/units.h"
@@ -145,8 +149,26 @@ TEST_F(FirmwareTables, WhatHasNoRoomThereIsAtTheEndOfRam) {
   EXPECT_EQ(placed.ranges[0].type, MemoryType::Reserved);
 }
 
-TEST_F(FirmwareTables, AMachineWithoutAcpiHasAnMpTable) {
+TEST_F(FirmwareTables, ABoardWithoutPciHasTheTablesOfWhatItHas) {
   start({"-M", "microvm", "-m", "64M", "-smp", "2"});
+  const PlacedTables placed = place();
+  EXPECT_EQ(signatures(placed.rsdp), (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "WAET"}));
+  for (const std::uint64_t table : acpi_tables(placed.rsdp)) {
+    if (text(table, 4) != "FACP") continue;
+    EXPECT_EQ(number(table + 48, 4), 0U);                    // no SMI command
+    EXPECT_EQ(number(table + 76, 4), 0U);                    // no timer
+    EXPECT_EQ(number(table + 112, 4) & 1U << 15, 0U);        // so it is none to rely on
+    EXPECT_NE(number(table + 112, 4) & 1U << 10, 0U);        // but a reset register
+    EXPECT_EQ(number(table + 109, 2) & 0x27, 1U | 1U << 2);  // ISA devices and an RTC; no 8042, no VGA
+  }
+}
+
+TEST_F(FirmwareTables, AMachineWithoutAcpiHasAnMpTable) {
+  const std::string board =
+      (std::filesystem::temp_directory_path() / ("no-pm-" + std::to_string(::getpid()) + ".yaml")).string();
+  std::ofstream(board) << "schema: 1\nboard: no-pm\nextends: microvm\ndevices:\n  pm: null\n";
+  start({"-M", board, "-m", "64M", "-smp", "2"});
+  std::filesystem::remove(board);
   const PlacedTables placed = place();
   EXPECT_EQ(placed.rsdp, 0U);
   EXPECT_EQ(text(placed.mp_pointer + 16, 4), "PCMP");
