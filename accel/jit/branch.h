@@ -7,23 +7,47 @@
 
 namespace machina::jit {
 
-/// RIP becomes `target`; outside of 64-bit code it must lie within CS (SDM vol. 3, 5.3), else the branch faults.
+/// May RIP become this? Canonical in 64-bit code, within CS elsewhere. SDM vol. 3, 5.3 and vol. 2, JMP.
+inline bool may_go_to(const Cpu& cpu, std::uint64_t target) {
+  if (cpu.mode & kModeLong) {
+    constexpr std::uint64_t kHalf = std::uint64_t{1} << 47;  // of 48 bits, which are canonical among 57, too
+    return (target + kHalf) >> 48 == 0 || canonical(cpu, target);
+  }
+  return (cpu.mode & kModeFlat) || target <= cpu.segment[kCs].limit;
+}
+
+/// RIP becomes `target`, or else the branch faults.
 inline void set_rip(Cpu& cpu, const Op* op, std::uint64_t target) {
-  if (!(cpu.mode & (kModeLong | kModeFlat)) && target > cpu.segment[kCs].limit) {
+  if (!may_go_to(cpu, target)) [[unlikely]] {
     cpu.fault_op = op;
     raise(Vector::GeneralProtection, 0);
   }
   cpu.rip = target;
 }
 
-/// To a target in the same page as this block's start, or else by way of the table of jumps. `way`: 0 taken, 1 not.
-inline const Block* go_direct(Cpu& cpu, const Op* op, unsigned way, std::uint64_t target) {
-  set_rip(cpu, op, target);
+/// The block that is remembered for this way out of `op`'s; null: there is none, and what is found next will be.
+inline const Block* follow_chain(Cpu& cpu, const Op* op, unsigned way) {
   const Block* known = std::atomic_ref(op->chain[way]).load(std::memory_order_acquire);
   if (known && known->valid.load(std::memory_order_relaxed)) [[likely]]
     return known;
   cpu.chain_slot = &op->chain[way];
   return nullptr;
+}
+
+/// To a target in the same page as this block's start, or else by way of the table of jumps. `way`: 0 taken, 1 not.
+inline const Block* go_direct(Cpu& cpu, const Op* op, unsigned way, std::uint64_t target) {
+  set_rip(cpu, op, target);
+  return follow_chain(cpu, op, way);
+}
+
+/// A branch that is not taken: `target` follows it. What lies beyond the limit faults when it is fetched.
+inline const Block* go_on(Cpu& cpu, const Op* op, std::uint64_t target) {
+  cpu.rip = target;
+  if (!may_go_to(cpu, target)) [[unlikely]] {
+    cpu.fault_op = nullptr;
+    raise(Vector::GeneralProtection, 0);
+  }
+  return follow_chain(cpu, op, 1);
 }
 
 inline const Block* go_indirect(Cpu& cpu, const Op* op, std::uint64_t target) {

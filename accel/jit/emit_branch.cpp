@@ -11,7 +11,7 @@ namespace {
 template <class T>
 const Block* jcc(Cpu& cpu, const Op* op) {
   if (cpu.flags.condition(op->extra)) return go_direct(cpu, op, 0, static_cast<T>(cpu.gpr[kRipBase] + op->immediate));
-  return go_direct(cpu, op, 1, after(cpu, op));
+  return go_on(cpu, op, after(cpu, op));
 }
 template <class T>
 const Block* jmp(Cpu& cpu, const Op* op) {
@@ -127,10 +127,10 @@ const Block* loop(Cpu& cpu, const Op* op) {
     if constexpr (Kind == LoopKind::WhileEqual) taken = taken && cpu.flags.zf();
     if constexpr (Kind == LoopKind::WhileNotEqual) taken = taken && !cpu.flags.zf();
   }
-  const std::uint64_t target = taken ? static_cast<T>(cpu.gpr[kRipBase] + op->immediate) : after(cpu, op);
-  const Block* block = go_direct(cpu, op, taken ? 0 : 1, target);  // may fault, before the counter changes
+  const std::uint64_t target = static_cast<T>(cpu.gpr[kRipBase] + op->immediate);
+  if (taken) set_rip(cpu, op, target);  // may fault, before the counter changes
   if constexpr (Kind != LoopKind::IfZero) cpu.gpr[kRcx] = mask == 0xffff ? (cpu.gpr[kRcx] & ~mask) | count : count;
-  return block;
+  return taken ? follow_chain(cpu, op, 0) : go_on(cpu, op, after(cpu, op));
 }
 template <LoopKind Kind>
 void emit_loop(Decoding& d) {

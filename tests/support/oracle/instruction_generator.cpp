@@ -107,7 +107,9 @@ void InstructionGenerator::find_encodings() {
       for (unsigned wl = 0; wl < 4; ++wl)
         for (std::uint8_t map = vex ? 1 : 0; map <= 3; ++map)
           for (unsigned opcode = 0; opcode < 256; ++opcode) {
-            if (!vex && map == 0 && is_prefix(opcode)) continue;
+            if (!vex &&
+                (map == 0 ? is_prefix(opcode) : map == 1 && (opcode == 0x38 || opcode == 0x3a || opcode == 0x0f)))
+              continue;
             for (unsigned form = 0; form < 16; ++form) {
               const bool w = wl & 1, l = wl & 2, memory = form < 8;
               if ((l && !vex) || (w && !vex && compatibility_)) continue;
@@ -277,6 +279,7 @@ bool InstructionGenerator::is_harmless(const ZydisDecodedInstruction& i, const Z
       if (o.mem.base == ZYDIS_REGISTER_NONE && index >= 0) return false;
       if (i.address_width == 16) return false;
       const bool direct = o.mem.base == ZYDIS_REGISTER_NONE;
+      if (base >= 0 && (o.mem.disp.value < -4096 || o.mem.disp.value > 4096)) return false;
       const auto at = static_cast<std::uint64_t>(o.mem.disp.value);
       if (direct && (at < UserLayout::kData || at >= UserLayout::kData + UserLayout::kDataSize)) return false;
     } else if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && o.mem.type != ZYDIS_MEMOP_TYPE_AGEN) {
@@ -338,6 +341,27 @@ void InstructionGenerator::emit_branch_over(Bytes& out, std::uint32_t length) {
   }
 }
 
+/// CALL, JMP and RET to what follows, directly and by registers.
+std::vector<InstructionGenerator::Bytes> InstructionGenerator::call_or_jump() {
+  if (compatibility_ || chance(25)) return {{0xe8, 0, 0, 0, 0}};
+  // LEA of a register that is no pointer: RAX, RCX, RDX.
+  const auto reg = static_cast<std::uint8_t>(below(3));
+  const auto lea = [reg](std::uint8_t distance) {
+    return Bytes{0x48, 0x8d, static_cast<std::uint8_t>(0x05 | reg << 3), distance, 0, 0, 0};
+  };
+  const auto push = static_cast<std::uint8_t>(0x50 | reg);
+  switch (below(4)) {
+    case 0:
+      return {lea(2), {0xff, static_cast<std::uint8_t>(0xe0 | reg)}};  // jmp
+    case 1:
+      return {lea(2), {0xff, static_cast<std::uint8_t>(0xd0 | reg)}};  // call
+    case 2:
+      return {lea(2), {push}, {0xc3}};
+    default:
+      return {lea(4), {push}, {0xc2, static_cast<std::uint8_t>(below(32)), 0}};
+  }
+}
+
 /// False: nothing came of this attempt.
 bool InstructionGenerator::emit_random(Bytes& out) {
   const Choice& choice = choices_[family_draw_[below(static_cast<unsigned>(family_draw_.size()))]];
@@ -371,7 +395,18 @@ InstructionSequence InstructionGenerator::sequence(std::uint64_t address, unsign
     s.undefined_flags.push_back(0);
   };
   Bytes one;
+  ZydisDecodedInstruction i;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   while (s.starts.size() < instructions) {
+    if (chance(2)) {
+      for (const Bytes& b : call_or_jump()) add(b);
+      continue;
+    }
+    if (chance(1) && emit_random(one)) {  // LOCK where it is not allowed: #UD
+      one.insert(one.begin(), 0xf0);
+      if (!decode(one, i, operands)) add(one);
+      continue;
+    }
     const std::uint64_t branch_room = 8;
     const bool branch = chance(6);
     address_ = address + s.bytes.size();
@@ -379,8 +414,6 @@ InstructionSequence InstructionGenerator::sequence(std::uint64_t address, unsign
     if (branch) address_ += branch_room;
     const std::uint32_t before_pointers = pointers_, before_small = small_;
     if (!emit_random(one)) continue;
-    ZydisDecodedInstruction i;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     decode(one, i, operands);
     bool relative = false;
     for (unsigned n = 0; n < i.operand_count; ++n)

@@ -77,6 +77,7 @@ class InstructionGenerator {
   bool is_harmless(const ZydisDecodedInstruction& i, const ZydisDecodedOperand* operands);
   void add_prelude(Bytes& out, const ZydisDecodedInstruction& i);
   void emit_branch_over(Bytes& out, std::uint32_t length);
+  std::vector<Bytes> call_or_jump();
   bool decode(const Bytes& b, ZydisDecodedInstruction& i, ZydisDecodedOperand* operands) const;
   unsigned below(unsigned n) { return static_cast<unsigned>(random_() % n); }
   bool chance(unsigned percent) { return below(100) < percent; }

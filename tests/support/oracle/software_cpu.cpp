@@ -12,6 +12,7 @@ constexpr std::uint64_t kUserPage = 5, kWritablePage = 7;  // of a page table's 
 
 SoftwareCpu::SoftwareCpu() {
   machine_.long_64(3);
+  machine_.cpu().efer |= kEferNxe;
   constexpr std::uint64_t kDirectory = kTables + 0x2000;
   const auto map = [&](std::uint64_t linear, std::uint64_t physical, std::uint64_t size, std::uint64_t rights,
                        std::uint64_t table) {
