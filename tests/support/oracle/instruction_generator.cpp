@@ -291,6 +291,9 @@ bool InstructionGenerator::is_harmless(const ZydisDecodedInstruction& i, const Z
   if (bit_string && operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
       operands[1].size == 64 && !(small_ >> register_of(operands[1].reg.value) & 1))
     return false;
+  // Of 16 bits it reads 32 on AMD's processors and 16 on Intel's, which shows at the end of the data.
+  if (i.mnemonic == ZYDIS_MNEMONIC_MOVSXD && operands[0].size == 16 && operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY)
+    return false;
   if ((i.mnemonic == ZYDIS_MNEMONIC_ENTER || i.mnemonic == ZYDIS_MNEMONIC_LEAVE) && !(pointers_ >> kRbp & 1))
     return false;
   // The stack pointer stays one, and each half of the registers keeps another.
