@@ -138,8 +138,8 @@ struct Cpu {
     segment[index] = value;
     segment_base[index] = value.base;
   }
-  /// Makes `mode` and `tlb` of everything that they depend on: CS, SS, DS, ES, CPL, CR0, CR4, EFER, EFLAGS, DR7, the
-  /// shadow, SMM. mode.cpp
+  /// Makes `mode` and `tlb` of everything that they depend on: CS, SS, DS, ES, CPL, CR0 (TS, too), CR4, XCR0, EFER,
+  /// EFLAGS, DR7, the shadow, SMM. mode.cpp
   void update_mode();
   void request(std::uint32_t bits) { requests.fetch_or(bits, std::memory_order_seq_cst); }
 

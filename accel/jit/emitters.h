@@ -53,4 +53,11 @@ void add_time_emitters(EmitterTable& table);
 void add_tlb_emitters(EmitterTable& table);
 void add_wait_emitters(EmitterTable& table);
 
+/// x87, and then vectors, which take all that nobody else has: last.
+void add_x87_emitters(EmitterTable& table);
+void add_x87_control_emitters(EmitterTable& table);
+void add_xsave_emitters(EmitterTable& table);
+void add_masked_vector_emitters(EmitterTable& table);
+void add_vector_emitters(EmitterTable& table);
+
 }  // namespace machina::jit

@@ -6,6 +6,7 @@
 #include "accel/jit/block_cache.h"
 #include "accel/jit/decoder.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/host_float.h"
 #include "accel/jit/memory.h"
 
 namespace machina::jit {
@@ -88,6 +89,7 @@ bool unchanged(const Block& block, const Bytes& bytes) {
 }
 
 const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
+  leave_guest_float(cpu);
   for (;;) {
     Bytes bytes(cpu, linear, page);
     std::unique_ptr<Block> made = decode_block(bytes, cpu.features, cpu.mode | (page.host ? 0U : kModeSingle));

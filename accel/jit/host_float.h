@@ -34,7 +34,6 @@ using Thunk = const Block* (*)(Cpu&, const Op*, void* memory);
 // What a thunk jumps to when the window that it needs is closed; they start it over. Where exceptions are unmasked the
 // instruction runs for itself, and is looked at afterwards. These throw.
 const Block* enter_x87(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
-const Block* enter_mmx(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 const Block* enter_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 
 /// Carries out one thunk and comes back.

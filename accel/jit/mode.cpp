@@ -22,6 +22,16 @@ TlbMode rights_of(const Cpu& cpu) {
   return ac || !(cpu.cr4 & kCr4Smap) ? TlbMode::SupervisorOpen : TlbMode::Supervisor;
 }
 
+std::uint32_t float_bits(const Cpu& cpu, bool is_protected) {
+  constexpr std::uint64_t kXcr0Avx = 6;  // XMM and the upper halves of YMM
+  std::uint32_t bits = 0;
+  if (cpu.cr0 & kCr0Ts) bits |= kModeTaskSwitched;
+  if (cpu.cr0 & kCr0Em) bits |= kModeEmulated;
+  if ((cpu.cr0 & kCr0Em) || !(cpu.cr4 & kCr4Osfxsr)) bits |= kModeNoSse;
+  if (!is_protected || !(cpu.cr4 & kCr4Osxsave) || (cpu.xcr0 & kXcr0Avx) != kXcr0Avx) bits |= kModeNoAvx;
+  return bits;
+}
+
 }  // namespace
 
 void Cpu::update_mode() {
@@ -40,6 +50,7 @@ void Cpu::update_mode() {
       bits |= kModeFlat;
   }
   if (cpl == 3) bits |= kModeUser;
+  bits |= float_bits(*this, bits & kModeProtected);
   if ((system_flags & (kTf | kRf)) || interrupt_shadow || (dr7 & kBreakpointsEnabled)) bits |= kModeSingle;
   mode = bits;
   // In 64-bit code these segments have base 0, whatever their descriptors say. SDM vol. 3, 3.4.4.

@@ -6,6 +6,7 @@
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/fetch.h"
+#include "accel/jit/host_float.h"
 #include "accel/jit/interrupt.h"
 #include "accel/jit/memory.h"
 #include "accel/jit/smm.h"
@@ -143,6 +144,7 @@ VcpuExit loop(Cpu& cpu) {
 }  // namespace
 
 VcpuExit run_blocks(Cpu& cpu) {
+  const GuestFloat guest_float(cpu);
   cpu.request(kRequestInterrupt);
   for (;;) {
     try {

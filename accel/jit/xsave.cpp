@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "accel/jit/host_float.h"
+#include "accel/jit/x87_environment.h"
 
 namespace machina::jit {
 
@@ -53,10 +54,9 @@ void put_x87(const Cpu& cpu, PointerFormat format, std::uint8_t* area) {
 }
 
 void take_x87(Cpu& cpu, PointerFormat format, const std::uint8_t* area) {
-  constexpr std::uint16_t kControlReserved = 0xe080, kControlOnes = 0x40, kOpcodeBits = 0x7ff;
+  constexpr std::uint16_t kOpcodeBits = 0x7ff;
   FloatState& x87 = cpu.x87;
-  // Reserved bits of the control word read as the processor has them, whatever is loaded.
-  x87.image.control = static_cast<std::uint16_t>((get<std::uint16_t>(area, 0) & ~kControlReserved) | kControlOnes);
+  x87.image.control = x87_control_word(get<std::uint16_t>(area, 0));
   x87.image.status = get<std::uint16_t>(area, 2);
   x87.image.valid = area[4];
   x87.opcode = get<std::uint16_t>(area, 6) & kOpcodeBits;
@@ -115,7 +115,7 @@ std::uint64_t components_in_use(const Cpu& cpu) {
 void put_components(const Cpu& cpu, std::uint64_t components, const XsaveLayout& layout, XsaveForm form,
                     std::uint8_t* area) {
   if (components & kStateX87) put_x87(cpu, form.pointers, area);
-  if (components & (kStateSse | kStateAvx)) {
+  if (components & kStateSse) {
     put(area, kMxcsrOffset, cpu.vector.mxcsr);
     put(area, kMxcsrOffset + 4, kMxcsrMask);
   }

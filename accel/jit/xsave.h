@@ -36,7 +36,7 @@ struct XsaveForm {
 
 /// Components that are not in their initial configuration. SDM vol. 1, 13.6.
 std::uint64_t components_in_use(const Cpu& cpu);
-/// Writes components into an area that is big enough; MXCSR and its mask with SSE or AVX.
+/// Writes components into an area that is big enough; MXCSR and its mask with SSE.
 void put_components(const Cpu& cpu, std::uint64_t components, const XsaveLayout& layout, XsaveForm form,
                     std::uint8_t* area);
 /// Loads them. No check of MXCSR.
