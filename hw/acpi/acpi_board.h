@@ -37,6 +37,7 @@ struct AcpiFixedHardware {
   std::uint8_t century = 0;  ///< index in CMOS memory; 0: none
   // IAPC_BOOT_ARCH.
   bool isa_devices = false, i8042 = false, vga = false, cmos_rtc = false;
+  bool rtc_event = false;  ///< the alarm of the clock is an event in the PM1 registers
   /// "Windows ACPI Emulated Devices Table": reading the timer once gives a right value.
   bool timer_reads_well = false;
 };

@@ -28,6 +28,7 @@ constexpr unsigned kNoCmosRtc = 1U << 5;
 constexpr std::uint32_t kWbinvd = 1U << 0;
 constexpr std::uint32_t kProcC1 = 1U << 2;
 constexpr std::uint32_t kNoSleepButton = 1U << 5;  // neither a fixed nor, here, another one
+constexpr std::uint32_t kNoFixedRtc = 1U << 6;     // FIX_RTC: its alarm is no event in the PM1 registers
 constexpr std::uint32_t kResetRegister = 1U << 10;
 constexpr std::uint32_t kUsePlatformClock = 1U << 15;
 constexpr std::uint32_t kForcePhysicalApic = 1U << 19;
@@ -90,6 +91,7 @@ std::vector<std::uint8_t> fadt(const AcpiFixedHardware& f, const AcpiConfig& con
   if (!f.cmos_rtc) boot |= kNoCmosRtc;
   std::uint32_t flags = kWbinvd | kProcC1 | kNoSleepButton;
   if (f.pm_timer.length) flags |= kUsePlatformClock;
+  if (!f.rtc_event) flags |= kNoFixedRtc;
   if (f.reset_port) flags |= kResetRegister;
   if (std::any_of(config.cpus.begin(), config.cpus.end(), [](const auto& c) { return c.apic_id >= kMaxFlatApic; }))
     flags |= kForcePhysicalApic;

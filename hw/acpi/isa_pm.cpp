@@ -75,7 +75,7 @@ void IsaPm::write_byte(unsigned offset, std::uint8_t value) {
       break;
     case kEnable:
     case kEnable + 1:
-      state_.enable = replaced(state_.enable) & kPowerButton;
+      state_.enable = replaced(state_.enable) & (kPowerButton | kGlobal);
       break;
     case kControl:
     case kControl + 1:

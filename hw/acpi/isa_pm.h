@@ -28,6 +28,9 @@ class IsaPm final : public IsaDevice, public PowerButton, public AcpiContributor
   // PM1 registers: table 4.11 and 4.12 (PWRBTN_STS, PWRBTN_EN), 4.13 (SCI_EN, SLP_TYP, SLP_EN).
   static constexpr unsigned kStatus = 0, kEnable = 2, kControl = 4, kReset = 8, kSize = 16;
   static constexpr std::uint16_t kPowerButton = 1U << 8;
+  /// GBL_EN, which each system enables for the global lock it shares with firmware. There is none that would release
+  /// it.
+  static constexpr std::uint16_t kGlobal = 1U << 5;
   static constexpr std::uint16_t kSciEnable = 1U << 0;
   static constexpr unsigned kSleepTypeShift = 10;
   static constexpr std::uint16_t kSleepType = 7U << kSleepTypeShift;

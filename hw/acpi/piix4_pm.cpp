@@ -269,6 +269,7 @@ void Piix4Pm::acpi_facts(AcpiBoard& board) {
   f.pm_timer = {at(kPmtmr), 4};
   f.gpe0 = {kGpePort, kGpeSize};
   f.timer_reads_well = true;
+  f.rtc_event = true;
   f.smi_command = kApmPort;
   f.acpi_enable = kApmAcpiEnable;
   f.acpi_disable = kApmAcpiDisable;

@@ -90,6 +90,9 @@ def pc():
     assert struct.unpack_from("<H", fadt, 46) == (9,)  # SCI
     assert struct.unpack_from("<IBB", fadt, 48) == (0xB2, 0xF1, 0xF0)
     assert struct.unpack_from("<IIIIIII", fadt, 56) == (0x600, 0, 0x604, 0, 0, 0x608, 0xAFE0)
+    flags = struct.unpack_from("<I", fadt, 112)[0]
+    assert not flags & 1 << 4 and not flags & 1 << 6  # power button and RTC alarm are fixed events
+    assert flags & 1 << 10  # reset register
     assert fadt[108] == 0x32  # century
     assert struct.unpack_from("<BBBBQB", fadt, 116) == (1, 8, 0, 0, 0xCF9, 6)
     assert struct.unpack_from("<H", fadt, 109) == (0b11,)  # ISA devices and an 8042; VGA and RTC are not missing

@@ -158,6 +158,7 @@ TEST_F(FirmwareTables, ABoardWithoutPciHasTheTablesOfWhatItHas) {
     EXPECT_EQ(number(table + 48, 4), 0U);                    // no SMI command
     EXPECT_EQ(number(table + 76, 4), 0U);                    // no timer
     EXPECT_EQ(number(table + 112, 4) & 1U << 15, 0U);        // so it is none to rely on
+    EXPECT_NE(number(table + 112, 4) & 1U << 6, 0U);         // nor the RTC's alarm
     EXPECT_NE(number(table + 112, 4) & 1U << 10, 0U);        // but a reset register
     EXPECT_EQ(number(table + 109, 2) & 0x27, 1U | 1U << 2);  // ISA devices and an RTC; no 8042, no VGA
   }
