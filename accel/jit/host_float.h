@@ -41,7 +41,8 @@ void run_alone(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 
 /// #MF is due: before any waiting x87 instruction. Windows that are open have none pending.
 inline bool x87_pending(const Cpu& cpu) { return cpu.x87.image.status & kX87ErrorSummary; }
-/// Raises it, or with CR0.NE clear tells the board. SDM vol. 1, 8.7.
+/// Raises it, also where CR0.NE is clear: the board's way round, by FERR# and IRQ 13, is not modelled (SDM vol.
+/// 1, 8.7).
 void raise_x87(Cpu& cpu, const Op* op);
 /// ES and B of what the flags and masks say.
 void update_error_summary(Cpu& cpu);

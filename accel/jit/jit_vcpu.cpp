@@ -4,6 +4,7 @@
 
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpuid_leaf.h"
+#include "accel/jit/host_float.h"
 #include "accel/jit/jit_accelerator.h"
 #include "accel/jit/jit_cpuid.h"
 #include "accel/jit/jit_state.h"
@@ -159,6 +160,7 @@ bool JitVcpu::replace_entry(std::uint64_t physical, unsigned width, std::uint64_
 bool JitVcpu::in_apic_page(std::uint64_t physical) const { return (physical & kPageMask) == apic_page_; }
 
 std::uint64_t JitVcpu::read_physical(std::uint64_t physical, unsigned width) {
+  leave_guest_float(*cpu_);
   physical = through_a20(physical);
   if (!in_apic_page(physical)) return memory().read(physical, static_cast<Width>(width));
   const MachineLock::Guard guard(accelerator_.system().lock);
@@ -166,6 +168,7 @@ std::uint64_t JitVcpu::read_physical(std::uint64_t physical, unsigned width) {
 }
 
 void JitVcpu::write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) {
+  leave_guest_float(*cpu_);
   physical = through_a20(physical);
   if (!in_apic_page(physical)) return memory().write(physical, static_cast<Width>(width), value);
   const MachineLock::Guard guard(accelerator_.system().lock);

@@ -45,6 +45,7 @@ void take_interrupt(Cpu& cpu) {
 
 /// False: leave run_blocks() with cpu.exit.
 bool serve(Cpu& cpu) {
+  leave_guest_float(cpu);
   const std::uint32_t requests = cpu.requests.exchange(0, std::memory_order_seq_cst);
   if (requests & kRequestFlush) {
     cpu.environment.refresh();
