@@ -10,6 +10,7 @@
 #include "accel/jit/interrupt.h"
 #include "accel/jit/memory.h"
 #include "accel/jit/smm.h"
+#include "accel/jit/vendor.h"
 
 namespace machina::jit {
 
@@ -69,11 +70,12 @@ struct SingleInstruction {
   const bool single_step = cpu.system_flags & kTf;
   const std::uint8_t shadow = cpu.interrupt_shadow;
 
-  /// False: a breakpoint keeps the instruction from being carried out.
+  /// False: a breakpoint keeps the instruction from being carried out. One behind MOV SS does so on AMD's processors
+  /// only.
   bool begin() {
     if (cpu.system_flags & kRf) {
       cpu.system_flags &= ~kRf;
-    } else if ((cpu.dr7 & 0xff) && shadow != kShadowOfMovSs && meets_instruction_breakpoint(cpu)) {
+    } else if ((cpu.dr7 & 0xff) && !(shadow == kShadowOfMovSs && !is_amd(cpu)) && meets_instruction_breakpoint(cpu)) {
       deliver(cpu, GuestFault{Vector::Debug});
       return false;
     }

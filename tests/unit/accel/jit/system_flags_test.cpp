@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "accel/jit/fault.h"
+#include "hw/x86/cpuid.h"
 #include "tests/unit/accel/jit/descriptor_tables.h"
 
 // PUSHF, POPF, CLI, STI outside of virtual-8086 mode: SDM vol. 2, tables 3-7, 4-16 and 4-18.
@@ -128,6 +129,23 @@ TEST_F(SystemFlags, MovSsDropsItsSingleStepTrap) {
   EXPECT_EQ(tables.stopped_at(), 1);
   EXPECT_EQ(tables.stacked(0), kCode + 3);
   EXPECT_EQ(m.cpu().dr6, 0xffff0ff0U);
+}
+
+TEST_F(SystemFlags, InstructionBreakpointsBehindMovSsAreAmds) {
+  CpuidTable amd;
+  amd.set({.leaf = 0, .eax = 0xd, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65});
+  for (const bool is_amd : {false, true}) {
+    start(2, false);
+    m.cpu().cpuid = is_amd ? &amd : nullptr;
+    m.cpu().gpr[kRax] = Tables::kData0;
+    m.cpu().dr[0] = kCode + 2;
+    m.cpu().dr7 = 0x402;
+    m.cpu().update_mode();
+    m.run({0x8e, 0xd0, 0x90, 0xcd, 0x80});  // mov ss, ax; nop; int 80h
+    EXPECT_EQ(tables.stopped_at(), is_amd ? 1 : 0x80);
+    m.cpu().dr7 = 0x400;
+  }
+  m.cpu().cpuid = nullptr;
 }
 
 TEST_F(SystemFlags, AcOpensUserPagesToTheKernel) {
