@@ -1,6 +1,7 @@
 #pragma once
 /// The software CPU as an accelerator: it runs everywhere, by interpreting decoded blocks (docs/jit.md).
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -41,6 +42,9 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   void add_vcpu(jit::JitVcpu& vcpu);
   void remove_vcpu(jit::JitVcpu& vcpu);
 
+  /// The next report of a triple fault is among the first few of this machine. Any thread.
+  bool tells_triple_fault() { return triple_faults_.fetch_add(1, std::memory_order_relaxed) < kToldTripleFaults; }
+
   /// Any thread: code was found on a page of this process; no CPU may write there without looking.
   void protect(std::uintptr_t host_page);
   /// A vCPU's thread, outside of blocks: empties the cache if it is still full.
@@ -64,6 +68,8 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   std::mutex vcpus_mutex_;  ///< of vcpus_; taken under the machine lock or without it, and nothing is locked under it
   std::vector<jit::JitVcpu*> vcpus_;
   std::vector<std::shared_ptr<RamBlock>> watched_;
+  static constexpr unsigned kToldTripleFaults = 3;
+  std::atomic<unsigned> triple_faults_{0};
 };
 
 }  // namespace machina

@@ -4,6 +4,7 @@
 
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpuid_leaf.h"
+#include "accel/jit/fault_chain.h"
 #include "accel/jit/host_float.h"
 #include "accel/jit/jit_accelerator.h"
 #include "accel/jit/jit_cpuid.h"
@@ -70,7 +71,17 @@ VcpuExit JitVcpu::run() {
   accelerator_.world().enter();
   const VcpuExit exit = run_blocks(*cpu_);
   accelerator_.world().leave();
+  if (exit == VcpuExit::Shutdown) report_triple_fault();
   return exit;
+}
+
+// A guest may reset itself so as often as it likes: the first times are told, and then only where it is asked for.
+void JitVcpu::report_triple_fault() {
+  if (log::on(log::Category::CpuReset)) {
+    log::write(log::Category::CpuReset, "{}: triple fault\n{}", x86_.path(), describe(*cpu_));
+  } else if (accelerator_.tells_triple_fault()) {
+    log::warning("{}: triple fault, the machine resets\n{}", x86_.path(), describe(*cpu_));
+  }
 }
 
 void JitVcpu::load_state(const X86State& state) {

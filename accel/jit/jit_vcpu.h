@@ -59,6 +59,7 @@ class JitVcpu final : public Vcpu, public Environment {
   void set_tsc(std::uint64_t value) override;
 
   void set_cpu_model();
+  void report_triple_fault();
   MemoryDispatch& memory() { return cpu_->smm ? smm_memory_ : main_memory_; }
   bool in_apic_page(std::uint64_t physical) const;
   std::uint64_t through_a20(std::uint64_t physical) const { return a20_ ? physical : physical & ~(1ULL << 20); }
