@@ -103,7 +103,7 @@ const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
     const BlockCache::Inserted inserted = cpu.blocks.insert(std::move(made));
     if (!inserted.block) continue;
     for (const std::uintptr_t host_page : inserted.new_pages) cpu.environment.protect(host_page);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    store_before_load();
     if (unchanged(*inserted.block, bytes)) return inserted.block;
     // Somebody wrote between the copy and the mark: what was made of the old bytes dies.
     cpu.blocks.written(inserted.block->host, 1);

@@ -139,7 +139,7 @@ bool canonical(const Cpu& cpu, std::uint64_t linear) {
 void written(Cpu& cpu, const HostAccess& access, unsigned width) {
   if (!access.code) return;
   // The store before, the look after: see CodeMap.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  store_before_load();
   cpu.blocks.written(reinterpret_cast<std::uintptr_t>(access.host), width);
 }
 
