@@ -19,7 +19,7 @@ const Block* nop(Cpu& cpu, const Op* op) { return next(cpu, op); }
 /// Guest accesses are host accesses: what orders these orders those. LFENCE and SFENCE order nothing that x86 would
 /// not order by itself, since no access here is speculative or goes past the caches.
 const Block* mfence(Cpu& cpu, const Op* op) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  asm volatile("mfence" ::: "memory");
   return next(cpu, op);
 }
 template <Handler H>
