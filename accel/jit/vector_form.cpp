@@ -1,5 +1,7 @@
 #include "accel/jit/vector_form.h"
 
+#include <algorithm>
+
 namespace machina::jit {
 
 namespace {
@@ -78,15 +80,20 @@ std::vector<std::uint8_t> legacy_form(const Decoding& d, ZydisRegister pointer) 
 /// In its form of three bytes: SDM vol. 2, 2.3.5. R, X, B and vvvv are inverted there and in Zydis.
 std::vector<std::uint8_t> vex_form(const Decoding& d, ZydisRegister pointer, bool w) {
   const auto& vex = d.instruction.raw.vex;
-  const ModRm modrm = modrm_of(d, !vex.R, !vex.B, pointer);
+  // Outside of 64-bit code there are eight registers, and the bits for more are ignored: SDM vol. 2, 2.3.5.
+  const bool many = d.mode & kModeLong;
+  const ModRm modrm = modrm_of(d, many && !vex.R, many && !vex.B, pointer);
+  const auto vvvv = static_cast<std::uint8_t>(vex.vvvv | (many ? 0 : 8));
   std::vector<std::uint8_t> out{
       0xc4,
       static_cast<std::uint8_t>(!modrm.r << 7 | 1 << 6 | !modrm.b << 5 | vex.m_mmmm),
-      static_cast<std::uint8_t>(w << 7 | vex.vvvv << 3 | vex.L << 2 | vex.pp),
+      static_cast<std::uint8_t>(w << 7 | vvvv << 3 | vex.L << 2 | vex.pp),
       d.instruction.opcode,
       modrm.byte,
   };
   add_immediates(d, out);
+  const auto is_is4 = [](const ZydisDecodedOperand& o) { return o.encoding == ZYDIS_OPERAND_ENCODING_IS4; };
+  if (!many && std::any_of(d.operands.begin(), d.operands.end(), is_is4)) out.back() &= 0x7f;
   return out;
 }
 
