@@ -280,7 +280,7 @@ Thunk make_thunk(const Decoding& d) {
   if (!instruction) return nullptr;
   ThunkCode code;
   if (uses_mmx(d)) code.need_window(layout::kX87Window, &enter_x87);
-  if (is_numeric(d)) code.need_window(layout::kSseWindow, &enter_sse);
+  if (is_numeric(d)) code.need_window(layout::kSseWindow, uses_mmx(d) ? &enter_sse_of_mmx : &enter_sse);
   if (implicit) code.move_pointer(pointer);
   bool wide = false;
   for (unsigned i = 0; i < 16; ++i) {
@@ -329,12 +329,12 @@ void emit_through_thunk(Decoding& d) {
     if (!d.is_memory(n)) continue;
     d.use_memory(n);
     d.op.immediate = std::bit_cast<std::uint64_t>(thunk);
+    const bool aligned = is_aligned(d, d.operand(n));
     if (uses_mmx(d)) {
-      d.op.handler = choose_with_memory<Operand::Waiting>(d, n);
-    } else if (is_aligned(d, d.operand(n))) {
-      d.op.handler = choose_with_memory<Operand::Aligned>(d, n);
+      d.op.handler =
+          aligned ? choose_with_memory<Operand::WaitingAligned>(d, n) : choose_with_memory<Operand::Waiting>(d, n);
     } else {
-      d.op.handler = choose_with_memory<Operand::Any>(d, n);
+      d.op.handler = aligned ? choose_with_memory<Operand::Aligned>(d, n) : choose_with_memory<Operand::Any>(d, n);
     }
     return;
   }

@@ -50,9 +50,7 @@ const Block* maskmovq(Cpu& cpu, const Op* op) {
   const unsigned top = image.status >> 11 & 7;
   const auto mm = [&](unsigned n) { return image.st[(n - top) & 7].data(); };
   store_masked<1>(cpu, op, mm(op->destination), mm(op->source), 8);
-  std::rotate(image.st.begin(), image.st.begin() + ((0 - top) & 7), image.st.end());
-  image.status &= static_cast<std::uint16_t>(~0x3800U);
-  image.valid = 0xff;
+  change_to_mmx(image);
   return next(cpu, op);
 }
 

@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "accel/jit/control_registers.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/fault.h"
@@ -81,6 +83,8 @@ void run_unmasked(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
   cpu.x87.window = 0;
 }
 
+const Block* after_run(Cpu& cpu, const Op* op) { return op == cpu.vector.alone.data() ? nullptr : next(cpu, op); }
+
 const Block* enter_unit(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
   if (x87_pending(cpu)) raise_x87(cpu, op);
   if (all_masked(cpu.x87.image) && !x87_pending(cpu)) {
@@ -88,7 +92,7 @@ const Block* enter_unit(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
     return thunk(cpu, op, memory);
   }
   run_unmasked(cpu, op, memory, thunk);
-  return op == cpu.vector.alone.data() ? nullptr : next(cpu, op);
+  return after_run(cpu, op);
 }
 
 constexpr std::uint32_t kInvalid = 1, kDenormal = 2, kDivideByZero = 4, kUnderflow = 0x10, kPrecision = 0x20;
@@ -121,9 +125,11 @@ std::uint32_t flags_of_run(Cpu& cpu, const Op* op, void* memory, Thunk thunk, st
   return flags;
 }
 
-/// With exceptions unmasked. SDM vol. 1, 11.5: those that show before the computation keep the others from being
-/// looked for; and an underflow that is unmasked is one even where the result is exact.
-void run_unmasked_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
+/// With exceptions unmasked; true: one is to be raised, and nothing but flags has changed. SDM vol. 1, 11.5: those that
+/// show before the computation keep the others from being looked for; and an underflow that is unmasked is one even
+/// where the result is exact. PE with #XM of an overflow or underflow is not exact: the processor sets it where the
+/// result would be inexact with an exponent of any size, here it is set as where these are masked.
+bool run_unmasked_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
   VectorState& v = cpu.vector;
   const std::uint32_t unmasked = ~(v.mxcsr >> kMaskShift) & kMxcsrFlags;
   const Snapshot before(cpu);
@@ -137,10 +143,22 @@ void run_unmasked_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
   if (tiny) flags |= kUnderflow;
   if (const std::uint32_t first = kInvalid | kDenormal | kDivideByZero; flags & unmasked & first) flags &= first;
   v.mxcsr |= flags;
-  if (!(flags & unmasked)) return;
+  if (!(flags & unmasked)) return false;
   before.restore(cpu);
+  return true;
+}
+
+[[noreturn]] void raise_simd(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
   raise(cpu.cr4 & kCr4Osxmmexcpt ? Vector::Simd : Vector::InvalidOpcode);
+}
+
+bool open_sse(VectorState& v) {
+  if ((v.mxcsr & kMxcsrMasks) != kMxcsrMasks) return false;
+  v.host_mxcsr = _mm_getcsr();
+  _mm_setcsr(v.mxcsr);
+  v.window = 1;
+  return true;
 }
 
 }  // namespace
@@ -162,15 +180,32 @@ void run_alone(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
 const Block* enter_x87(Cpu& cpu, const Op* op, void* memory, Thunk thunk) { return enter_unit(cpu, op, memory, thunk); }
 
 const Block* enter_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
-  VectorState& v = cpu.vector;
-  if ((v.mxcsr & kMxcsrMasks) == kMxcsrMasks) {
-    v.host_mxcsr = _mm_getcsr();
-    _mm_setcsr(v.mxcsr);
-    v.window = 1;
-    return thunk(cpu, op, memory);
-  }
-  run_unmasked_sse(cpu, op, memory, thunk);
-  return op == v.alone.data() ? nullptr : next(cpu, op);
+  if (open_sse(cpu.vector)) return thunk(cpu, op, memory);
+  if (run_unmasked_sse(cpu, op, memory, thunk)) raise_simd(cpu, op);
+  return after_run(cpu, op);
+}
+
+const Block* enter_sse_of_mmx(Cpu& cpu, const Op* op, void* memory, Thunk thunk) {
+  if (open_sse(cpu.vector)) return thunk(cpu, op, memory);
+  FxImage before;
+  save_x87(before);
+  if (!run_unmasked_sse(cpu, op, memory, thunk)) return after_run(cpu, op);
+  // The change to MMX happens all the same.
+  FxImage& image = cpu.x87.image;
+  before.control = image.control;
+  image = before;
+  change_to_mmx(image);
+  cpu.x87.window = 0;
+  asm volatile("fninit");
+  raise_simd(cpu, op);
+}
+
+void change_to_mmx(FxImage& image) {
+  constexpr std::uint16_t kTop = 0x3800;
+  const unsigned top = image.status >> 11 & 7;
+  std::rotate(image.st.begin(), image.st.begin() + ((0 - top) & 7), image.st.end());
+  image.status &= static_cast<std::uint16_t>(~kTop);
+  image.valid = 0xff;
 }
 
 void raise_x87(Cpu& cpu, const Op* op) {

@@ -35,6 +35,8 @@ using Thunk = const Block* (*)(Cpu&, const Op*, void* memory);
 // instruction runs for itself, and is looked at afterwards. These throw.
 const Block* enter_x87(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 const Block* enter_sse(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
+/// Of an instruction that uses MMX registers as well, and whose x87 window is open.
+const Block* enter_sse_of_mmx(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 
 /// Carries out one thunk and comes back.
 void run_alone(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
@@ -44,6 +46,8 @@ inline bool x87_pending(const Cpu& cpu) { return cpu.x87.image.status & kX87Erro
 /// Raises it, also where CR0.NE is clear: the board's way round, by FERR# and IRQ 13, is not modelled (SDM vol.
 /// 1, 8.7).
 void raise_x87(Cpu& cpu, const Op* op);
+/// What an MMX instruction makes of the unit: TOP is 0, and no register is empty.
+void change_to_mmx(FxImage& image);
 /// ES and B of what the flags and masks say.
 void update_error_summary(Cpu& cpu);
 

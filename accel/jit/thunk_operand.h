@@ -22,9 +22,10 @@ void store_operand(Cpu& cpu, const Op* op, std::uint64_t linear, const void* fro
 
 /// How the operand of an instruction is looked at before it is used.
 enum class Operand : std::uint8_t {
-  Any,      ///< at any address
-  Aligned,  ///< by its size, or #GP(0)
-  Waiting,  ///< at any address, by an MMX or x87 instruction: #MF comes first
+  Any,             ///< at any address
+  Aligned,         ///< by its size, or #GP(0)
+  Waiting,         ///< at any address, by an MMX or x87 instruction: #MF comes first
+  WaitingAligned,  ///< both
 };
 
 template <unsigned Width>
@@ -42,9 +43,17 @@ inline std::uint64_t operand_linear(Cpu& cpu, const Op* op, bool write) {
   }
 }
 
+template <Operand Kind>
+inline void wait_for_x87(Cpu& cpu, const Op* op) {
+  if constexpr (Kind == Operand::Waiting || Kind == Operand::WaitingAligned) {
+    if (x87_pending(cpu)) [[unlikely]]
+      raise_x87(cpu, op);
+  }
+}
+
 template <unsigned Width, Operand Kind>
 inline void look_at_operand(Cpu& cpu, const Op* op, std::uint64_t linear) {
-  if constexpr (Kind == Operand::Aligned) {
+  if constexpr (Kind == Operand::Aligned || Kind == Operand::WaitingAligned) {
     if (linear & (Width - 1)) [[unlikely]]
       raise_misaligned(cpu, op);
   }
@@ -69,10 +78,7 @@ inline void* writable(Cpu& cpu, std::uint64_t linear) {
 
 template <unsigned Width, Operand Kind, Addressing A>
 const Block* thunk_with_source(Cpu& cpu, const Op* op) {
-  if constexpr (Kind == Operand::Waiting) {
-    if (x87_pending(cpu)) [[unlikely]]
-      raise_x87(cpu, op);
-  }
+  wait_for_x87<Kind>(cpu, op);
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, false);
   look_at_operand<Width, Kind>(cpu, op, linear);
   return thunk_of(op)(cpu, op, readable<Width>(cpu, op, linear));
@@ -81,10 +87,7 @@ const Block* thunk_with_source(Cpu& cpu, const Op* op) {
 /// `Direct`: what the thunk writes is written, whatever exceptions the instruction raises.
 template <unsigned Width, Operand Kind, Addressing A, bool Direct = true>
 const Block* thunk_with_destination(Cpu& cpu, const Op* op) {
-  if constexpr (Kind == Operand::Waiting) {
-    if (x87_pending(cpu)) [[unlikely]]
-      raise_x87(cpu, op);
-  }
+  wait_for_x87<Kind>(cpu, op);
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, true);
   look_at_operand<Width, Kind>(cpu, op, linear);
   if constexpr (Direct) {
