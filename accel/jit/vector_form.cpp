@@ -137,11 +137,11 @@ std::optional<std::vector<std::uint8_t>> host_form(const Decoding& d, ZydisRegis
     auto bytes = legacy_form(d, pointer);
     if (means_the_same(d, bytes, pointer)) return bytes;
   } else if (d.instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
-    // Outside of 64-bit code W means nothing where it would choose 64-bit operands.
+    // Outside of 64-bit code W means nothing where it would choose 64-bit operands, visible ones or not.
     const bool w = d.instruction.raw.vex.W;
-    if (auto bytes = vex_form(d, pointer, w); means_the_same(d, bytes, pointer)) return bytes;
-    if (w)
+    if (w && !(d.mode & kModeLong))
       if (auto bytes = vex_form(d, pointer, false); means_the_same(d, bytes, pointer)) return bytes;
+    if (auto bytes = vex_form(d, pointer, w); means_the_same(d, bytes, pointer)) return bytes;
   }
   return std::nullopt;
 }
