@@ -44,6 +44,8 @@ const EmitterTable& emitters() {
     add_time_emitters(t);
     add_tlb_emitters(t);
     add_wait_emitters(t);
+    add_smm_emitters(t);
+    add_hypercall_emitters(t);
     add_xsave_emitters(t);
     add_x87_emitters(t);
     add_masked_vector_emitters(t);

@@ -52,6 +52,8 @@ void add_msr_emitters(EmitterTable& table);
 void add_time_emitters(EmitterTable& table);
 void add_tlb_emitters(EmitterTable& table);
 void add_wait_emitters(EmitterTable& table);
+void add_smm_emitters(EmitterTable& table);
+void add_hypercall_emitters(EmitterTable& table);
 
 /// x87, and then vectors, which take all that nobody else has: last.
 void add_x87_emitters(EmitterTable& table);
