@@ -9,7 +9,9 @@
 
 namespace machina::jit {
 
+inline constexpr std::uint32_t kDr6DataBreakpoints = 0xf;  ///< in Cpu::pending_debug
 inline constexpr std::uint32_t kDr6SingleStep = 1U << 14, kDr6Access = 1U << 13, kDr6TaskSwitch = 1U << 15;
+inline constexpr std::uint64_t kDebugctlBranchStep = 2;  ///< IA32_DEBUGCTL.BTF: single step stops after branches only
 inline constexpr std::uint64_t kDr7Enables = 0xff, kDr7GeneralDetect = 1U << 13;
 
 /// Is there an instruction breakpoint at cpu.rip? Sets DR6. Asked only while DR7 has one enabled and RF is clear.

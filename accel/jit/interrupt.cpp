@@ -1,5 +1,6 @@
 #include "accel/jit/interrupt.h"
 
+#include "accel/jit/debug.h"
 #include "accel/jit/interrupt_gate.h"
 
 namespace machina::jit {
@@ -53,6 +54,13 @@ void mark_external(Event& event) {
     event.error_code |= 1;
 }
 
+/// #DB's handler may use the debug registers, and is not stepped from branch to branch: SDM vol. 3, 18.2.4 and 18.4.1.
+void note_debug(Cpu& cpu, const Event& event) {
+  if (event.kind != Event::Kind::Exception || event.vector != static_cast<std::uint8_t>(Vector::Debug)) return;
+  cpu.dr7 &= ~kDr7GeneralDetect;
+  cpu.msrs.debugctl &= ~kDebugctlBranchStep;
+}
+
 void note_address(Cpu& cpu, const Event& event) {
   if (event.kind == Event::Kind::Exception && event.vector == static_cast<std::uint8_t>(Vector::PageFault))
     cpu.cr2 = event.address;
@@ -104,6 +112,7 @@ void deliver(Cpu& cpu, const Event& first) {
   cpu.fault_op = nullptr;
   cpu.interrupt_shadow = 0;
   note_address(cpu, first);
+  note_debug(cpu, first);
   Event event = first;
   for (Event fault; fails(cpu, event, fault); event = fault) {
     if (is_external(event)) mark_external(fault);

@@ -5,6 +5,7 @@
 
 #include "accel/jit/block_cache.h"
 #include "accel/jit/control_registers.h"
+#include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 
 namespace machina::jit {
@@ -28,7 +29,7 @@ Target fill(Cpu& cpu, std::uint64_t linear, Access access, bool stack) {
   if (cpu.long_mode() && !canonical(cpu, linear)) raise_segment_fault(stack);
   const Translation t = translate(cpu, cpu.environment, linear, access, mode_of(cpu));
   const Target target{t.physical, cpu.environment.page(t.physical & kPageMask)};
-  if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)]) return target;
+  if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)] || page_is_watched(cpu, linear)) return target;
   TlbEntry& e = cpu.tlb->entry(linear);
   const std::uint64_t linear_page = linear & kPageMask;
   // Another thread that finds code on the page notes that first, then looks for entries with this host page and takes
@@ -147,9 +148,13 @@ std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned w
   cpu.fault_op = op;
   check_alignment(cpu, linear, width);
   const unsigned room = room_in_page(linear);
-  if (room >= width) return read_piece(cpu, op, linear, width);
   std::uint64_t value = 0;
-  for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, op, advance(cpu, linear, i), 1) << (8 * i);
+  if (room >= width) {
+    value = read_piece(cpu, op, linear, width);
+  } else {
+    for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, op, advance(cpu, linear, i), 1) << (8 * i);
+  }
+  note_access(cpu, linear, width, false);
   return value;
 }
 
@@ -159,10 +164,14 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
   const unsigned room = room_in_page(linear);
   const Target first = fill(cpu, linear, Access::Write, is_stack(op));
   spare_block(cpu, first, std::min(room, width));
-  if (room >= width) return write_piece(cpu, first, width, value);
+  if (room >= width) {
+    note_access(cpu, linear, width, true);
+    return write_piece(cpu, first, width, value);
+  }
   // Both pages are checked before either is written.
   const Target second = fill(cpu, advance(cpu, linear, room), Access::Write, is_stack(op));
   spare_block(cpu, second, width - room);
+  note_access(cpu, linear, width, true);
   for (unsigned i = 0; i < width; ++i) {
     Target t = i < room ? first : second;
     t.physical += i < room ? i : i - room;
@@ -186,6 +195,7 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
     }
     done += piece;
   }
+  note_access(cpu, linear, size, false);
 }
 
 void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
@@ -209,6 +219,7 @@ void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
 
 void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned size) {
   check_write(cpu, op, linear, size);
+  note_access(cpu, linear, size, true);
   const auto* bytes = static_cast<const std::uint8_t*>(from);
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
@@ -234,6 +245,7 @@ HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned
   const Target t = fill(cpu, linear, Access::Write, is_stack(op));
   if (!t.page.host || t.page.readonly || t.page.logged) return {};
   spare_block(cpu, t, width);
+  note_access(cpu, linear, width, true);
   return {t.host(), cpu.blocks.code().page_has_code(reinterpret_cast<std::uintptr_t>(t.page.host))};
 }
 

@@ -83,10 +83,13 @@ struct SingleInstruction {
     return true;
   }
 
-  void end() {
+  /// `following`: where the instruction ends.
+  void end(std::uint64_t following) {
     if (cpu.interrupt_shadow == shadow) cpu.interrupt_shadow = 0;
     // MOV SS drops its own single-step trap; only those of breakpoints wait. SDM vol. 3, 6.8.3.
-    if (single_step && !cpu.skip_trap && cpu.interrupt_shadow != kShadowOfMovSs) cpu.pending_debug |= kDr6SingleStep;
+    const bool stepped = !(cpu.msrs.debugctl & kDebugctlBranchStep) || cpu.rip != following;
+    if (single_step && stepped && !cpu.skip_trap && cpu.interrupt_shadow != kShadowOfMovSs)
+      cpu.pending_debug |= kDr6SingleStep;
     if (cpu.interrupt_shadow != kShadowOfMovSs && cpu.pending_debug != 0) {
       cpu.dr6 = (cpu.dr6 & ~std::uint64_t{0xf}) | std::exchange(cpu.pending_debug, 0U);
       deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
@@ -123,9 +126,10 @@ const Block* enter(Cpu& cpu, const Block* block) {
 const Block* enter_single(Cpu& cpu, const Block* block) {
   SingleInstruction instruction{cpu};
   if (!instruction.begin()) return nullptr;
+  const std::uint64_t following = cpu.rip + block->ops.front().length;
   enter(cpu, block);
   cpu.chain_slot = nullptr;
-  instruction.end();
+  instruction.end(following);
   return nullptr;
 }
 
@@ -154,6 +158,7 @@ VcpuExit run_blocks(Cpu& cpu) {
       return loop(cpu);
     } catch (const GuestFault& fault) {
       if (cpu.fault_op) cpu.rip = cpu.rip_of(cpu.fault_op);
+      cpu.pending_debug &= ~kDr6DataBreakpoints;  // of an instruction that starts over
       cpu.chain_slot = nullptr;
       cpu.block = nullptr;
       cpu.update_mode();  // a handler may have been half through changing it
