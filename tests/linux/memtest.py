@@ -73,7 +73,7 @@ def check(screen, status, options):
     memory = re.search(r"Memory\s*:\s+(\d+)MB", text)
     if not memory or not options.m - 2 <= int(memory.group(1)) <= options.m:
         yield f"it found {memory.group(0) if memory else 'no memory'}, not {options.m} MiB"
-    threads = re.search(r"(\d+) Threads", text)
+    threads = re.search(r"CPU: .*?\b(\d+)(?:T| Threads)\b", text)  # "2S / 2C / 2T", or "2 Cores 2 Threads" in one package
     if not threads or int(threads.group(1)) != options.smp:
         yield f"it found {threads.group(0) if threads else 'no processors'}, not {options.smp}"
     if max(tests) >= AFTER and status != 0:
