@@ -96,11 +96,8 @@ inline void set_xmm(Cpu& cpu, unsigned number, __m128i value) {
 }
 
 /// Zeros above what is loaded: MOVD, MOVQ, MOVSS and MOVSD from memory.
-template <unsigned Width, bool Aligned, bool Vex, Addressing A>
-const Block* load_xmm(Cpu& cpu, const Op* op) {
-  const std::uint64_t linear = operand_linear<Width, A>(cpu, op, false);
-  look_at_operand<Width, Aligned ? Operand::Aligned : Operand::Any>(cpu, op, linear);
-  const void* from = readable<Width>(cpu, op, linear);
+template <unsigned Width, bool Vex>
+inline void load_from(Cpu& cpu, const Op* op, const void* from) {
   __m128i value;
   if constexpr (Width == 4) {
     std::uint32_t low;
@@ -112,19 +109,37 @@ const Block* load_xmm(Cpu& cpu, const Op* op) {
     value = _mm_loadu_si128(static_cast<const __m128i*>(from));
   }
   set_xmm<Vex>(cpu, op->destination, value);
+}
+template <unsigned Width, bool Vex>
+[[gnu::noinline]] const Block* load_copy(Cpu& cpu, const Op* op, std::uint64_t linear) {
+  load_from<Width, Vex>(cpu, op, fetch_operand(cpu, op, linear, Width));
+  return next(cpu, op);
+}
+template <unsigned Width, bool Aligned, bool Vex, Addressing A>
+const Block* load_xmm(Cpu& cpu, const Op* op) {
+  const std::uint64_t linear = operand_linear<Width, A>(cpu, op, false);
+  if (misaligned < Width, Aligned ? Operand::Aligned : Operand::Any > (linear)) [[unlikely]]
+    return fail_misaligned(cpu, op);
+  const void* from = readable<Width>(cpu, linear);
+  if (!from) [[unlikely]]
+    return load_copy<Width, Vex>(cpu, op, linear);
+  load_from<Width, Vex>(cpu, op, from);
   return next(cpu, op);
 }
 
+[[gnu::noinline]] const Block* store_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  store_operand(cpu, op, linear, cpu.vector.ymm[op->source].data(), width);
+  return next(cpu, op);
+}
 template <unsigned Width, bool Aligned, Addressing A>
 const Block* store_xmm(Cpu& cpu, const Op* op) {
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, true);
-  look_at_operand<Width, Aligned ? Operand::Aligned : Operand::Any>(cpu, op, linear);
-  const std::uint8_t* from = cpu.vector.ymm[op->source].data();
-  if (void* to = writable<Width>(cpu, linear)) [[likely]] {
-    std::memcpy(to, from, Width);
-  } else {
-    store_operand(cpu, op, linear, from, Width);
-  }
+  if (misaligned < Width, Aligned ? Operand::Aligned : Operand::Any > (linear)) [[unlikely]]
+    return fail_misaligned(cpu, op);
+  void* to = writable<Width>(cpu, linear);
+  if (!to) [[unlikely]]
+    return store_slowly(cpu, op, linear, Width);
+  std::memcpy(to, cpu.vector.ymm[op->source].data(), Width);
   return next(cpu, op);
 }
 

@@ -22,6 +22,12 @@ std::uint64_t effective_offset(const Cpu& cpu, const Op* op) {
          op->address_mask;
 }
 
+template <unsigned Width>
+const void* element_at(Cpu& cpu, const Op* op, std::uint64_t linear) {
+  const void* host = readable<Width>(cpu, linear);
+  return host ? host : fetch_operand(cpu, op, linear, Width);
+}
+
 std::uint64_t element_linear(Cpu& cpu, const Op* op, std::uint64_t offset, unsigned width, bool write) {
   return linear_in_segment(cpu, op, op->segment, offset & op->address_mask, width, write);
 }
@@ -83,7 +89,7 @@ const Block* vmaskmov_load(Cpu& cpu, const Op* op) {
   const std::uint64_t offset = effective_offset(cpu, op);
   for (unsigned i = 0; i < op->extra; i += Width) {
     if (!(mask[i + Width - 1] & 0x80)) continue;
-    std::memcpy(result.data() + i, readable<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)), Width);
+    std::memcpy(result.data() + i, element_at<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)), Width);
   }
   cpu.vector.ymm[op->destination] = result;
   return next(cpu, op);
@@ -127,7 +133,7 @@ const Block* gather(Cpu& cpu, const Op* op) {
     }
     const std::uint64_t linear =
         element_linear(cpu, op, base + (static_cast<std::uint64_t>(index) << op->scale), Width, false);
-    std::memcpy(result.data() + Width * i, readable<Width>(cpu, op, linear), Width);
+    std::memcpy(result.data() + Width * i, element_at<Width>(cpu, op, linear), Width);
     std::memset(element, 0, Width);
   }
   mask = {};

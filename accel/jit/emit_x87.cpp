@@ -70,25 +70,29 @@ void note_operand(Cpu& cpu, const Op* op) {
   cpu.x87.last_ds = cpu.segment[op->segment].selector;
 }
 
+template <bool Store>
+[[gnu::noinline]] const Block* x87_memory_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  if constexpr (Store) {
+    check_write(cpu, op, linear, width);
+    note_operand(cpu, op);
+    return store_through_bounce(cpu, op, linear, width);
+  } else {
+    void* copy = fetch_operand(cpu, op, linear, width);
+    note_operand(cpu, op);
+    return thunk_of(op)(cpu, op, copy);
+  }
+}
+
 template <unsigned Width, Addressing A, bool Store>
 const Block* x87_memory(Cpu& cpu, const Op* op) {
   if (x87_pending(cpu)) [[unlikely]]
-    raise_x87(cpu, op);
+    return fail_pending(cpu, op);
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, Store);
-  if constexpr (Store) {
-    void* host = writable<Width>(cpu, linear);
-    if (!host) [[unlikely]] {
-      check_write(cpu, op, linear, Width);
-      note_operand(cpu, op);
-      return store_through_bounce(cpu, op, linear, Width);
-    }
-    note_operand(cpu, op);
-    return thunk_of(op)(cpu, op, host);
-  } else {
-    void* host = readable<Width>(cpu, op, linear);
-    note_operand(cpu, op);
-    return thunk_of(op)(cpu, op, host);
-  }
+  void* host = Store ? writable<Width>(cpu, linear) : readable<Width>(cpu, linear);
+  if (!host) [[unlikely]]
+    return x87_memory_slowly<Store>(cpu, op, linear, Width);
+  note_operand(cpu, op);
+  return thunk_of(op)(cpu, op, host);
 }
 
 template <bool Store>

@@ -64,7 +64,7 @@ std::uint64_t area_linear(Cpu& cpu, const Op* op, unsigned size, bool write) {
   const std::uint64_t linear = cpu.mode & (kModeLong | kModeFlat) && op->segment != kFs && op->segment != kGs
                                    ? linear_flat(cpu, op)
                                    : linear_checked(cpu, op, size, write);
-  if (linear & (Alignment - 1)) raise_misaligned(cpu, op);
+  if (linear & (Alignment - 1)) fail_misaligned(cpu, op);
   if (write && !writes_quickly(cpu, linear, size)) check_write(cpu, op, linear, size);
   return linear;
 }

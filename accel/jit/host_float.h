@@ -45,7 +45,7 @@ void run_alone(Cpu& cpu, const Op* op, void* memory, Thunk thunk);
 inline bool x87_pending(const Cpu& cpu) { return cpu.x87.image.status & kX87ErrorSummary; }
 /// Raises it, also where CR0.NE is clear: the board's way round, by FERR# and IRQ 13, is not modelled (SDM vol.
 /// 1, 8.7).
-void raise_x87(Cpu& cpu, const Op* op);
+[[noreturn]] void raise_x87(Cpu& cpu, const Op* op);
 /// What an MMX instruction makes of the unit: TOP is 0, and no register is empty.
 void change_to_mmx(FxImage& image);
 /// ES and B of what the flags and masks say.

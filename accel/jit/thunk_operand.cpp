@@ -16,9 +16,15 @@ bool x87_kept_its_result(const Cpu& cpu) {
 
 }  // namespace
 
-void raise_misaligned(Cpu& cpu, const Op* op) {
+const Block* fail_misaligned(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
   raise(Vector::GeneralProtection, 0);
+}
+
+const Block* fail_pending(Cpu& cpu, const Op* op) { raise_x87(cpu, op); }
+
+const Block* thunk_with_copy(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+  return thunk_of(op)(cpu, op, fetch_operand(cpu, op, linear, width));
 }
 
 void* fetch_operand(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {

@@ -11,12 +11,15 @@ namespace machina::jit {
 
 inline Thunk thunk_of(const Op* op) { return std::bit_cast<Thunk>(op->immediate); }
 
-// thunk_operand.cpp
+// thunk_operand.cpp: all that is off the quick way, in functions that handlers end with, so that these need no frame.
 /// The operand, read into the bounce buffer. Throws.
 void* fetch_operand(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
+/// Goes on with a copy of the operand. Throws.
+const Block* thunk_with_copy(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
 /// Runs the thunk for itself on the bounce buffer, and writes that. Throws before anything has changed.
 const Block* store_through_bounce(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
-[[noreturn]] void raise_misaligned(Cpu& cpu, const Op* op);  ///< #GP(0)
+const Block* fail_misaligned(Cpu& cpu, const Op* op);  ///< raises #GP(0)
+const Block* fail_pending(Cpu& cpu, const Op* op);     ///< raises #MF
 /// Writes `width` bytes, as a store of one operand.
 void store_operand(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned width);
 
@@ -43,29 +46,20 @@ inline std::uint64_t operand_linear(Cpu& cpu, const Op* op, bool write) {
   }
 }
 
-template <Operand Kind>
-inline void wait_for_x87(Cpu& cpu, const Op* op) {
-  if constexpr (Kind == Operand::Waiting || Kind == Operand::WaitingAligned) {
-    if (x87_pending(cpu)) [[unlikely]]
-      raise_x87(cpu, op);
-  }
-}
-
+constexpr bool waits(Operand kind) { return kind == Operand::Waiting || kind == Operand::WaitingAligned; }
+/// Is it #GP(0) for where it lies?
 template <unsigned Width, Operand Kind>
-inline void look_at_operand(Cpu& cpu, const Op* op, std::uint64_t linear) {
-  if constexpr (Kind == Operand::Aligned || Kind == Operand::WaitingAligned) {
-    if (linear & (Width - 1)) [[unlikely]]
-      raise_misaligned(cpu, op);
-  }
+constexpr bool misaligned(std::uint64_t linear) {
+  return (Kind == Operand::Aligned || Kind == Operand::WaitingAligned) && (linear & (Width - 1));
 }
 
-/// Where the operand can be read.
+/// Where the operand can be read, or null.
 template <unsigned Width>
-inline void* readable(Cpu& cpu, const Op* op, std::uint64_t linear) {
+inline void* readable(Cpu& cpu, std::uint64_t linear) {
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.read.load(std::memory_order_relaxed) == page_of_all<Width>(linear)) [[likely]]
     return reinterpret_cast<void*>(linear + e.addend);
-  return fetch_operand(cpu, op, linear, Width);
+  return nullptr;
 }
 /// Where it can be written, or null.
 template <unsigned Width>
@@ -78,18 +72,24 @@ inline void* writable(Cpu& cpu, std::uint64_t linear) {
 
 template <unsigned Width, Operand Kind, Addressing A>
 const Block* thunk_with_source(Cpu& cpu, const Op* op) {
-  wait_for_x87<Kind>(cpu, op);
+  if (waits(Kind) && x87_pending(cpu)) [[unlikely]]
+    return fail_pending(cpu, op);
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, false);
-  look_at_operand<Width, Kind>(cpu, op, linear);
-  return thunk_of(op)(cpu, op, readable<Width>(cpu, op, linear));
+  if (misaligned<Width, Kind>(linear)) [[unlikely]]
+    return fail_misaligned(cpu, op);
+  if (void* host = readable<Width>(cpu, linear)) [[likely]]
+    return thunk_of(op)(cpu, op, host);
+  return thunk_with_copy(cpu, op, linear, Width);
 }
 
 /// `Direct`: what the thunk writes is written, whatever exceptions the instruction raises.
 template <unsigned Width, Operand Kind, Addressing A, bool Direct = true>
 const Block* thunk_with_destination(Cpu& cpu, const Op* op) {
-  wait_for_x87<Kind>(cpu, op);
+  if (waits(Kind) && x87_pending(cpu)) [[unlikely]]
+    return fail_pending(cpu, op);
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, true);
-  look_at_operand<Width, Kind>(cpu, op, linear);
+  if (misaligned<Width, Kind>(linear)) [[unlikely]]
+    return fail_misaligned(cpu, op);
   if constexpr (Direct) {
     if (void* host = writable<Width>(cpu, linear)) [[likely]]
       return thunk_of(op)(cpu, op, host);

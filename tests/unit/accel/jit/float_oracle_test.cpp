@@ -129,11 +129,11 @@ std::vector<InstructionFamily> x87_families() {
     for (unsigned modrm = 0; modrm < 256; ++modrm) {
       std::array<std::uint8_t, 15> code{static_cast<std::uint8_t>(opcode), static_cast<std::uint8_t>(modrm)};
       ZydisDecodedInstruction i;
-      // What stores FIP stores that of an instruction before the first. FRSTOR that crosses into a page that is not
-      // there says so in another place of the page on each processor.
+      // What stores FIP stores that of an instruction before the first. FLDENV and FRSTOR that cross into a page that
+      // is not there say so at another place of the page on each processor.
       if (ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, code.data(), code.size(), &i)) &&
-          i.mnemonic != ZYDIS_MNEMONIC_FRSTOR && i.mnemonic != ZYDIS_MNEMONIC_FNSTENV &&
-          i.mnemonic != ZYDIS_MNEMONIC_FNSAVE)
+          i.mnemonic != ZYDIS_MNEMONIC_FRSTOR && i.mnemonic != ZYDIS_MNEMONIC_FLDENV &&
+          i.mnemonic != ZYDIS_MNEMONIC_FNSTENV && i.mnemonic != ZYDIS_MNEMONIC_FNSAVE)
         found.insert(i.mnemonic);
     }
   found.insert(ZYDIS_MNEMONIC_FWAIT);

@@ -12,12 +12,9 @@ namespace {
 
 bool is_excluded(ZydisMnemonic mnemonic) {
   switch (mnemonic) {
-    // Addresses are in their images; and what is loaded from memory at random may unmask exceptions.
-    case ZYDIS_MNEMONIC_FLDENV:
-    case ZYDIS_MNEMONIC_FRSTOR:
+    // Addresses are in their images.
     case ZYDIS_MNEMONIC_FNSTENV:
     case ZYDIS_MNEMONIC_FNSAVE:
-    case ZYDIS_MNEMONIC_FLDCW:
       return true;
     default:
       return false;
