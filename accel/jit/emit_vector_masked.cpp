@@ -89,7 +89,8 @@ const Block* vmaskmov_load(Cpu& cpu, const Op* op) {
   const std::uint64_t offset = effective_offset(cpu, op);
   for (unsigned i = 0; i < op->extra; i += Width) {
     if (!(mask[i + Width - 1] & 0x80)) continue;
-    std::memcpy(result.data() + i, element_at<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)), Width);
+    std::memcpy(result.data() + i, element_at<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)),
+                Width);
   }
   cpu.vector.ymm[op->destination] = result;
   return next(cpu, op);

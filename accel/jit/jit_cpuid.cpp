@@ -25,8 +25,9 @@ constexpr const char* kOfHost =
     "pni pclmulqdq ssse3 fma sse4.1 sse4.2 popcnt aes avx f16c bmi1 avx2 bmi2 adx sha-ni gfni vaes vpclmulqdq abm "
     "sse4a";
 /// AMD's: its instructions of SSE that work on MMX registers have a bit of their own, and its processors' topology
-/// leaves are made for any topology. No speculative store bypass: a store here is done before the next instruction is.
-constexpr const char* kOfAmd = "mmxext topoext amd-no-ssb";
+/// leaves are made for any topology. No speculative store bypass: a store here is done before the next instruction is;
+/// and no return that a guest could train runs ahead of itself.
+constexpr const char* kOfAmd = "mmxext topoext amd-no-ssb srso-no";
 /// Where kernels look for what a processor is not vulnerable to. AMD's kernels know by the vendor.
 constexpr const char* kOfIntel = "arch-capabilities";
 
@@ -64,7 +65,7 @@ void put_xsave(CpuidTable& table, const CpuidTable& host, bool avx) {
   const XsaveLayout usual;
   CpuidLeaf avx_part = host.find(0xd, 2), pkru_part = host.find(0xd, 9);
   if (avx_part.eax == 0) avx_part = {0xd, 2, true, 256, usual.avx, 0, 0};
-  if (pkru_part.eax == 0) pkru_part = {0xd, 9, true, 4, usual.pkru, 0, 0};
+  if (pkru_part.eax == 0) pkru_part = {0xd, 9, true, 8, usual.pkru, 0, 0};
   if (avx) table.set(avx_part);
   table.set(pkru_part);
   std::uint32_t size = pkru_part.ebx + pkru_part.eax;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr unsigned kMxcsrOffset = 24, kStOffset = 32, kXmmOffset = 160, kStSize = 10;
 constexpr unsigned kIpOffset = 8, kDpOffset = 16;
-constexpr unsigned kAvxSize = 256, kPkruSize = 4;
+constexpr unsigned kAvxSize = 256, kPkruSize = 8;  // PKRU and four reserved bytes: SDM vol. 1, 13.5.7
 constexpr std::uint32_t kXsaveLeaf = 0xd, kAvxIndex = 2, kPkruIndex = 9;
 constexpr std::uint32_t kMxcsrInitial = 0x1f80;
 
@@ -124,7 +124,7 @@ void put_components(const Cpu& cpu, std::uint64_t components, const XsaveLayout&
     if (components & kStateSse) std::memcpy(area + kXmmOffset + 16 * i, ymm, 16);
     if (components & kStateAvx) std::memcpy(area + layout.avx + 16 * i, ymm + 16, 16);
   }
-  if (components & kStatePkru) put(area, layout.pkru, cpu.pkru);
+  if (components & kStatePkru) put(area, layout.pkru, std::uint64_t{cpu.pkru});
 }
 
 void take_components(Cpu& cpu, std::uint64_t components, const XsaveLayout& layout, XsaveForm form,

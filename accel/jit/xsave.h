@@ -20,7 +20,7 @@ inline constexpr unsigned kLegacyRegion = 512, kXsaveHeader = 64, kExtendedRegio
 /// AVX-512 where there is no such leaf.
 struct XsaveLayout {
   unsigned avx = kExtendedRegion, pkru = 832;
-  unsigned size = 836;  ///< of the whole area
+  unsigned size = 840;  ///< of the whole area
 };
 XsaveLayout standard_layout(const Cpu& cpu);
 /// SDM vol. 1, 13.4.3: components follow one another; neither of the two is aligned to 64 bytes.

@@ -15,7 +15,7 @@ enum CommandCode : std::uint8_t { kNextWithEvent = 0, kOstEvent = 1, kOstStatus 
 
 void CpuHotplug::class_init(DeviceClass& c) {
   c.description = "ACPI CPU hot-plug controller";
-  c.category = Category::Cpu;
+  c.category = Category::Bridge;
   c.user_creatable = false;  // one to a board, wired to its power management
   c.property("iobase", &CpuHotplug::iobase_, 0xaf00).doc("first of its twelve ports");
   c.link("events", &CpuHotplug::events_).doc("who raises its general-purpose event, number 2");

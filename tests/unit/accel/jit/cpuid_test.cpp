@@ -118,8 +118,8 @@ TEST_F(JitCpuidInstruction, XsaveSizesFollowXcr0) {
   EXPECT_EQ(ask(0xd, 0).ebx, 832U);
   EXPECT_EQ(ask(0xd, 1).ebx, 832U);
   m.cpu().xcr0 = 0x203;
-  EXPECT_EQ(ask(0xd, 0).ebx, 836U);
-  EXPECT_EQ(ask(0xd, 1).ebx, 580U) << "compacted";
+  EXPECT_EQ(ask(0xd, 0).ebx, 840U);
+  EXPECT_EQ(ask(0xd, 1).ebx, 584U) << "compacted";
   EXPECT_EQ(ask(0xd, 0).eax, 0x207U);
 }
 

@@ -57,7 +57,9 @@ TEST(BoardSchema, CoversTheBoardsThatWeShip) {
     for (const std::string& key : tree.root().keys()) EXPECT_TRUE(s["properties"].contains(key)) << key;
     for (const auto& [id, device] : tree["devices"].children()) {
       ++devices;
-      const Json& definition = s["$defs"][device["type"].text()];
+      const std::string type = device["type"].text();
+      ASSERT_TRUE(s["$defs"].contains(type)) << entry.name << " " << id << " " << type;
+      const Json& definition = s["$defs"][type];
       for (const std::string& key : device.keys())
         EXPECT_TRUE(definition["properties"].contains(key)) << entry.name << " " << id << " " << key;
     }
