@@ -116,6 +116,7 @@ void load_efer(Cpu& cpu, std::uint64_t value) {
   if (has(cpu.features, kSyscall)) allowed |= kEferSce;
   if (has(cpu.features, kLm)) allowed |= kEferLme;
   if (has(cpu.features, kNx)) allowed |= kEferNxe;
+  if (has(cpu.features, kAutoIbrs)) allowed |= kEferAibrse;
   if (value & ~allowed) refuse();
   const std::uint64_t changed = value ^ cpu.efer;
   if ((changed & kEferLme) && (cpu.cr0 & kCr0Pg)) refuse();

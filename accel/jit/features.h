@@ -56,6 +56,7 @@ inline constexpr FeatureBit kLahfLm{kWord80000001Ecx, 0}, kAbm{kWord80000001Ecx,
     kPrefetchw{kWord80000001Ecx, 8};
 inline constexpr FeatureBit kClzero{kWord80000008Ebx, 0}, kIbpb{kWord80000008Ebx, 12}, kIbrs{kWord80000008Ebx, 14},
     kAmdStibp{kWord80000008Ebx, 15}, kAmdSsbd{kWord80000008Ebx, 24};
+inline constexpr FeatureBit kAutoIbrs{kWord80000021Eax, 8};
 inline constexpr FeatureBit kKvmclockOld{kWord40000001Eax, 0}, kKvmclock{kWord40000001Eax, 3};
 
 }  // namespace feature

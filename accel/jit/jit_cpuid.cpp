@@ -25,11 +25,12 @@ constexpr const char* kOfHost =
     "pni pclmulqdq ssse3 fma sse4.1 sse4.2 popcnt aes avx f16c bmi1 avx2 bmi2 adx sha-ni gfni vaes vpclmulqdq abm "
     "sse4a";
 /// AMD's: its instructions of SSE that work on MMX registers have a bit of their own, and its processors' topology
-/// leaves are made for any topology. No speculative store bypass: a store here is done before the next instruction is;
-/// and no return that a guest could train runs ahead of itself.
-constexpr const char* kOfAmd = "mmxext topoext amd-no-ssb srso-no";
-/// Where kernels look for what a processor is not vulnerable to. AMD's kernels know by the vendor.
-constexpr const char* kOfIntel = "arch-capabilities";
+/// leaves are made for any topology. Then what keeps kernels from code against predictions that nobody makes here (each
+/// of their detours is several instructions to carry out): branches are not predicted, and a store is done before the
+/// next instruction is.
+constexpr const char* kOfAmd = "mmxext topoext amd-no-ssb auto-ibrs srso-no";
+/// The same: IA32_ARCH_CAPABILITIES tells it, and IBRS that is always on needs its register.
+constexpr const char* kOfIntel = "arch-capabilities spec-ctrl";
 
 constexpr std::uint32_t kHighestAmd = 0xd, kHighestIntel = 0x15;
 constexpr std::uint32_t kHighestExtendedAmd = 0x80000021, kHighestExtendedIntel = 0x80000008;

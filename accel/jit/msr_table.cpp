@@ -169,11 +169,11 @@ Value read_microcode(Cpu& cpu, std::uint32_t) {
   if (cpu.msrs.microcode) return cpu.msrs.microcode;
   return intel(cpu) ? Value{1} << 32 : 0x01000065;
 }
-/// RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, RFDS_NO: these
-/// are about what a processor does ahead of a fault, or keeps in buffers; this one does one instruction at a time, and
-/// checks an address before it reads. IBRS and the like are not offered.
-constexpr Value kArchCapabilities =
-    1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 8 | 1U << 13 | 1U << 14 | 1U << 15 | 1U << 27;
+/// RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO,
+/// BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO: these are about what a processor predicts, does ahead of a fault, or
+/// keeps in buffers; this one does one instruction at a time, and checks an address before it reads.
+constexpr Value kArchCapabilities = 1U << 0 | 1U << 1 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 8 | 1U << 13 |
+                                    1U << 14 | 1U << 15 | 1U << 20 | 1U << 24 | 1U << 26 | 1U << 27 | Value{1} << 62;
 
 bool valid_spec_ctrl(const Cpu& cpu, std::uint32_t, Value v) {
   using namespace feature;

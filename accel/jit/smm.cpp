@@ -144,7 +144,7 @@ bool possible(const Cpu& cpu, const SaveArea& a) {
   if ((cr0 & kCr0Nw) && !(cr0 & kCr0Cd)) return false;
   if (cr0 >> 32 || (cr4 & ~cr4_allowed(cpu.features))) return false;
   if ((efer & kEferLma) && !((cr0 & kCr0Pg) && (cr4 & kCr4Pae) && (efer & kEferLme))) return false;
-  return (efer & ~(kEferSce | kEferLme | kEferLma | kEferNxe)) == 0;
+  return (efer & ~(kEferSce | kEferLme | kEferLma | kEferNxe | kEferAibrse)) == 0;
 }
 
 std::uint8_t privilege_of(const Cpu& cpu) {

@@ -2,6 +2,7 @@
 
 #include "accel/jit/cpuid_leaf.h"
 #include "accel/jit/jit_cpuid.h"
+#include "accel/jit/msr.h"
 #include "hw/x86/cpu_model.h"
 #include "tests/unit/accel/jit/bare_machine.h"
 
@@ -49,6 +50,23 @@ TEST(JitCpuid, UnitsAreTheHosts) {
     EXPECT_TRUE(has_feature(supported, name)) << name;
   for (const char* name : {"avx512f", "svm", "fma", "arch-capabilities"})
     EXPECT_FALSE(has_feature(supported, name)) << name;
+}
+
+// So that kernels do without their detours around predictions. AMD APM vol. 3, E.4.19; SDM vol. 4, 10Ah.
+TEST(JitCpuid, SaysWhatItIsNotVulnerableTo) {
+  const CpuidTable amd = table_of("host", supported_cpuid(bare_host("AuthenticAMD")));
+  EXPECT_TRUE(amd.find(0x80000021).eax & 1U << 8) << "automatic IBRS";
+  EXPECT_TRUE(amd.find(0x80000021).eax & 1U << 29) << "SRSO_NO";
+  const CpuidTable intel = table_of("host", supported_cpuid(bare_host("GenuineIntel")));
+  BareMachine m;
+  set_cpuid(m.cpu(), intel);
+  m.long_64();
+  std::uint64_t value = 0;
+  ASSERT_TRUE(read_msr(m.cpu(), 0x10a, value, MsrOrigin::Guest));
+  EXPECT_EQ(value & 0x103, 0x103U) << "RDCL_NO, IBRS_ALL, TAA_NO";
+  EXPECT_TRUE(write_msr(m.cpu(), 0x48, 1, MsrOrigin::Guest)) << "IBRS";
+  EXPECT_FALSE(write_msr(m.cpu(), 0x48, 8, MsrOrigin::Guest));
+  EXPECT_FALSE(has_feature(m.cpu().features, "auto-ibrs"));
 }
 
 TEST(JitCpuid, EveryModelCanBeMade) {

@@ -98,6 +98,7 @@ TEST(JitFeatures, PlacesAreThoseOfTheTableOfNames) {
       {kIbrs, "ibrs"},
       {kAmdStibp, "amd-stibp"},
       {kAmdSsbd, "amd-ssbd"},
+      {kAutoIbrs, "auto-ibrs"},
   };
   for (const auto& [bit, name] : all) {
     const std::vector<FeatureBit> named = find_feature(name);

@@ -97,6 +97,9 @@ TEST_F(JitMsr, EferHasTheBitsOfTheModel) {
   EXPECT_TRUE(write(0xc0000080, 0x901)) << "LMA is not written";
   EXPECT_EQ(read(0xc0000080), 0xd01U);
   EXPECT_FALSE(write(0xc0000080, 0x1d01)) << "SVME";
+  EXPECT_TRUE(write(0xc0000080, 0x200d01)) << "automatic IBRS";
+  set_feature(m.cpu().features, "auto-ibrs", false);
+  EXPECT_FALSE(write(0xc0000080, 0x200d01));
   set_feature(m.cpu().features, "nx", false);
   EXPECT_FALSE(write(0xc0000080, 0xd01));
 }
