@@ -75,7 +75,9 @@ void IsaPm::write_byte(unsigned offset, std::uint8_t value) {
       break;
     case kEnable:
     case kEnable + 1:
-      state_.enable = replaced(state_.enable) & (kPowerButton | kGlobal);
+      // The clock's bit is kept, though nothing here raises that event: Linux enables it whatever FIX_RTC says, and
+      // takes a bit that does not stick for a fault.
+      state_.enable = replaced(state_.enable) & (kPowerButton | kGlobal | kClock);
       break;
     case kControl:
     case kControl + 1:

@@ -30,7 +30,7 @@ class IsaPm final : public IsaDevice, public PowerButton, public AcpiContributor
   static constexpr std::uint16_t kPowerButton = 1U << 8;
   /// GBL_EN, which each system enables for the global lock it shares with firmware. There is none that would release
   /// it.
-  static constexpr std::uint16_t kGlobal = 1U << 5;
+  static constexpr std::uint16_t kGlobal = 1U << 5, kClock = 1U << 10;
   static constexpr std::uint16_t kSciEnable = 1U << 0;
   static constexpr unsigned kSleepTypeShift = 10;
   static constexpr std::uint16_t kSleepType = 7U << kSleepTypeShift;

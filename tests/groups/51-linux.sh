@@ -1,5 +1,4 @@
 # Linux and memtest86+ from Debian's packages under the software CPU (and a KVM that is good for it): tests/linux
-# default: no
 need_build release machine-run
 guests=build/linux
 

@@ -18,6 +18,7 @@ import time
 # Warnings of the kernel that are right on a machine like this one.
 ALLOWED = {
     r"fail to add MMCONFIG information": "the i440FX has no memory-mapped configuration space",
+    r"PCI: Fatal: No config space access function found|PCI: System does not support PCI": "microvm has no PCI",
     r"^\s*#\d+$": "one line, 'CPUs: #1 #2', that another processor's message cut in two",
 }
 
