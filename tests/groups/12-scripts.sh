@@ -17,10 +17,14 @@ quickstart_with() {
   [ "$status" -eq "$2" ] && grep -qF -- "$3" "$scratch/out" && ! pgrep -f "$scratch/$1"
 }
 
-script prompt << 'SH'
+script shell << 'SH'
 #!/bin/sh
-# cursor movements inside the word, as the firmware sends them
-echo "arguments: $*"; printf 'gr\033[04;45Hu\033[0mb> '; exec sleep 60
+# cursor movements inside the prompt, as a shell on a terminal makes them
+echo "arguments: $*"; printf '\033[6ngue\033[0mst# '; read -r typed; echo "typed: $typed"
+SH
+script endless << 'SH'
+#!/bin/sh
+printf 'guest# '; exec sleep 60
 SH
 script stubborn << 'SH'
 #!/bin/bash
@@ -30,11 +34,18 @@ script dying << 'SH'
 #!/bin/sh
 exit 3
 SH
-check "quickstart sees the prompt" quickstart_with prompt 0 "GRUB's prompt is there"
-check "quickstart starts the machine it promises" quickstart_with prompt 0 \
-  "arguments: -M pc -cpu host -m 2G -smp 4 -drive file=build/grub-disk.img,format=raw -nographic"
-check "quickstart gives up at its limit and kills" quickstart_with stubborn 1 "no GRUB prompt within 3 s"
-check "quickstart reports a program that ends" quickstart_with dying 1 "ended with status 3"
+script failing << 'SH'
+#!/bin/sh
+printf 'guest# '; read -r typed; exit 4
+SH
+check "quickstart sees the shell and the end" quickstart_with shell 0 "and the machine is off"
+check "quickstart types exit" quickstart_with shell 0 "typed: exit"
+check "quickstart starts the machine it promises" quickstart_with shell 0 \
+  "arguments: -M pc -cpu host -m 512M -smp 2 -kernel build/linux/cloud.vmlinuz -initrd build/linux/cloud.shell.cpio.gz"
+check "quickstart gives up at its limit and kills" quickstart_with stubborn 1 "no shell within 3 s"
+check "quickstart waits for the power-off" quickstart_with endless 1 "did not power off within 3 s"
+check "quickstart reports a program that ends" quickstart_with dying 1 "ended with status 3 before the shell"
+check "quickstart reports a program that fails" quickstart_with failing 1 "ended with status 4"
 
 disk_is_reproducible() {
   tests/guest/disk/make-grub-disk "$scratch/a.img" && sleep 2.1 && tests/guest/disk/make-grub-disk "$scratch/b.img" &&
