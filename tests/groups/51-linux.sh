@@ -11,6 +11,11 @@ memtest() {
   tests/linux/fetch-guests $guests memtest || return
   timeout -s KILL 240 python3 tests/linux/memtest.py build/release/machine-run $guests/memtest.bin "$@"
 }
+shell() {
+  tests/linux/fetch-guests $guests cloud || return
+  timeout -s KILL 240 ./quickstart --check
+}
+
 check "cloud kernel, 1 CPU" linux cloud -smp 1
 check "cloud kernel, 4 CPUs" linux cloud -smp 4
 check "cloud kernel without firmware" linux cloud -smp 2 -M pc,firmware=none
@@ -19,3 +24,4 @@ check "generic kernel" linux generic -smp 2
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
 check "memtest86+" memtest -smp 2
+check "quickstart boots to a shell" shell
