@@ -96,7 +96,7 @@ def main():
     deps = recorded_headers(build)
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as commands:
         sources = [Source(entry, tidy_dir) for entry in json.load(commands)]
-    sources = [source for source in sources if source.name.startswith(wanted)]
+    sources = [source for source in sources if source.name.startswith(wanted) and source.name.endswith(".cpp")]
     for source in sources:
         if source.output in deps:  # else the headers are not known, and it is never skipped
             source.digest = digest(source, deps[source.output], tool_version)

@@ -147,7 +147,7 @@ void emit_gather(Decoding& d) {
   if (d.instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX || !host_has_vector_instruction(d.instruction)) return;
   if (!may_use(d, FloatUnit::Avx)) return;
   const ZydisRegister index = d.operand(1).mem.index;
-  const unsigned index_number = static_cast<unsigned>(ZydisRegisterGetId(index));
+  const unsigned index_number = static_cast<std::uint8_t>(ZydisRegisterGetId(index));
   d.op.destination = vector_number(d.operand(0));
   d.op.source = vector_number(d.operand(2));
   if (d.op.destination == d.op.source || d.op.destination == index_number || d.op.source == index_number)

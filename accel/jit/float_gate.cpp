@@ -1,8 +1,20 @@
 #include "accel/jit/float_gate.h"
 
+#include <cpuid.h>
+
 namespace machina::jit {
 
 namespace {
+
+/// For the few bits that not every compiler's __builtin_cpu_supports() has a name for.
+struct HostLeaf {
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+HostLeaf host_cpuid(std::uint32_t leaf) {
+  HostLeaf l;
+  __get_cpuid_count(leaf, 0, &l.eax, &l.ebx, &l.ecx, &l.edx);  // zeros where there is no such leaf
+  return l;
+}
 
 const Block* undefined(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
@@ -71,7 +83,7 @@ bool host_has_vector_instruction(const ZydisDecodedInstruction& instruction) {
     case ZYDIS_ISA_EXT_PCLMULQDQ:
       return __builtin_cpu_supports("pclmul");
     case ZYDIS_ISA_EXT_SHA:
-      return __builtin_cpu_supports("sha");
+      return host_cpuid(7).ebx & 1U << 29;
     case ZYDIS_ISA_EXT_AVX:
       return __builtin_cpu_supports("avx");
     case ZYDIS_ISA_EXT_AVX2:
@@ -82,11 +94,11 @@ bool host_has_vector_instruction(const ZydisDecodedInstruction& instruction) {
     case ZYDIS_ISA_EXT_FMA:
       return __builtin_cpu_supports("fma");
     case ZYDIS_ISA_EXT_F16C:
-      return __builtin_cpu_supports("f16c");
+      return __builtin_cpu_supports("avx") && host_cpuid(1).ecx & 1U << 29;
     case ZYDIS_ISA_EXT_GFNI:
       return __builtin_cpu_supports("gfni");
     case ZYDIS_ISA_EXT_VAES:
-      return __builtin_cpu_supports("vaes");
+      return __builtin_cpu_supports("avx2") && host_cpuid(7).ecx & 1U << 9;
     case ZYDIS_ISA_EXT_VPCLMULQDQ:
       return __builtin_cpu_supports("vpclmulqdq");
     default:

@@ -42,7 +42,7 @@ ModRm modrm_of(const Decoding& d, bool r, bool b, ZydisRegister pointer) {
     r = false;
   }
   if (has_memory(d)) {
-    const auto id = static_cast<unsigned>(ZydisRegisterGetId(pointer));
+    const unsigned id = static_cast<std::uint8_t>(ZydisRegisterGetId(pointer));
     mod = 0;
     rm = id & 7;
     b = id & 8;
