@@ -68,9 +68,10 @@ void JitVcpu::set_cpu_model() {
 VcpuExit JitVcpu::run() {
   if (x86_.a20_enabled() != a20_) memory_changed();  // another CPU, or a device, moved the gate
   if (accelerator_.blocks().full()) accelerator_.empty_cache();
-  accelerator_.world().enter();
-  const VcpuExit exit = run_blocks(*cpu_);
-  accelerator_.world().leave();
+  const VcpuExit exit = [this] {
+    const World::Visit visit(accelerator_.world());
+    return run_blocks(*cpu_);
+  }();
   if (exit == VcpuExit::Shutdown) report_triple_fault();
   return exit;
 }
