@@ -46,6 +46,7 @@ struct ApicState {
   std::uint32_t timer_initial = 0;
   std::uint32_t timer_divide = 0;
   std::int64_t timer_start = 0;    ///< ns of the virtual clock at which timer_initial began to count
+  bool timer_over = false;         ///< one shot has come to its end: 0 in any mode, until timer_initial is written
   std::uint64_t tsc_deadline = 0;  ///< 0: not armed
   std::array<bool, 2> lint{};      ///< levels of the pins
   bool extint = false;             ///< an ExtINT message waits for its acknowledge

@@ -21,6 +21,9 @@ class ApicCpu {
   /// The guest's time stamp counter now, and its frequency in Hz; 0: there is none, and no TSC-deadline mode.
   virtual std::uint64_t apic_tsc() const { return 0; }
   virtual std::uint64_t apic_tsc_frequency() const { return 0; }
+  /// What CPUID tells: which bits of IA32_APIC_BASE are reserved depends on it.
+  virtual bool apic_has_x2apic() const { return true; }
+  virtual unsigned apic_physical_bits() const { return 52; }
 };
 
 }  // namespace machina

@@ -248,6 +248,7 @@ bool Apic::msr_write(std::uint32_t index, std::uint64_t value) {
     if (timer_mode() == kLvtTimerDeadline) {
       state_.tsc_deadline = value;
       arm_timer();
+      signal_due_timer();  // one in the past is reached by the time that WRMSR ends
     }
     return true;
   }
@@ -293,7 +294,10 @@ bool Apic::msr_write(std::uint32_t index, std::uint64_t value) {
 }
 
 bool Apic::write_base(std::uint64_t value) {
-  if (value & ~(kBaseAddress | kBaseBootstrap | kBaseExtended | kBaseEnable)) return false;
+  std::uint64_t defined = (kBaseAddress & ~std::uint64_t{0} >> (64 - (cpu_ ? cpu_->apic_physical_bits() : 52))) |
+                          kBaseBootstrap | kBaseEnable;
+  if (!cpu_ || cpu_->apic_has_x2apic()) defined |= kBaseExtended;
+  if (value & ~defined) return false;
   const bool enable = value & kBaseEnable, extend = value & kBaseExtended;
   // SDM 11.12.5: x2APIC is entered from xAPIC only and left to disabled only.
   if (extend && (!enable || !enabled())) return false;

@@ -23,7 +23,7 @@ std::uint64_t Apic::elapsed_counts(std::int64_t at) const {
 }
 
 std::uint32_t Apic::current_count() const {
-  if (state_.timer_initial == 0 || timer_mode() == kLvtTimerDeadline) return 0;
+  if (state_.timer_initial == 0 || state_.timer_over || timer_mode() == kLvtTimerDeadline) return 0;
   const std::uint64_t elapsed = elapsed_counts(clock().now_ns());
   if (timer_mode() == kLvtTimerPeriodic)
     return state_.timer_initial - static_cast<std::uint32_t>(elapsed % state_.timer_initial);
@@ -39,7 +39,8 @@ void Apic::go_on_counting(std::uint32_t count) {
   const std::int64_t now = clock().now_ns();
   const std::uint64_t elapsed = state_.timer_initial - std::min(count, state_.timer_initial);
   state_.timer_start = now - static_cast<std::int64_t>(mul_div_up(elapsed * divisor(), kNsPerSecond, frequency_));
-  // A count that is over was signalled when it ended.
+  // A count that is over was signalled when it ended, and nothing but a new initial count starts another.
+  state_.timer_over = count == 0;
   timer_served_ = count ? state_.timer_start : now;
   arm_timer();
 }
@@ -63,7 +64,7 @@ void Apic::arm_timer() {
     return;
   }
   // Behind its mask the timer counts, but nobody is told: there is nothing to wake up for.
-  if (state_.timer_initial == 0 || (state_.lvt_timer & kLvtMasked)) return;
+  if (state_.timer_initial == 0 || state_.timer_over || (state_.lvt_timer & kLvtMasked)) return;
   const std::uint64_t initial = state_.timer_initial;
   const std::uint64_t done = elapsed_counts(timer_served_) / initial;
   if (timer_mode() != kLvtTimerPeriodic && done > 0) return;
@@ -74,6 +75,7 @@ void Apic::arm_timer() {
 }
 
 void Apic::timer_expired() {
+  timer_->cancel();  // it may be called for before the event loop is
   timer_served_ = clock().now_ns();
   if (timer_mode() == kLvtTimerDeadline) {
     // The counter may stand a little short of the deadline, by rounding or because its rate changed.

@@ -116,6 +116,16 @@ void X86Cpu::apic_intr(bool level) {
   if (level) kick();
 }
 
+bool X86Cpu::apic_has_x2apic() const {
+  constexpr std::uint32_t kX2apic = 1U << 21;  // of CPUID 1:ECX
+  return cpuid.find(1).ecx & kX2apic;
+}
+
+unsigned X86Cpu::apic_physical_bits() const {
+  const unsigned bits = cpuid.find(0x80000008).eax & 0xff;
+  return bits ? bits : 36;  // SDM vol. 3, 4.1.4, for processors with PAE
+}
+
 int X86Cpu::acknowledge_interrupt() {
   const MachineLock::Guard guard(system().lock);
   if (local_apic_) return local_apic_->acknowledge();

@@ -107,6 +107,8 @@ class X86Cpu final : public Device, public ApicCpu {
   void apic_sipi(std::uint8_t vector) override { raise_sipi(vector); }
   std::uint64_t apic_tsc() const override { return vcpu_ ? vcpu_->tsc() : 0; }
   std::uint64_t apic_tsc_frequency() const override { return vcpu_ ? vcpu_->tsc_frequency() : 0; }
+  bool apic_has_x2apic() const override;
+  unsigned apic_physical_bits() const override;
 
   void set_intr(unsigned, bool level);
   void make_local_apic();

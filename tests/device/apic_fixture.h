@@ -24,11 +24,15 @@ struct FakeCpu final : ApicCpu {
     return mul_div(static_cast<std::uint64_t>(clock->now_ns()), hz, kNsPerSecond);
   }
   std::uint64_t apic_tsc_frequency() const override { return hz; }
+  bool apic_has_x2apic() const override { return has_x2apic; }
+  unsigned apic_physical_bits() const override { return physical_bits; }
 
   bool intr = false;
   int nmis = 0, smis = 0, inits = 0, helds = 0;
   std::vector<std::uint8_t> sipis;
   std::uint64_t hz = 2'500'000'000;
+  bool has_x2apic = true;
+  unsigned physical_bits = 40;
   Clock* clock = nullptr;
 };
 

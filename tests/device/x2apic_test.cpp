@@ -29,6 +29,18 @@ TEST_F(X2ApicTest, ModesOfTheApicBaseRegister) {
   EXPECT_EQ(base, 0xfee00900U) << "which one is the bootstrap processor cannot be written";
 }
 
+TEST_F(X2ApicTest, ReservedBitsOfTheApicBaseRegisterAreTheModels) {
+  start(2);
+  cpus_[0].physical_bits = 36;
+  EXPECT_FALSE(apic().msr_write(0x1b, 0x10fee00900));
+  EXPECT_TRUE(apic().msr_write(0x1b, 0xffee00900));
+  EXPECT_EQ(apic().page_address(), 0xffee00000U);
+  cpus_[1].has_x2apic = false;
+  EXPECT_FALSE(apic(1).msr_write(0x1b, 0xfee00c00)) << "a model without x2APIC";
+  EXPECT_TRUE(apic(1).msr_write(0x1b, 0xfee00800));
+  EXPECT_TRUE(apic(1).page_enabled());
+}
+
 TEST_F(X2ApicTest, X2ApicRegistersAreMsrs) {
   start(2);
   std::uint64_t v = 0;
