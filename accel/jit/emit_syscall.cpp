@@ -139,7 +139,7 @@ const Block* write_base(Cpu& cpu, const Op* op) {
   check_fsgsbase(cpu, op);
   Segment s = cpu.segment[Index];
   s.base = get_register<T>(cpu, op->source);
-  if (!canonical(cpu, s.base)) raise(Vector::GeneralProtection, 0);
+  if (!canonical_for_model(cpu, s.base)) raise(Vector::GeneralProtection, 0);
   cpu.set_segment(Index, s);
   return next(cpu, op);
 }

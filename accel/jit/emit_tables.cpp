@@ -30,7 +30,7 @@ const Block* load_table(Cpu& cpu, const Op* op) {
   table.limit = load<std::uint16_t>(cpu, op, linear);
   if constexpr (Width == 8) {
     table.base = load<std::uint64_t>(cpu, op, linear + 2);
-    if (!canonical(cpu, table.base)) raise(Vector::GeneralProtection, 0);
+    if (!canonical_for_model(cpu, table.base)) raise(Vector::GeneralProtection, 0);
   } else {
     table.base = load<std::uint32_t>(cpu, op, linear + 2) & (Width == 3 ? 0xffffffU : 0xffffffffU);
   }
@@ -69,7 +69,7 @@ Descriptor system_segment(Cpu& cpu, std::uint16_t selector, bool (*right)(const 
   Descriptor d;
   if ((selector & 4) || !read_descriptor(cpu, selector, d) || !right(cpu, d)) raise(Vector::GeneralProtection, error);
   if (!d.present()) raise(Vector::SegmentNotPresent, error);
-  if (!complete_descriptor(cpu, selector, d) || (cpu.long_mode() && !canonical(cpu, d.base())))
+  if (!complete_descriptor(cpu, selector, d) || (cpu.long_mode() && !canonical_for_model(cpu, d.base())))
     raise(Vector::GeneralProtection, error);
   return d;
 }

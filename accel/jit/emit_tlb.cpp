@@ -50,7 +50,7 @@ const Block* invpcid(Cpu& cpu, const Op* op) {
   read_bytes(cpu, op, at, descriptor, sizeof descriptor);
   if (type > 3 || descriptor[0] > 0xfff) refuse();
   if (type <= 1 && !(cpu.cr4 & kCr4Pcide) && descriptor[0] != 0) refuse();
-  if (type == 0 && !canonical(cpu, descriptor[1])) refuse();
+  if (type == 0 && !canonical_for_model(cpu, descriptor[1])) refuse();
   invalidate_pcid(cpu, type, descriptor[0], descriptor[1]);
   return leave(cpu, op);
 }

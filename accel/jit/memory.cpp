@@ -7,6 +7,7 @@
 #include "accel/jit/control_registers.h"
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/features.h"
 
 namespace machina::jit {
 
@@ -132,9 +133,19 @@ void write_piece(Cpu& cpu, const Target& t, unsigned width, std::uint64_t value)
 
 }  // namespace
 
-bool canonical(const Cpu& cpu, std::uint64_t linear) {
-  const unsigned unused = (cpu.cr4 & kCr4La57) ? 7 : 16;
+namespace {
+bool has_copies_of_its_sign(std::uint64_t linear, unsigned bits) {
+  const unsigned unused = 64 - bits;
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(linear << unused) >> unused) == linear;
+}
+}  // namespace
+
+bool canonical(const Cpu& cpu, std::uint64_t linear) {
+  return has_copies_of_its_sign(linear, (cpu.cr4 & kCr4La57) ? 57 : 48);
+}
+
+bool canonical_for_model(const Cpu& cpu, std::uint64_t linear) {
+  return has_copies_of_its_sign(linear, has(cpu.features, feature::kLa57) ? 57 : 48);
 }
 
 void written(Cpu& cpu, const HostAccess& access, unsigned width) {

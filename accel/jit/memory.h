@@ -93,6 +93,10 @@ std::uint64_t linear_checked(Cpu& cpu, const Op* op, unsigned width, bool write)
 std::uint64_t linear_in_segment(Cpu& cpu, const Op* op, unsigned segment, std::uint64_t offset, unsigned width,
                                 bool write);
 
+/// As the paging mode in force has it: 48 bits, or 57 with CR4.LA57. For accesses and RIP.
 bool canonical(const Cpu& cpu, std::uint64_t linear);
+/// As the model has it, whatever CR4 says: for what waits in a register (bases of segments and of descriptor tables,
+/// MSRs) or names a translation (INVPCID). Intel, 5-Level Paging and 5-Level EPT (335252), chapter 3.
+bool canonical_for_model(const Cpu& cpu, std::uint64_t linear);
 
 }  // namespace machina::jit

@@ -51,7 +51,7 @@ bool write_slot(Cpu& cpu, std::uint32_t n, Value value) {
 }
 
 bool anything(const Cpu&, std::uint32_t, Value) { return true; }
-bool canonical_value(const Cpu& cpu, std::uint32_t, Value v) { return canonical(cpu, v); }
+bool canonical_value(const Cpu& cpu, std::uint32_t, Value v) { return canonical_for_model(cpu, v); }
 template <Value Mask>
 bool within(const Cpu&, std::uint32_t, Value v) {
   return (v & ~Mask) == 0;
@@ -153,7 +153,7 @@ Value read_base(Cpu& cpu, std::uint32_t) {
 }
 template <unsigned Index>
 bool write_base(Cpu& cpu, std::uint32_t, Value value) {
-  if (!canonical(cpu, value)) return false;
+  if (!canonical_for_model(cpu, value)) return false;
   cpu.segment[Index].base = value;
   cpu.segment_base[Index] = value;
   return true;

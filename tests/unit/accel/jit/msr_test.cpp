@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "accel/jit/fault.h"
+#include "accel/jit/features.h"
 #include "accel/jit/msr_table.h"
 #include "tests/unit/accel/jit/bare_machine.h"
 
@@ -58,11 +59,20 @@ TEST_F(JitMsr, InstructionsMoveEdxEax) {
 
 TEST_F(JitMsr, AddressesMustBeCanonical) {
   for (const std::uint32_t index : {0xc0000082U, 0xc0000083U, 0xc0000100U, 0xc0000101U, 0xc0000102U, 0x175U, 0x176U}) {
-    EXPECT_FALSE(write(index, std::uint64_t{1} << 47)) << std::hex << index;
+    EXPECT_FALSE(write(index, std::uint64_t{1} << 56)) << std::hex << index;
+    EXPECT_TRUE(write(index, std::uint64_t{1} << 47)) << "the model has 57 bits, though CR4.LA57 is clear";
     EXPECT_TRUE(write(index, 0xffff8000'00001234));
     EXPECT_EQ(read(index), 0xffff8000'00001234U);
   }
   EXPECT_EQ(m.cpu().segment_base[kFs], 0xffff8000'00001234U);
+}
+
+TEST_F(JitMsr, AddressesHave48BitsWithoutLa57) {
+  m.cpu().features[kWord7Ecx] &= ~(1U << feature::kLa57.bit);
+  for (const std::uint32_t index : {0xc0000082U, 0xc0000083U, 0xc0000100U, 0xc0000101U, 0xc0000102U, 0x175U, 0x176U}) {
+    EXPECT_FALSE(write(index, std::uint64_t{1} << 47)) << std::hex << index;
+    EXPECT_TRUE(write(index, 0xffff8000'00001234));
+  }
 }
 
 // SDM vol. 3, table 12-10: types 2 and 3 do not exist.

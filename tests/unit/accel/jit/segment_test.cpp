@@ -371,6 +371,12 @@ TEST_F(LongSegments, SystemDescriptorsHave16Bytes) {
   EXPECT_EQ(m.cpu().tr.base, 0xffff800000005000U);
   m.long_64();
   tables.segment(t, 0x89, 0x5000, 0x67);
+  m.put<std::uint64_t>(Tables::kGdt + t + 8, 0xff000000);  // bits 63-56 set, 55 clear: canonical in 57 bits
+  m.cpu().gpr[kRax] = t;
+  m.run({0x0f, 0x00, 0xd8, 0xf4});
+  EXPECT_EQ(m.cpu().tr.base, 0xff00000000005000U);
+  m.long_64();
+  tables.segment(t, 0x89, 0x5000, 0x67);
   m.put<std::uint64_t>(Tables::kGdt + t + 8, 0x80000000);  // not canonical
   m.cpu().gpr[kRax] = t;
   m.run({0x0f, 0x00, 0xd8, 0xf4});
@@ -413,6 +419,22 @@ TEST_F(LongSegments, TableBasesMustBeCanonical) {
   m.run({0x0f, 0x01, 0x14, 0x25, 0, 0, 2, 0});  // lgdt [20000h]
   EXPECT_EQ(tables.stopped_at(), 13);
   EXPECT_EQ(m.cpu().gdt.base, Tables::kGdt);
+}
+
+// The model has 57 bits, the paging mode 48: what is loaded counts by the one, what is accessed by the other.
+TEST_F(LongSegments, TableBasesAreOfTheModelsWidth) {
+  m.put<std::uint16_t>(0x20000, 0xff);
+  m.put<std::uint64_t>(0x20002, 0xff00000000000000);
+  m.run({0x0f, 0x01, 0x14, 0x25, 0, 0, 2, 0, 0xf4});  // lgdt [20000h]
+  EXPECT_EQ(m.cpu().gdt.base, 0xff00000000000000U);
+  m.cpu().gdt.base = Tables::kGdt;
+  m.cpu().cr4 |= kCr4Fsgsbase;
+  m.cpu().gpr[kRbx] = 0xff00000000000000;
+  // wrfsbase rbx; mov al, fs:[0]
+  m.run({0xf3, 0x48, 0x0f, 0xae, 0xd3, 0x64, 0x8a, 0x04, 0x25, 0, 0, 0, 0});
+  EXPECT_EQ(tables.stopped_at(), 13);
+  EXPECT_EQ(tables.stacked(1), kCode + 5);
+  EXPECT_EQ(m.cpu().segment[kFs].base, 0xff00000000000000U);
 }
 
 }  // namespace
