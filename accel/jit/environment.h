@@ -38,12 +38,17 @@ class Environment : public PhysicalMemory {
   virtual bool interrupt_pending() = 0;     ///< INTR
   virtual int acknowledge_interrupt() = 0;  ///< the vector, or -1 when the request has gone away
   virtual bool take_nmi() = 0;
+  /// NMIs are no longer blocked: those that arrived meanwhile count as one.
+  virtual void merge_nmis() {}
   virtual bool take_smi() = 0;
   virtual std::uint64_t cr8() = 0;
   virtual void set_cr8(std::uint64_t value) = 0;
   /// MSRs that are not in Msrs: the local APIC's and the paravirtual clocks'. False: #GP(0).
   virtual bool read_msr(std::uint32_t index, std::uint64_t& value) = 0;
   virtual bool write_msr(std::uint32_t index, std::uint64_t value) = 0;
+
+  /// A fixed interrupt, or an NMI, to each local APIC whose ID is `first` + n for a bit n of `set`: how many there are.
+  virtual unsigned send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector);
 
   // --- time ---
   virtual std::uint64_t tsc() = 0;

@@ -1,6 +1,7 @@
 #include "accel/jit/interrupt_return.h"
 
 #include "accel/jit/control_registers.h"
+#include "accel/jit/environment.h"
 #include "accel/jit/far_stack.h"
 #include "accel/jit/far_transfer.h"
 #include "accel/jit/load_segment.h"
@@ -99,6 +100,7 @@ void return_from_interrupt(Cpu& cpu, unsigned width, std::uint64_t return_rip) {
   // Also when the rest faults: SDM vol. 3, 6.7.1 and 25.3.
   if (cpu.nmi_masked) {
     cpu.nmi_masked = false;
+    cpu.environment.merge_nmis();
     cpu.request(kRequestInterrupt);
   }
   const bool could_interrupt = cpu.system_flags & kIf;

@@ -19,7 +19,8 @@ constexpr const char* kOwn =
     "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 monitor cx16 "
     "pcid x2apic movbe tsc-deadline xsave rdrand hypervisor fsgsbase tsc-adjust smep erms invpcid rdseed smap "
     "clflushopt clwb umip pku la57 rdpid fsrm serialize xsaveopt xsavec xgetbv1 xsaves arat syscall nx pdpe1gb rdtscp "
-    "lm lahf-lm 3dnowprefetch invtsc wbnoinvd lfence-always-serializing kvmclock kvm-nopiodelay kvmclock-stable-bit";
+    "lm lahf-lm 3dnowprefetch invtsc wbnoinvd lfence-always-serializing kvmclock kvm-nopiodelay kvm-pv-ipi "
+    "kvmclock-stable-bit";
 /// By the host's instruction of the same name.
 constexpr const char* kOfHost =
     "pni pclmulqdq ssse3 fma sse4.1 sse4.2 popcnt aes avx f16c bmi1 avx2 bmi2 adx sha-ni gfni vaes vpclmulqdq abm "

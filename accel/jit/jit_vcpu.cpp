@@ -215,7 +215,14 @@ void JitVcpu::forget_blocks() {
 bool JitVcpu::interrupt_pending() { return x86_.interrupt_pending(); }
 int JitVcpu::acknowledge_interrupt() { return x86_.acknowledge_interrupt(); }
 bool JitVcpu::take_nmi() { return x86_.take_nmi(); }
+void JitVcpu::merge_nmis() { x86_.merge_nmis(); }
 bool JitVcpu::take_smi() { return x86_.take_smi(); }
+
+unsigned JitVcpu::send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector) {
+  if (!x86_.local_apic()) return 0;
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  return x86_.local_apic()->send_to_each(first, set, nmi ? ApicDelivery::Nmi : ApicDelivery::Fixed, vector);
+}
 
 std::uint64_t JitVcpu::cr8() {
   if (!x86_.local_apic()) return 0;

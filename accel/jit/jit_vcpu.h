@@ -50,7 +50,9 @@ class JitVcpu final : public Vcpu, public Environment {
   bool interrupt_pending() override;
   int acknowledge_interrupt() override;
   bool take_nmi() override;
+  void merge_nmis() override;
   bool take_smi() override;
+  unsigned send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector) override;
   std::uint64_t cr8() override;
   void set_cr8(std::uint64_t value) override;
   bool read_msr(std::uint32_t index, std::uint64_t& value) override;

@@ -211,6 +211,7 @@ void leave_smm(Cpu& cpu) {
   if (!possible(cpu, image)) return shut_down(cpu);
   cpu.smm = false;
   cpu.nmi_masked = image.get<std::uint8_t>(kNmiMasked) & 1;
+  cpu.environment.merge_nmis();  // SMM blocks them
   take(cpu, image);
   cpu.flush_tlb();
   if ((cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode() && !load_pdptrs(cpu, cpu.environment, cpu.cr3))

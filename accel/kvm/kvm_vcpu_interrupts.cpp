@@ -27,7 +27,7 @@ bool KvmVcpu::has_local_apic() const { return accelerator_.irqchip() != KernelIr
 // Whatever makes X86Cpu think that there is something to do is consumed here, whether KVM takes it or not: a request
 // that stayed would keep a halted CPU awake for ever.
 void KvmVcpu::inject() {
-  if (cpu_.take_nmi()) fd_.call(KVM_NMI);
+  while (cpu_.take_nmi()) fd_.call(KVM_NMI);
   if (cpu_.take_smi()) fd_.call(KVM_SMI);  // refused by a KVM without SMM, which then loses it as the guest's chip set
   if (accelerator_.irqchip() != KernelIrqchip::On) inject_interrupt();
   if (cr8_ != 0 && !tells_cr8_ && cpu_.local_apic()) watch_task_priority();

@@ -1,6 +1,7 @@
 #include "hw/intc/apic.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/units.h"
 
@@ -282,6 +283,17 @@ void Apic::write_icr(std::uint64_t value) {
       break;
     }
   }
+}
+
+unsigned Apic::send_to_each(std::uint32_t first, std::uint64_t set, ApicDelivery delivery, std::uint8_t vector) {
+  unsigned receivers = 0;
+  for (; set != 0; set &= set - 1) {
+    const std::uint64_t id = std::uint64_t{first} + static_cast<unsigned>(std::countr_zero(set));
+    if (id >= 0xffffffff) break;  // which would be all of them
+    receivers += bus_->deliver(
+        {.destination = static_cast<std::uint32_t>(id), .wide = true, .delivery = delivery, .vector = vector});
+  }
+  return receivers;
 }
 
 MACHINA_TYPE(Apic, ApicCommon, InterruptAcknowledge);

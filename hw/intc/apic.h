@@ -56,6 +56,10 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
   /// A vector is requested that would interrupt now if TPR were 0.
   bool held_by_task_priority() const;
 
+  /// A fixed interrupt (`vector`) or an NMI to the APICs whose IDs are `first` + n for each bit n of `set`; returns how
+  /// many there are. What hypervisors offer beside the ICR, which names one or all.
+  unsigned send_to_each(std::uint32_t first, std::uint64_t set, ApicDelivery delivery, std::uint8_t vector);
+
   /// INTR of the CPU. Any thread.
   bool interrupt_pending() const { return pending_.load(std::memory_order_acquire); }
   /// The vector to take; the spurious vector when TPR was raised meanwhile; -1 when there is nothing at all.

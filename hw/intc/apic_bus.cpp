@@ -35,20 +35,25 @@ Apic* ApicBus::lowest_priority(const std::vector<Apic*>& candidates, std::uint8_
   return best;
 }
 
-void ApicBus::deliver(const ApicMessage& message, const Apic* except) {
+unsigned ApicBus::deliver(const ApicMessage& message, const Apic* except) {
   if (message.delivery == ApicDelivery::LowestPriority) {
     std::vector<Apic*> candidates;
     for (Apic* a : apics_)
       if (a != except && a->accepts_fixed() && a->is_destination(message)) candidates.push_back(a);
-    if (Apic* chosen = lowest_priority(candidates, message.vector)) {
-      last_chosen_ = chosen->id();
-      chosen->receive(message);
-    }
-    return;
+    Apic* chosen = lowest_priority(candidates, message.vector);
+    if (!chosen) return 0;
+    last_chosen_ = chosen->id();
+    chosen->receive(message);
+    return 1;
   }
   const auto all = apics_;  // a receiver may leave while it is told
-  for (Apic* a : all)
-    if (a != except && a->is_destination(message)) a->receive(message);
+  unsigned receivers = 0;
+  for (Apic* a : all) {
+    if (a == except || !a->is_destination(message)) continue;
+    a->receive(message);
+    ++receivers;
+  }
+  return receivers;
 }
 
 void ApicBus::broadcast_eoi(std::uint8_t vector) {

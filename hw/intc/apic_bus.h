@@ -25,8 +25,8 @@ class ApicBus final : public Device {
   static constexpr const char* kType = "apic-bus";
   static void class_init(DeviceClass& c);
 
-  /// Sends to whomever the destination names, but not to `except`.
-  void deliver(const ApicMessage& message, const Apic* except = nullptr);
+  /// Sends to whomever the destination names, but not to `except`; returns how many there are.
+  unsigned deliver(const ApicMessage& message, const Apic* except = nullptr);
   /// A level-triggered interrupt was ended by a local APIC.
   void broadcast_eoi(std::uint8_t vector);
 

@@ -133,8 +133,21 @@ int X86Cpu::acknowledge_interrupt() {
 }
 
 void X86Cpu::raise_nmi() {
-  nmi_.store(true, std::memory_order_release);
+  constexpr unsigned kMost = 2;
+  if (nmis_.load(std::memory_order_relaxed) < kMost) nmis_.fetch_add(1, std::memory_order_release);
   kick();
+}
+
+bool X86Cpu::take_nmi() {
+  unsigned waiting = nmis_.load(std::memory_order_relaxed);
+  while (waiting != 0)
+    if (nmis_.compare_exchange_weak(waiting, waiting - 1, std::memory_order_acq_rel)) return true;
+  return false;
+}
+
+void X86Cpu::merge_nmis() {
+  unsigned two = 2;
+  nmis_.compare_exchange_strong(two, 1, std::memory_order_acq_rel);
 }
 
 void X86Cpu::raise_smi() {
@@ -217,7 +230,8 @@ void X86Cpu::set_state(const X86State& state) {
 }
 
 void X86Cpu::reset_hold() {
-  nmi_ = smi_ = false;
+  nmis_ = 0;
+  smi_ = false;
   init_requested_ = false;
   sipi_requested_ = -1;
   if (!vcpu_) return;
@@ -257,9 +271,9 @@ bool X86Cpu::awake() const {
     case Sleep::Running:
       return true;
     case Sleep::Halted:
-      return interrupt_pending() || nmi_ || smi_;
+      return interrupt_pending() || nmis_ != 0 || smi_;
     case Sleep::HaltedMasked:
-      return nmi_ || smi_;
+      return nmis_ != 0 || smi_;
     case Sleep::WaitForSipi:
     case Sleep::Stopped:
       return false;

@@ -62,7 +62,10 @@ class X86Cpu final : public Device, public ApicCpu {
   Apic* local_apic() const { return local_apic_; }
   /// INTR is asserted by the PIC or the user-space APIC. Readable from any thread without a lock.
   bool interrupt_pending() const { return intr_level_.load(std::memory_order_acquire); }
-  bool take_nmi() { return nmi_.exchange(false, std::memory_order_acq_rel); }
+  /// One of at most two: where NMIs are not blocked, the first is about to be taken when the second arrives.
+  bool take_nmi();
+  /// NMIs are no longer blocked: what arrived meanwhile is one. SDM vol. 3, 6.7.1.
+  void merge_nmis();
   /// Address line 20 is let through. Hardware-assisted accelerators cannot mask it and do not look.
   bool a20_enabled() const { return a20_.load(std::memory_order_acquire); }
   bool take_smi() { return smi_.exchange(false, std::memory_order_acq_rel); }
@@ -149,7 +152,8 @@ class X86Cpu final : public Device, public ApicCpu {
   int thread_id_ = 0;
 
   // requests; written under the machine lock, the atomics read without it by the vCPU thread
-  std::atomic<bool> intr_level_{false}, nmi_{false}, smi_{false}, a20_{true};
+  std::atomic<bool> intr_level_{false}, smi_{false}, a20_{true};
+  std::atomic<unsigned> nmis_{0};
   bool init_requested_ = false;
   int sipi_requested_ = -1;
   bool park_requested_ = true;

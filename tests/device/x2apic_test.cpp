@@ -112,5 +112,17 @@ TEST_F(X2ApicTest, X2ApicIdsBeyond255) {
   EXPECT_EQ(cpus_[0].nmis, 1);
 }
 
+// What a hypervisor's call does: a set of IDs instead of one.
+TEST_F(X2ApicTest, OneMessageToEachOfASet) {
+  start(5);
+  EXPECT_EQ(apic(0).send_to_each(1, 0x8000000000000005, ApicDelivery::Fixed, 0x41), 2U) << "1 and 3; there is no 64";
+  EXPECT_EQ(who(0x41), (std::set<unsigned>{1, 3}));
+  EXPECT_EQ(apic(0).send_to_each(0, 0x11, ApicDelivery::Nmi, 0), 2U);
+  EXPECT_EQ(cpus_[0].nmis + cpus_[4].nmis, 2);
+  EXPECT_EQ(apic(0).send_to_each(0xffffffff, 1, ApicDelivery::Fixed, 0x42), 0U) << "not everybody";
+  EXPECT_EQ(apic(0).send_to_each(0xfffffff0, ~std::uint64_t{0}, ApicDelivery::Fixed, 0x42), 0U);
+  EXPECT_TRUE(who(0x42).empty());
+}
+
 }  // namespace
 }  // namespace machina::test

@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "accel/jit/block_cache.h"
@@ -110,10 +112,19 @@ class BareMachine : public Environment {
     std::uint64_t value;
   };
   std::vector<PortWrite> port_writes;
+  struct Ipi {
+    std::uint32_t first;
+    std::uint64_t set;
+    bool nmi;
+    std::uint8_t vector;
+    friend bool operator==(const Ipi&, const Ipi&) = default;
+  };
+  std::vector<Ipi> ipis;
   std::map<std::uint16_t, std::uint64_t> ports;
   std::map<std::uint32_t, std::uint64_t> msrs;
   int interrupt_vector = -1;  ///< INTR, while it is not negative
   bool nmi = false, smi = false;
+  int nmi_merges = 0;  ///< how often NMIs were let in again
   std::uint64_t time_stamp = 1000;
 
   // Environment
@@ -151,7 +162,12 @@ class BareMachine : public Environment {
   bool interrupt_pending() override { return interrupt_vector >= 0; }
   int acknowledge_interrupt() override { return std::exchange(interrupt_vector, -1); }
   bool take_nmi() override { return std::exchange(nmi, false); }
+  void merge_nmis() override { ++nmi_merges; }
   bool take_smi() override { return std::exchange(smi, false); }
+  unsigned send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector) override {
+    ipis.push_back({first, set, nmi, vector});
+    return static_cast<unsigned>(std::popcount(set));
+  }
   std::uint64_t cr8() override { return cr8_; }
   void set_cr8(std::uint64_t value) override { cr8_ = value; }
   bool read_msr(std::uint32_t index, std::uint64_t& value) override {

@@ -302,6 +302,7 @@ TEST_F(ProtectedMode, IretOpensNmis) {
   EXPECT_EQ(tables.stopped_at(), 2);
   EXPECT_EQ(tables.stacked(0), 0x11000U);
   EXPECT_TRUE(m.cpu().nmi_masked);
+  EXPECT_EQ(m.nmi_merges, 1);
 }
 
 // --- long mode ---

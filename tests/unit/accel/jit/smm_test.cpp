@@ -60,6 +60,7 @@ TEST_F(JitSmm, RsmBringsEverythingBack) {
   EXPECT_EQ(c.cr0, cr0);
   EXPECT_EQ(c.cr3, cr3);
   EXPECT_FALSE(c.nmi_masked);
+  EXPECT_EQ(m.nmi_merges, 1);
   EXPECT_TRUE(c.system_flags & kIf);
 }
 

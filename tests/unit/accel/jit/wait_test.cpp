@@ -91,5 +91,33 @@ TEST(JitWait, HypercallsAnswerThatThereAreNone) {
   EXPECT_EQ(m.cpu().gpr[kRbx], m.cpu().gpr[kRax]);
 }
 
+// The same, KVM_HC_SEND_IPI: RBX and RCX are sets of APIC IDs, the first of which is RDX; RSI is as in the ICR.
+TEST(JitWait, AHypercallSendsToManyCpus) {
+  BareMachine m;
+  m.long_64();
+  CpuidTable table;
+  table.set({0x40000000, 0, false, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d});
+  m.cpu().cpuid = &table;
+  const auto call = [&m](std::uint64_t low, std::uint64_t high, std::uint64_t first, std::uint64_t icr) {
+    auto& r = m.cpu().gpr;
+    r[kRax] = 10, r[kRbx] = low, r[kRcx] = high, r[kRdx] = first, r[kRsi] = icr;
+    m.ipis.clear();
+    EXPECT_EQ(m.run({0x0f, 0x01, 0xc1, 0xf4}), VcpuExit::HaltedMasked);
+    return static_cast<std::int64_t>(r[kRax]);
+  };
+  using Ipi = BareMachine::Ipi;
+  EXPECT_EQ(call(0x8000000000000005, 2, 7, 0x40fd), 4);
+  EXPECT_EQ(m.ipis, (std::vector<Ipi>{{7, 0x8000000000000005, false, 0xfd}, {71, 2, false, 0xfd}}));
+  EXPECT_EQ(call(1, 0, 0xfffffff0, 0x400), 1) << "an NMI; nothing beyond the last ID";
+  EXPECT_EQ(m.ipis, (std::vector<Ipi>{{0xfffffff0, 1, true, 0}}));
+  for (const std::uint64_t bad : {0x8fdU, 0x400fdU, 0x5fdU}) EXPECT_EQ(call(1, 0, 0, bad), -22) << std::hex << bad;
+  EXPECT_TRUE(m.ipis.empty());
+
+  m.protected_32();
+  m.cpu().gpr[kRbx] = 0xf00000001;
+  EXPECT_EQ(call(0xf00000001, 1, 0, 0x33), 2) << "registers of 32 bits";
+  EXPECT_EQ(m.ipis, (std::vector<Ipi>{{0, 1, false, 0x33}, {32, 1, false, 0x33}}));
+}
+
 }  // namespace
 }  // namespace machina::jit

@@ -194,6 +194,18 @@ TEST_F(VcpuThread, HaltedWithInterruptsOffWakesForNmiOnly) {
   EXPECT_TRUE(vcpu(0).wait_for_runs(before + 1));
   EXPECT_TRUE(cpus_[0]->take_nmi());
   EXPECT_FALSE(cpus_[0]->take_nmi());
+  locked([&] {
+    for (int i = 0; i < 3; ++i) cpus_[0]->raise_nmi();
+  });
+  EXPECT_TRUE(cpus_[0]->take_nmi()) << "that which is taken";
+  EXPECT_TRUE(cpus_[0]->take_nmi()) << "and one that waits meanwhile";
+  EXPECT_FALSE(cpus_[0]->take_nmi());
+  locked([&] {
+    for (int i = 0; i < 3; ++i) cpus_[0]->raise_nmi();
+  });
+  cpus_[0]->merge_nmis();
+  EXPECT_TRUE(cpus_[0]->take_nmi());
+  EXPECT_FALSE(cpus_[0]->take_nmi()) << "those that arrive while they are blocked are one";
 }
 
 TEST_F(VcpuThread, ApplicationProcessorWaitsForItsSipi) {
