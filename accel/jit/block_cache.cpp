@@ -30,30 +30,51 @@ const Block* BlockCache::find(std::uintptr_t host, std::uint32_t mode) {
   return it == blocks_.end() ? nullptr : it->second.get();
 }
 
-BlockCache::Inserted BlockCache::insert(std::unique_ptr<Block> block) {
+bool BlockCache::claim(std::uintptr_t host_page) {
   const std::lock_guard guard(mutex_);
-  const auto [it, is_new] = blocks_.try_emplace({block->host, block->mode}, nullptr);
-  if (!is_new) {
+  Page& page = pages_[host_page];
+  if (page.claims++ == 0 && page.blocks.empty()) code_.mark(host_page, 1);
+  return !page.settled;
+}
+
+void BlockCache::settled(std::uintptr_t host_page) {
+  const std::lock_guard guard(mutex_);
+  pages_.at(host_page).settled = true;
+}
+
+void BlockCache::release(std::uintptr_t host_page) {
+  const std::lock_guard guard(mutex_);
+  const auto it = pages_.find(host_page);
+  --it->second.claims;
+  drop_if_empty(it);
+}
+
+void BlockCache::drop_if_empty(Pages::iterator it) {
+  if (!it->second.blocks.empty() || it->second.claims != 0) return;
+  code_.clear_page(it->first);
+  pages_.erase(it);
+}
+
+const Block* BlockCache::insert(std::unique_ptr<Block> block, const std::function<bool(const Block&)>& unchanged) {
+  const std::lock_guard guard(mutex_);
+  if (const auto known = blocks_.find({block->host, block->mode}); known != blocks_.end()) {
     // Its tail may have been found on another page.
-    if (it->second->second_page == block->second_page) return {it->second.get(), {}};
-    kill(it->second.get());
-    return {nullptr, {}};
+    if (known->second->second_page == block->second_page) return known->second.get();
+    kill(known->second.get());
   }
+  const std::uint64_t in_first = in_first_page(*block);
+  code_.mark(block->host, static_cast<unsigned>(in_first));
+  if (block->second_page != 0) code_.mark(block->second_page, static_cast<unsigned>(block->size - in_first));
+  store_before_load();
+  // Who stores from now on looks, finds the lines marked and waits for the mutex; then the block dies.
+  if (!unchanged(*block)) return nullptr;
   ++decoded_;
   bytes_.fetch_add(footprint(*block), std::memory_order_relaxed);
-  it->second = std::move(block);
-  Block* made = it->second.get();
-  Inserted result{made, {}};
-  const std::uintptr_t page = made->host & kPageMask;
-  const std::uint64_t in_first = in_first_page(*made);
-  by_page_[page].push_back(made);
-  if (code_.mark(made->host, static_cast<unsigned>(in_first))) result.new_pages.push_back(page);
-  if (made->second_page != 0) {
-    by_page_[made->second_page].push_back(made);
-    if (code_.mark(made->second_page, static_cast<unsigned>(made->size - in_first)))
-      result.new_pages.push_back(made->second_page);
-  }
-  return result;
+  Block* made = block.get();
+  blocks_.emplace(Key{made->host, made->mode}, std::move(block));
+  pages_.at(made->host & kPageMask).blocks.push_back(made);
+  if (made->second_page != 0) pages_.at(made->second_page).blocks.push_back(made);
+  return made;
 }
 
 void BlockCache::kill(Block* block) {
@@ -61,13 +82,10 @@ void BlockCache::kill(Block* block) {
   block->valid.store(false, std::memory_order_seq_cst);
   for (const std::uintptr_t page : {block->host & kPageMask, block->second_page}) {
     if (page == 0) continue;
-    const auto on = by_page_.find(page);
-    if (on == by_page_.end()) continue;
-    std::erase(on->second, block);
-    if (on->second.empty()) {
-      by_page_.erase(on);
-      code_.clear_page(page);
-    }
+    const auto on = pages_.find(page);
+    if (on == pages_.end()) continue;
+    std::erase(on->second.blocks, block);
+    drop_if_empty(on);
   }
   const auto entry = blocks_.find({block->host, block->mode});
   dead_.push_back(std::move(entry->second));
@@ -75,12 +93,13 @@ void BlockCache::kill(Block* block) {
 }
 
 bool BlockCache::written(std::uintptr_t host, unsigned size) {
+  store_before_load();  // the store before, the look after: see CodeMap
   if (!code_.has_code(host, size)) return false;
   const std::lock_guard guard(mutex_);
-  const auto it = by_page_.find(host & kPageMask);
-  if (it == by_page_.end()) return false;
+  const auto it = pages_.find(host & kPageMask);
+  if (it == pages_.end()) return false;
   std::vector<Block*> dying;
-  for (Block* block : it->second)
+  for (Block* block : it->second.blocks)
     if (overlaps(*block, host, size)) dying.push_back(block);
   for (Block* block : dying) kill(block);
   return !dying.empty();
@@ -89,8 +108,8 @@ bool BlockCache::written(std::uintptr_t host, unsigned size) {
 void BlockCache::forget_range(std::uintptr_t host, std::uint64_t size) {
   const std::lock_guard guard(mutex_);
   std::vector<Block*> dying;
-  for (const auto& [page, blocks] : by_page_)
-    if (page >= host && page - host < size) dying.insert(dying.end(), blocks.begin(), blocks.end());
+  for (const auto& [address, page] : pages_)
+    if (address >= host && address - host < size) dying.insert(dying.end(), page.blocks.begin(), page.blocks.end());
   // One that lies on two pages is there twice.
   std::sort(dying.begin(), dying.end());
   dying.erase(std::unique(dying.begin(), dying.end()), dying.end());
@@ -99,8 +118,8 @@ void BlockCache::forget_range(std::uintptr_t host, std::uint64_t size) {
 
 void BlockCache::clear() {
   const std::lock_guard guard(mutex_);
-  for (const auto& [page, blocks] : by_page_) code_.clear_page(page);
-  by_page_.clear();
+  for (const auto& [address, page] : pages_) code_.clear_page(address);
+  pages_.clear();
   blocks_.clear();
   dead_.clear();
   bytes_.store(0, std::memory_order_relaxed);

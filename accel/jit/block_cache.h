@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -24,15 +25,16 @@ class BlockCache {
   static constexpr std::size_t kLimit = std::size_t{256} << 20;
 
   const Block* find(std::uintptr_t host, std::uint32_t mode);
-  /// The block, or the one that another CPU made meanwhile; and the host pages, at most two, that had no code before:
-  /// the caller takes the right to write them from every TLB, and compares the bytes with what it decoded after that.
-  struct Inserted {
-    const Block* block;
-    std::vector<std::uintptr_t> new_pages;
-  };
-  Inserted insert(std::unique_ptr<Block> block);
-  /// Memory at [host, host + size) has been written; within a page. True when blocks died.
+  /// The block, or the one that another CPU made meanwhile, or null: start over. Its pages are claimed. `unchanged`
+  /// compares the bytes with those that were decoded, before anybody can find the block.
+  const Block* insert(std::unique_ptr<Block> block, const std::function<bool(const Block&)>& unchanged);
+  /// Memory at [host, host + size) has just been written; within a page. True when blocks died.
   bool written(std::uintptr_t host, unsigned size);
+  /// A block is about to be made of bytes on this page: it counts as one with code until release(). True: it is new,
+  /// and the caller takes the right to write it from every TLB, calls settled(), and only then reads the bytes.
+  bool claim(std::uintptr_t host_page);
+  void settled(std::uintptr_t host_page);
+  void release(std::uintptr_t host_page);
   /// The memory at [host, host + size) is about to go.
   void forget_range(std::uintptr_t host, std::uint64_t size);
   bool full() const { return bytes_.load(std::memory_order_relaxed) > kLimit; }
@@ -56,12 +58,20 @@ class BlockCache {
   struct Hash {
     std::size_t operator()(const Key& k) const { return (k.host ^ std::uint64_t{k.mode} << 48) * 0x9e3779b97f4a7c15; }
   };
-  void kill(Block* block);  // lock held
+  /// A page with code, or one that is about to have some.
+  struct Page {
+    std::vector<Block*> blocks;  ///< that touch it
+    unsigned claims = 0;
+    bool settled = false;
+  };
+  using Pages = std::unordered_map<std::uintptr_t, Page>;
+  void kill(Block* block);              // lock held
+  void drop_if_empty(Pages::iterator);  // lock held
 
   CodeMap code_;
   std::mutex mutex_;
   std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
-  std::unordered_map<std::uintptr_t, std::vector<Block*>> by_page_;  ///< live ones, on each page they touch
+  Pages pages_;
   std::vector<std::unique_ptr<Block>> dead_;
   std::atomic<std::size_t> bytes_{0};
   std::uint64_t decoded_ = 0, invalidated_ = 0, emptied_ = 0;

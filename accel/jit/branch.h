@@ -58,4 +58,13 @@ inline const Block* go_indirect(Cpu& cpu, const Op* op, std::uint64_t target) {
 /// Where the instruction after `op` is.
 inline std::uint64_t after(const Cpu& cpu, const Op* op) { return cpu.gpr[kRipBase] + op->offset + op->length; }
 
+/// Goes on after an instruction that serializes (SDM vol. 3, 9.3) and does not end its block: what follows is fetched
+/// after it, so that a block whose bytes another CPU has changed meanwhile ends here.
+inline const Block* next_fetched(Cpu& cpu, const Op* op) {
+  if (cpu.block->valid.load(std::memory_order_acquire)) [[likely]]
+    return next(cpu, op);
+  cpu.rip = cpu.mode & kModeLong ? after(cpu, op) : after(cpu, op) & 0xffffffff;
+  return nullptr;
+}
+
 }  // namespace machina::jit

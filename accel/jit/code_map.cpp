@@ -38,7 +38,7 @@ std::uint64_t CodeMap::lines(std::uintptr_t address) const {
   return pages ? pages[address >> kPageBits & (kPagesPerChunk - 1)].load(std::memory_order_seq_cst) : 0;
 }
 
-bool CodeMap::mark(std::uintptr_t address, unsigned size) {
+void CodeMap::mark(std::uintptr_t address, unsigned size) {
   std::atomic<Lines*>& chunk = chunks_[address >> kChunkBits & (kChunks - 1)];
   Lines* pages = chunk.load(std::memory_order_acquire);
   if (!pages) {
@@ -51,7 +51,7 @@ bool CodeMap::mark(std::uintptr_t address, unsigned size) {
       chunk.store(pages, std::memory_order_release);
     }
   }
-  return pages[address >> kPageBits & (kPagesPerChunk - 1)].fetch_or(mask(address, size)) == 0;
+  pages[address >> kPageBits & (kPagesPerChunk - 1)].fetch_or(mask(address, size));
 }
 
 void CodeMap::clear_page(std::uintptr_t address) {

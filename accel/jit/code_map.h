@@ -7,7 +7,9 @@
 ///   who stores:   store the bytes, then look at the lines; blocks on them die
 ///   who decodes:  mark the lines, then compare the bytes with what was decoded; a difference and it starts over
 ///
-/// Both steps of each are in order for everybody (sequentially consistent), so at least one sees the other.
+/// Both steps of each are in order for everybody (sequentially consistent), so at least one sees the other. Stores by a
+/// right of the TLB do not look: that right is taken, and the stores that still use it are waited for, before the first
+/// bytes of a page are decoded (BlockCache::claim(), CpuGroup::protect()).
 
 #include <atomic>
 #include <cstdint>
@@ -37,8 +39,7 @@ class CodeMap {
   bool page_has_code(std::uintptr_t address) const { return lines(address) != 0; }
   /// Do blocks lie on a line of [address, address + size)? Within a page.
   bool has_code(std::uintptr_t address, unsigned size) const { return lines(address) & mask(address, size); }
-  /// True when the page had no code before: the caller then takes the right to write it from every TLB.
-  bool mark(std::uintptr_t address, unsigned size);
+  void mark(std::uintptr_t address, unsigned size);
   /// Blocks of the page are gone.
   void clear_page(std::uintptr_t address);
 

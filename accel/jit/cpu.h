@@ -54,6 +54,7 @@ enum Request : std::uint32_t {
   kRequestInterrupt = 2,  ///< look at INTR, NMI and SMI; also set when IF or a shadow changes
   kRequestExit = 4,       ///< this CPU asks to leave run_blocks() with Cpu::exit
   kRequestFlush = 8,      ///< the memory map changed, or the cache of blocks is to be emptied: forget translations
+  kRequestSettle = 16,    ///< another CPU waits for the end of the block that runs: CpuGroup
 };
 
 struct Cpu {
@@ -71,6 +72,7 @@ struct Cpu {
   std::array<std::uint64_t, 7> segment_base{};  ///< by SegmentIndex, then kNoSegment; = segment[i].base
   Tlb* tlb = nullptr;                           ///< that of the privilege in force; made by update_mode()
   std::atomic<std::uint32_t> requests{0};       ///< Request
+  std::atomic<bool> in_blocks{false};           ///< InBlocks; read by other threads
   std::uint64_t rip = 0;                        ///< of the next instruction, between blocks
   const Block** chain_slot = nullptr;           ///< where the block that is looked up next is remembered
   const Block* block = nullptr;                 ///< the one that runs

@@ -1,5 +1,6 @@
 /// CPUID.
 
+#include "accel/jit/branch.h"
 #include "accel/jit/cpuid_leaf.h"
 #include "accel/jit/emitters.h"
 #include "accel/jit/host_float.h"
@@ -16,7 +17,7 @@ const Block* cpuid(Cpu& cpu, const Op* op) {
   cpu.gpr[kRbx] = l.ebx;
   cpu.gpr[kRcx] = l.ecx;
   cpu.gpr[kRdx] = l.edx;
-  return next(cpu, op);
+  return next_fetched(cpu, op);
 }
 
 void emit_cpuid(Decoding& d) { d.op.handler = &cpuid; }

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "accel/jit/branch.h"
 #include "accel/jit/emitters.h"
 #include "core/error.h"
 
@@ -22,6 +23,7 @@ const Block* mfence(Cpu& cpu, const Op* op) {
   asm volatile("mfence" ::: "memory");
   return next(cpu, op);
 }
+const Block* serialize(Cpu& cpu, const Op* op) { return next_fetched(cpu, op); }
 template <Handler H>
 void emit_plain(Decoding& d) {
   d.op.handler = H;
@@ -81,8 +83,9 @@ void add_hint_emitters(EmitterTable& table) {
         ZYDIS_MNEMONIC_CLDEMOTE,   ZYDIS_MNEMONIC_ENDBR32,    ZYDIS_MNEMONIC_ENDBR64,     ZYDIS_MNEMONIC_RDSSPD,
         ZYDIS_MNEMONIC_RDSSPQ,     ZYDIS_MNEMONIC_BNDMK,      ZYDIS_MNEMONIC_BNDCL,       ZYDIS_MNEMONIC_BNDCU,
         ZYDIS_MNEMONIC_BNDCN,      ZYDIS_MNEMONIC_BNDMOV,     ZYDIS_MNEMONIC_BNDLDX,      ZYDIS_MNEMONIC_BNDSTX,
-        ZYDIS_MNEMONIC_LFENCE,     ZYDIS_MNEMONIC_SFENCE,     ZYDIS_MNEMONIC_SERIALIZE})
+        ZYDIS_MNEMONIC_LFENCE,     ZYDIS_MNEMONIC_SFENCE})
     table[m] = &emit_plain<&nop>;
+  table[ZYDIS_MNEMONIC_SERIALIZE] = &emit_plain<&serialize>;
   table[ZYDIS_MNEMONIC_MFENCE] = &emit_plain<&mfence>;
   table[ZYDIS_MNEMONIC_CLFLUSH] = &emit_flush_line;
   table[ZYDIS_MNEMONIC_CLFLUSHOPT] = &emit_flush_line;

@@ -32,9 +32,7 @@ const Block* mov_rm(Cpu& cpu, const Op* op) {
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.read.load(std::memory_order_relaxed) != tag_of<T>(linear)) [[unlikely]]
     return mov_rm_slowly<T>(cpu, op, linear);
-  T value;
-  std::memcpy(&value, reinterpret_cast<const void*>(linear + e.addend), sizeof value);
-  set_register<T>(cpu, op->destination, value);
+  set_register<T>(cpu, op->destination, ram_load<T>(reinterpret_cast<const void*>(linear + e.addend)));
   return next(cpu, op);
 }
 template <class T>
@@ -48,8 +46,7 @@ const Block* mov_mr(Cpu& cpu, const Op* op) {
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.write.load(std::memory_order_relaxed) != tag_of<T>(linear)) [[unlikely]]
     return mov_mr_slowly<T>(cpu, op, linear);
-  const T value = get_register<T>(cpu, op->source);
-  std::memcpy(reinterpret_cast<void*>(linear + e.addend), &value, sizeof value);
+  ram_store<T>(reinterpret_cast<void*>(linear + e.addend), get_register<T>(cpu, op->source));
   return next(cpu, op);
 }
 template <class T, Addressing A>

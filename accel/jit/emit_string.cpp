@@ -67,22 +67,20 @@ template <class T>
 void copy_forward(std::uint8_t* to, const std::uint8_t* from, std::uint64_t count) {
   const std::uint64_t bytes = count * sizeof(T);
   if (static_cast<std::uint64_t>(to - from) >= bytes) {
-    std::memmove(to, from, bytes);
+    ram_move(to, from, bytes);
     return;
   }
   for (std::uint64_t i = 0; i < bytes; i += sizeof(T)) {
-    T value;
-    std::memcpy(&value, from + i, sizeof value);
-    std::memcpy(to + i, &value, sizeof value);
+    ram_store(to + i, ram_load<T>(from + i));
     asm volatile("" ::: "memory");  // neither merged nor reordered
   }
 }
 template <class T>
 void fill(std::uint8_t* to, T value, std::uint64_t count) {
   if constexpr (sizeof(T) == 1) {
-    std::memset(to, value, count);
+    ram_fill(to, value, count);
   } else {
-    for (std::uint64_t i = 0; i < count; ++i) std::memcpy(to + i * sizeof(T), &value, sizeof value);
+    for (std::uint64_t i = 0; i < count; ++i) ram_store(to + i * sizeof(T), value);
   }
 }
 

@@ -35,7 +35,7 @@ const Block* load_table(Cpu& cpu, const Op* op) {
     table.base = load<std::uint32_t>(cpu, op, linear + 2) & (Width == 3 ? 0xffffffU : 0xffffffffU);
   }
   cpu.*Table = table;
-  return next(cpu, op);
+  return next_fetched(cpu, op);
 }
 template <DescriptorTable Cpu::*Table>
 void emit_load_table(Decoding& d) {
@@ -98,14 +98,14 @@ template <void (*Load)(Cpu&, std::uint16_t)>
 const Block* load_r(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
   Load(cpu, get_register<std::uint16_t>(cpu, op->source));
-  return next(cpu, op);
+  return next_fetched(cpu, op);
 }
 template <void (*Load)(Cpu&, std::uint16_t)>
 const Block* load_m(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
   require_cpl0(cpu);
   Load(cpu, load_operand<std::uint16_t>(cpu, op));
-  return next(cpu, op);
+  return next_fetched(cpu, op);
 }
 template <void (*Load)(Cpu&, std::uint16_t)>
 void emit_load(Decoding& d) {

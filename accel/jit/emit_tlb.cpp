@@ -67,7 +67,7 @@ void emit_invpcid(Decoding& d) {
 
 const Block* write_back(Cpu& cpu, const Op* op) {
   require_cpl0(cpu, op);
-  return next(cpu, op);
+  return next_fetched(cpu, op);
 }
 void emit_write_back(Decoding& d) { d.op.handler = &write_back; }
 

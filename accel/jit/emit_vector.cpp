@@ -100,13 +100,11 @@ template <unsigned Width, bool Vex>
 inline void load_from(Cpu& cpu, const Op* op, const void* from) {
   __m128i value;
   if constexpr (Width == 4) {
-    std::uint32_t low;
-    std::memcpy(&low, from, 4);
-    value = _mm_cvtsi32_si128(static_cast<int>(low));
+    value = _mm_cvtsi32_si128(ram_load<std::int32_t>(from));
   } else if constexpr (Width == 8) {
-    value = _mm_loadl_epi64(static_cast<const __m128i*>(from));
+    value = _mm_cvtsi64_si128(ram_load<std::int64_t>(from));
   } else {
-    value = _mm_loadu_si128(static_cast<const __m128i*>(from));
+    value = ram_load_16(from);
   }
   set_xmm<Vex>(cpu, op->destination, value);
 }
@@ -139,7 +137,14 @@ const Block* store_xmm(Cpu& cpu, const Op* op) {
   void* to = writable<Width>(cpu, linear);
   if (!to) [[unlikely]]
     return store_slowly(cpu, op, linear, Width);
-  std::memcpy(to, cpu.vector.ymm[op->source].data(), Width);
+  const std::uint8_t* value = cpu.vector.ymm[op->source].data();
+  if constexpr (Width == 4) {
+    ram_store(to, ram_load<std::uint32_t>(value));
+  } else if constexpr (Width == 8) {
+    ram_store(to, ram_load<std::uint64_t>(value));
+  } else {
+    ram_store_16(to, ram_load_16(value));
+  }
   return next(cpu, op);
 }
 

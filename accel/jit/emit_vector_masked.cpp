@@ -89,8 +89,7 @@ const Block* vmaskmov_load(Cpu& cpu, const Op* op) {
   const std::uint64_t offset = effective_offset(cpu, op);
   for (unsigned i = 0; i < op->extra; i += Width) {
     if (!(mask[i + Width - 1] & 0x80)) continue;
-    std::memcpy(result.data() + i, element_at<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)),
-                Width);
+    ram_read(result.data() + i, element_at<Width>(cpu, op, element_linear(cpu, op, offset + i, Width, false)), Width);
   }
   cpu.vector.ymm[op->destination] = result;
   return next(cpu, op);
@@ -134,7 +133,7 @@ const Block* gather(Cpu& cpu, const Op* op) {
     }
     const std::uint64_t linear =
         element_linear(cpu, op, base + (static_cast<std::uint64_t>(index) << op->scale), Width, false);
-    std::memcpy(result.data() + Width * i, element_at<Width>(cpu, op, linear), Width);
+    ram_read(result.data() + Width * i, element_at<Width>(cpu, op, linear), Width);
     std::memset(element, 0, Width);
   }
   mask = {};

@@ -36,7 +36,7 @@ void read_area(Cpu& cpu, const Op* op, std::uint64_t linear, std::uint8_t* to, u
     const auto piece = static_cast<unsigned>(std::min<std::uint64_t>(kPageSize - (at & (kPageSize - 1)), size - done));
     const TlbEntry& e = cpu.tlb->entry(at);
     if (e.read.load(std::memory_order_relaxed) == (at & kPageMask)) {
-      std::memcpy(to + done, reinterpret_cast<const void*>(at + e.addend), piece);
+      ram_read(to + done, reinterpret_cast<const void*>(at + e.addend), piece);
     } else {
       read_bytes(cpu, op, at, to + done, piece);
     }
@@ -52,10 +52,10 @@ bool writes_quickly(const Cpu& cpu, std::uint64_t linear, unsigned size) {
 void write_area(Cpu& cpu, const Op* op, std::uint64_t linear, const std::uint8_t* from, unsigned size) {
   if (!writes_quickly(cpu, linear, size)) return write_bytes(cpu, op, linear, from, size);
   const auto first = static_cast<unsigned>(std::min<std::uint64_t>(kPageSize - (linear & (kPageSize - 1)), size));
-  std::memcpy(reinterpret_cast<void*>(linear + cpu.tlb->entry(linear).addend), from, first);
+  ram_write(reinterpret_cast<void*>(linear + cpu.tlb->entry(linear).addend), from, first);
   if (first < size)
-    std::memcpy(reinterpret_cast<void*>(linear + first + cpu.tlb->entry(linear + first).addend), from + first,
-                size - first);
+    ram_write(reinterpret_cast<void*>(linear + first + cpu.tlb->entry(linear + first).addend), from + first,
+              size - first);
 }
 
 /// The area's address, whose alignment is checked before the memory is: #GP(0).

@@ -27,7 +27,8 @@ class Environment : public PhysicalMemory {
   virtual std::uint64_t read_port(std::uint16_t port, unsigned width) = 0;
   virtual void write_port(std::uint16_t port, unsigned width, std::uint64_t value) = 0;
 
-  /// Code was found on a page of this process: no CPU may write it the quick way any more.
+  /// A block is about to be made of bytes on this page of the process: when this returns no CPU writes it the quick way
+  /// any more, nor is about to: CpuGroup.
   virtual void protect(std::uintptr_t host_page) = 0;
   /// BlockCache::full(): this CPU is to be kicked, and the cache emptied while all are outside.
   virtual void cache_full() {}

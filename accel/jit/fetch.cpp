@@ -1,7 +1,7 @@
 #include "accel/jit/fetch.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 
 #include "accel/jit/block_cache.h"
 #include "accel/jit/decoder.h"
@@ -38,7 +38,28 @@ std::uint64_t following_page(const Cpu& cpu, std::uint64_t linear) {
   return cpu.long_code() ? next : next & 0xffffffff;
 }
 
-/// A copy of the bytes: what is decoded must be the same that is compared later, whoever writes meanwhile.
+/// While it lives, nobody writes the page without looking for code: see CodeMap.
+class Claim {
+ public:
+  Claim(Cpu& cpu, const std::uint8_t* host) : blocks_(cpu.blocks), page_(reinterpret_cast<std::uintptr_t>(host)) {
+    if (!blocks_.claim(page_)) return;
+    cpu.environment.protect(page_);
+    blocks_.settled(page_);
+  }
+  ~Claim() { blocks_.release(page_); }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+ private:
+  BlockCache& blocks_;
+  std::uintptr_t page_;
+};
+
+/// As many bytes as the longest block may have.
+constexpr std::size_t kLongestBlock = std::size_t{kMaxOps} * 16;
+
+/// A copy of the bytes: what is decoded must be the same that is compared later, whoever writes meanwhile. Aligned
+/// words are copied in one piece: kernels patch instructions by storing one.
 class Bytes final : public CodeBytes {
  public:
   Bytes(Cpu& cpu, std::uint64_t linear, const CodePage& page) : cpu_(cpu), linear_(linear) { take(page, linear, 0); }
@@ -59,10 +80,11 @@ class Bytes final : public CodeBytes {
 
   void take(const CodePage& page, std::uint64_t linear, std::size_t at) {
     const std::uint64_t offset = linear & (kPageSize - 1);
-    const std::size_t size = at == 0 ? kPageSize - offset : kTail;
+    const std::size_t size = at == 0 ? std::min<std::size_t>(kPageSize - offset, kLongestBlock) : kTail;
     if (at == 0) in_page_ = size;
     if (page.host) {
-      std::memcpy(bytes_.data() + at, page.host + offset, size);
+      claims_[at == 0 ? 0 : 1].emplace(cpu_, page.host);
+      ram_read(bytes_.data() + at, page.host + offset, size);
     } else {
       // Registers: only as many as an instruction may have, each of them once.
       const std::size_t few = std::min(size, kTail);
@@ -74,7 +96,8 @@ class Bytes final : public CodeBytes {
 
   Cpu& cpu_;
   std::uint64_t linear_;
-  std::array<std::uint8_t, kPageSize + kTail> bytes_;
+  std::array<std::optional<Claim>, 2> claims_;
+  std::array<std::uint8_t, kLongestBlock + kTail> bytes_;
   std::size_t in_page_ = 0;
   CodePage second_;
   bool has_second_ = false;
@@ -83,9 +106,9 @@ class Bytes final : public CodeBytes {
 /// Are the bytes in memory still those that were decoded?
 bool unchanged(const Block& block, const Bytes& bytes) {
   const std::size_t first = std::min<std::size_t>(block.size, bytes.in_page());
-  if (std::memcmp(reinterpret_cast<const void*>(block.host), bytes.data(), first) != 0) return false;
+  if (!ram_equals(reinterpret_cast<const void*>(block.host), bytes.data(), first)) return false;
   return first == block.size ||
-         std::memcmp(reinterpret_cast<const void*>(block.second_page), bytes.data() + first, block.size - first) == 0;
+         ram_equals(reinterpret_cast<const void*>(block.second_page), bytes.data() + first, block.size - first);
 }
 
 const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
@@ -100,13 +123,10 @@ const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
     }
     made->host = reinterpret_cast<std::uintptr_t>(page.host) + (linear & (kPageSize - 1));
     if (across) made->second_page = reinterpret_cast<std::uintptr_t>(bytes.second().host);
-    const BlockCache::Inserted inserted = cpu.blocks.insert(std::move(made));
-    if (!inserted.block) continue;
-    for (const std::uintptr_t host_page : inserted.new_pages) cpu.environment.protect(host_page);
-    store_before_load();
-    if (unchanged(*inserted.block, bytes)) return inserted.block;
-    // Somebody wrote between the copy and the mark: what was made of the old bytes dies.
-    cpu.blocks.written(inserted.block->host, 1);
+    // Or somebody wrote between the copy and the mark.
+    if (const Block* block =
+            cpu.blocks.insert(std::move(made), [&bytes](const Block& b) { return unchanged(b, bytes); }))
+      return block;
   }
 }
 

@@ -53,11 +53,6 @@ void JitAccelerator::remove_vcpu(jit::JitVcpu& vcpu) {
   std::erase(vcpus_, &vcpu);
 }
 
-void JitAccelerator::protect(std::uintptr_t host_page) {
-  const std::lock_guard guard(vcpus_mutex_);
-  for (jit::JitVcpu* vcpu : vcpus_) vcpu->protect_page(host_page);
-}
-
 void JitAccelerator::empty_cache() {
   const auto for_all = [this](auto&& what) {
     const std::lock_guard guard(vcpus_mutex_);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "accel/jit/block_cache.h"
+#include "accel/jit/cpu_group.h"
 #include "accel/jit/world.h"
 #include "core/memory/address_space.h"
 #include "core/memory/memory_region.h"
@@ -37,6 +38,7 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   AddressSpace& smm_memory() const { return *smm_memory_; }
   jit::BlockCache& blocks() { return blocks_; }
   jit::World& world() { return world_; }
+  jit::CpuGroup& cpus() { return cpus_; }
 
   // Called by vCPUs as they come and go; machine lock held.
   void add_vcpu(jit::JitVcpu& vcpu);
@@ -45,8 +47,6 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   /// The next report of a triple fault is among the first few of this machine. Any thread.
   bool tells_triple_fault() { return triple_faults_.fetch_add(1, std::memory_order_relaxed) < kToldTripleFaults; }
 
-  /// Any thread: code was found on a page of this process; no CPU may write there without looking.
-  void protect(std::uintptr_t host_page);
   /// A vCPU's thread, outside of blocks: empties the cache if it is still full.
   void empty_cache();
 
@@ -65,6 +65,7 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
 
   jit::BlockCache blocks_;
   jit::World world_;
+  jit::CpuGroup cpus_;
   std::mutex vcpus_mutex_;  ///< of vcpus_; taken under the machine lock or without it, and nothing is locked under it
   std::vector<jit::JitVcpu*> vcpus_;
   std::vector<std::shared_ptr<RamBlock>> watched_;

@@ -38,9 +38,13 @@ JitVcpu::JitVcpu(JitAccelerator& accelerator, X86Cpu& cpu)
   set_cpu_model();
   refresh();
   accelerator_.add_vcpu(*this);
+  accelerator_.cpus().add(*cpu_);
 }
 
-JitVcpu::~JitVcpu() { accelerator_.remove_vcpu(*this); }
+JitVcpu::~JitVcpu() {
+  accelerator_.cpus().remove(*cpu_);
+  accelerator_.remove_vcpu(*this);
+}
 
 void JitVcpu::set_cpu_model() {
   const CpuModelSpec spec = parse_cpu_model(x86_.model());
@@ -198,11 +202,7 @@ void JitVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value
 
 // --- code ---
 
-void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.protect(host_page); }
-
-void JitVcpu::protect_page(std::uintptr_t host_page) {
-  for (Tlb& tlb : cpu_->tlbs) tlb.protect(host_page);
-}
+void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.cpus().protect(*cpu_, host_page); }
 
 void JitVcpu::forget_blocks() {
   cpu_->jumps.forget();

@@ -31,7 +31,6 @@ class JitVcpu final : public Vcpu, public Environment {
 
   // --- by the accelerator, any thread ---
   void memory_changed() { cpu_->request(kRequestFlush); }
-  void protect_page(std::uintptr_t host_page);
   /// While this CPU is outside of its blocks.
   void forget_blocks();
 

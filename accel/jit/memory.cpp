@@ -73,22 +73,15 @@ std::uint64_t read_piece(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned 
   std::uint64_t value = 0;
   switch (width) {  // in one piece, for whoever else looks at this memory
     case 1:
-      return *t.host();
-    case 2: {
-      std::uint16_t v;
-      std::memcpy(&v, t.host(), 2);
-      return v;
-    }
-    case 4: {
-      std::uint32_t v;
-      std::memcpy(&v, t.host(), 4);
-      return v;
-    }
+      return ram_load<std::uint8_t>(t.host());
+    case 2:
+      return ram_load<std::uint16_t>(t.host());
+    case 4:
+      return ram_load<std::uint32_t>(t.host());
     case 8:
-      std::memcpy(&value, t.host(), 8);
-      return value;
+      return ram_load<std::uint64_t>(t.host());
     default:
-      std::memcpy(&value, t.host(), width);
+      ram_read(&value, t.host(), width);
       return value;
   }
 }
@@ -102,22 +95,17 @@ void spare_block(Cpu& cpu, const Target& t, unsigned width) {
 }
 
 void store_ram(std::uint8_t* host, unsigned width, std::uint64_t value) {
-  switch (width) {
+  switch (width) {  // in one piece, and once: another CPU may have changed it again after that
     case 1:
-      *host = static_cast<std::uint8_t>(value);
-      break;
-    case 2: {
-      const auto v = static_cast<std::uint16_t>(value);
-      std::memcpy(host, &v, 2);
-      break;
-    }
-    case 4: {
-      const auto v = static_cast<std::uint32_t>(value);
-      std::memcpy(host, &v, 4);
-      break;
-    }
+      return ram_store(host, static_cast<std::uint8_t>(value));
+    case 2:
+      return ram_store(host, static_cast<std::uint16_t>(value));
+    case 4:
+      return ram_store(host, static_cast<std::uint32_t>(value));
+    case 8:
+      return ram_store(host, value);
     default:
-      std::memcpy(host, &value, width);
+      ram_write(host, &value, width);
   }
 }
 
@@ -128,7 +116,7 @@ void write_piece(Cpu& cpu, const Target& t, unsigned width, std::uint64_t value)
   } else {
     store_ram(t.host(), width, value);
   }
-  written(cpu, {t.host(), true}, width);
+  written(cpu, t.host(), width);
 }
 
 }  // namespace
@@ -148,11 +136,8 @@ bool canonical_for_model(const Cpu& cpu, std::uint64_t linear) {
   return has_copies_of_its_sign(linear, has(cpu.features, feature::kLa57) ? 57 : 48);
 }
 
-void written(Cpu& cpu, const HostAccess& access, unsigned width) {
-  if (!access.code) return;
-  // The store before, the look after: see CodeMap.
-  store_before_load();
-  cpu.blocks.written(reinterpret_cast<std::uintptr_t>(access.host), width);
+void written(Cpu& cpu, const void* host, unsigned width) {
+  cpu.blocks.written(reinterpret_cast<std::uintptr_t>(host), width);
 }
 
 std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
@@ -198,7 +183,7 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
     unsigned piece = std::min(room_in_page(at), size - done);
     const Target t = fill(cpu, at, Access::Read, is_stack(op));
     if (t.page.host) {
-      std::memcpy(bytes + done, t.host(), piece);
+      ram_read(bytes + done, t.host(), piece);
     } else {
       piece = piece >= 8 && at % 8 == 0 ? 8 : piece >= 4 && at % 4 == 0 ? 4 : 1;
       const std::uint64_t value = cpu.environment.read_physical(t.physical, piece);
@@ -237,8 +222,8 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
     unsigned piece = std::min(room_in_page(at), size - done);
     const Target t = fill(cpu, at, Access::Write, is_stack(op));
     if (t.page.host && !t.page.readonly && !t.page.logged) {
-      std::memcpy(t.host(), bytes + done, piece);
-      written(cpu, {t.host(), true}, piece);
+      ram_write(t.host(), bytes + done, piece);
+      written(cpu, t.host(), piece);
     } else {
       piece = piece >= 8 && at % 8 == 0 ? 8 : piece >= 4 && at % 4 == 0 ? 4 : 1;
       std::uint64_t value = 0;
@@ -249,15 +234,15 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
   }
 }
 
-HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+void* map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
   cpu.fault_op = op;
   check_alignment(cpu, linear, width);
-  if (room_in_page(linear) < width) return {};
+  if (room_in_page(linear) < width) return nullptr;
   const Target t = fill(cpu, linear, Access::Write, is_stack(op));
-  if (!t.page.host || t.page.readonly || t.page.logged) return {};
+  if (!t.page.host || t.page.readonly || t.page.logged) return nullptr;
   spare_block(cpu, t, width);
   note_access(cpu, linear, width, true);
-  return {t.host(), cpu.blocks.code().page_has_code(reinterpret_cast<std::uintptr_t>(t.page.host))};
+  return t.host();
 }
 
 std::uint64_t linear_checked(Cpu& cpu, const Op* op, unsigned width, bool write) {

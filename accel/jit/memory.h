@@ -9,6 +9,7 @@
 
 #include "accel/jit/cpu.h"
 #include "accel/jit/fault.h"
+#include "accel/jit/guest_ram.h"
 
 namespace machina::jit {
 
@@ -26,14 +27,11 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
 void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 
-/// Host memory for an access that reads and writes it in one piece.
-struct HostAccess {
-  void* host = nullptr;  ///< null: not RAM, or across pages
-  bool code = false;     ///< blocks may be made of it: call written() after the store
-};
-/// Faults as a write does.
-HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
-void written(Cpu& cpu, const HostAccess& access, unsigned width);
+/// Host memory for an access that reads and writes it in one piece; null: not RAM, or across pages. Faults as a write
+/// does. written() is due after the store.
+void* map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
+/// After a store that did not go the quick way: blocks of these bytes die.
+void written(Cpu& cpu, const void* host, unsigned width);
 
 /// The page that the access would need to be in wholly, so that one that crosses pages never matches.
 template <class T>
@@ -46,9 +44,7 @@ inline T load(Cpu& cpu, const Op* op, std::uint64_t linear) {
   static_assert(std::is_unsigned_v<T>);
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.read.load(std::memory_order_relaxed) == tag_of<T>(linear)) [[likely]] {
-    T value;
-    std::memcpy(&value, reinterpret_cast<const void*>(linear + e.addend), sizeof value);
-    return value;
+    return ram_load<T>(reinterpret_cast<const void*>(linear + e.addend));
   }
   return static_cast<T>(read_slow(cpu, op, linear, sizeof(T)));
 }
@@ -58,7 +54,7 @@ inline void store(Cpu& cpu, const Op* op, std::uint64_t linear, T value) {
   static_assert(std::is_unsigned_v<T>);
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.write.load(std::memory_order_relaxed) == tag_of<T>(linear)) [[likely]] {
-    std::memcpy(reinterpret_cast<void*>(linear + e.addend), &value, sizeof value);
+    ram_store<T>(reinterpret_cast<void*>(linear + e.addend), value);
     return;
   }
   write_slow(cpu, op, linear, sizeof(T), value);

@@ -48,11 +48,10 @@ template <class T, class Change>
 [[gnu::noinline, gnu::cold]] T update_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   ArithmeticFlags flags = cpu.flags;
   T old;
-  if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
-    std::memcpy(&old, access.host, sizeof old);
-    const T value = change(flags, old);
-    std::memcpy(access.host, &value, sizeof value);
-    written(cpu, access, sizeof value);
+  if (void* host = map_for_update(cpu, op, linear, sizeof(T))) {
+    old = ram_load<T>(host);
+    ram_store<T>(host, change(flags, old));
+    written(cpu, host, sizeof(T));
   } else {
     // Registers, or two pages. Every fault is that of a write: the processor reads for ownership.
     check_write(cpu, op, linear, sizeof(T));
@@ -71,24 +70,21 @@ inline T update(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.write.load(std::memory_order_relaxed) != tag_of<T>(linear)) [[unlikely]]
     return update_slowly<T>(cpu, op, linear, change);
-  T old;
   void* host = reinterpret_cast<void*>(linear + e.addend);
-  std::memcpy(&old, host, sizeof old);
-  const T value = change(cpu.flags, old);
-  std::memcpy(host, &value, sizeof value);
+  const T old = ram_load<T>(host);
+  ram_store<T>(host, change(cpu.flags, old));
   return old;
 }
 
 /// As one transaction. x86 does this for any alignment, as for the guest.
 template <class T, class Change>
 [[gnu::always_inline]] inline T exchange_atomically(Cpu& cpu, void* host, Change change) {
-  T* p = static_cast<T*>(host);
-  T old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  T old = ram_load<T>(host);
   for (;;) {
     ArithmeticFlags flags = cpu.flags;
     const T value = change(flags, old);
     T seen = old;
-    if (__atomic_compare_exchange_n(p, &seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+    if (ram_compare_exchange(host, seen, value)) {
       cpu.flags = flags;
       return old;
     }
@@ -98,9 +94,9 @@ template <class T, class Change>
 
 template <class T, class Change>
 [[gnu::noinline, gnu::cold]] T update_locked_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
-  if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
-    const T old = exchange_atomically<T>(cpu, access.host, change);
-    written(cpu, access, sizeof(T));
+  if (void* host = map_for_update(cpu, op, linear, sizeof(T))) {
+    const T old = exchange_atomically<T>(cpu, host, change);
+    written(cpu, host, sizeof(T));
     return old;
   }
   const SplitLock lock;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "accel/jit/block_cache.h"
+#include "accel/jit/cpu_group.h"
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/fetch.h"
@@ -152,6 +153,7 @@ VcpuExit loop(Cpu& cpu) {
 
 VcpuExit run_blocks(Cpu& cpu) {
   const GuestFloat guest_float(cpu);
+  const InBlocks in_blocks(cpu);
   cpu.request(kRequestInterrupt);
   for (;;) {
     try {

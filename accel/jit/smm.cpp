@@ -9,6 +9,7 @@
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/features.h"
+#include "accel/jit/guest_ram.h"
 
 namespace machina::jit {
 
@@ -76,7 +77,7 @@ class SaveArea {
       const HostPage page = cpu.environment.page(physical & kPageMask);
       std::uint64_t word = 0;
       if (page.host) {
-        std::memcpy(&word, page.host + (physical & ~kPageMask), sizeof word);
+        word = ram_load<std::uint64_t>(page.host + (physical & ~kPageMask));
       } else {
         word = cpu.environment.read_physical(physical, 8);
       }
@@ -96,7 +97,7 @@ class SaveArea {
     if (!page.host || page.readonly || page.logged) {
       cpu.environment.write_physical(physical, 8, word);
     } else {
-      std::memcpy(page.host + (physical & ~kPageMask), &word, sizeof word);
+      ram_store(page.host + (physical & ~kPageMask), word);
     }
     if (page.host) cpu.blocks.written(reinterpret_cast<std::uintptr_t>(page.host + (physical & ~kPageMask)), 8);
   }

@@ -33,9 +33,13 @@ void Tlb::set_traits(std::uint64_t linear, bool global, std::uint64_t page_size)
   has_large_ = has_large_ || page_size > kPageSize;
 }
 
-void Tlb::protect(std::uintptr_t host_page) {
-  for (TlbEntry& e : entries_)
-    if (e.host.load(std::memory_order_seq_cst) == host_page) e.write.store(TlbEntry::kNever, std::memory_order_seq_cst);
+bool Tlb::protect(std::uintptr_t host_page) {
+  bool took = false;
+  for (TlbEntry& e : entries_) {
+    if (e.host.load(std::memory_order_seq_cst) != host_page) continue;
+    took = e.write.exchange(TlbEntry::kNever, std::memory_order_seq_cst) != TlbEntry::kNever || took;
+  }
+  return took;
 }
 
 }  // namespace machina::jit

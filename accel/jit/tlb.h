@@ -47,8 +47,9 @@ class Tlb {
   void flush_non_global();
   /// What else is to be known of the entry of `linear`, which was filled just now.
   void set_traits(std::uint64_t linear, bool global, std::uint64_t page_size);
-  /// Any thread: writes to this page of the process go the slow way from now on.
-  void protect(std::uintptr_t host_page);
+  /// Any thread: writes to this page of the process go the slow way from now on. True: there was one that need not
+  /// have.
+  bool protect(std::uintptr_t host_page);
 
  private:
   void clear(unsigned index);

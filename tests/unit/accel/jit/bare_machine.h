@@ -17,7 +17,9 @@
 #include "accel/jit/block_cache.h"
 #include "accel/jit/control_registers.h"
 #include "accel/jit/cpu.h"
+#include "accel/jit/cpu_group.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/guest_ram.h"
 #include "accel/jit/run.h"
 
 namespace machina::jit {
@@ -27,21 +29,14 @@ class BareMachine : public Environment {
   static constexpr std::uint64_t kRamSize = 16 << 20;
   static constexpr std::uint64_t kCode = 0x10000, kStack = 0x80000;
 
-  BareMachine() {
-    ram_ =
-        static_cast<std::uint8_t*>(mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    cpu_ = std::make_unique<Cpu>(*this, blocks_);
-    cpu_->features.fill(~0U);
-    real_mode();
-  }
-  ~BareMachine() override {
-    cpu_.reset();
-    munmap(ram_, kRamSize);
-  }
+  BareMachine() : BareMachine(std::make_shared<Common>()) {}
+  /// Another CPU of the same machine: its RAM, its blocks.
+  explicit BareMachine(BareMachine& first) : BareMachine(first.common_) {}
+  ~BareMachine() override { common_->group.remove(*cpu_); }
 
   Cpu& cpu() { return *cpu_; }
   std::uint8_t* ram() { return ram_; }
-  BlockCache& blocks() { return blocks_; }
+  BlockCache& blocks() { return common_->blocks; }
 
   template <class T>
   T get(std::uint64_t physical) const {
@@ -52,7 +47,7 @@ class BareMachine : public Environment {
   template <class T>
   void put(std::uint64_t physical, T value) {
     std::memcpy(ram_ + physical, &value, sizeof value);
-    blocks_.written(reinterpret_cast<std::uintptr_t>(ram_ + physical), sizeof value);
+    blocks().written(reinterpret_cast<std::uintptr_t>(ram_ + physical), sizeof value);
   }
   void put_code(std::uint64_t physical, std::span<const std::uint8_t> bytes) {
     for (std::size_t i = 0; i < bytes.size(); ++i) put<std::uint8_t>(physical + i, bytes[i]);
@@ -140,14 +135,14 @@ class BareMachine : public Environment {
     if (physical + width <= kRamSize) std::memcpy(ram_ + physical, &value, width);
   }
   std::uint64_t load_entry(std::uint64_t physical, unsigned width) override {
-    std::uint64_t value = 0;
-    if (physical + width <= kRamSize) std::memcpy(&value, ram_ + physical, width);
-    return value;
+    if (physical + width > kRamSize) return 0;
+    return width == 4 ? ram_load<std::uint32_t>(ram_ + physical) : ram_load<std::uint64_t>(ram_ + physical);
   }
   bool replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) override {
-    if (load_entry(physical, width) != expected) return false;
-    write_physical(physical, width, value);
-    return true;
+    if (physical + width > kRamSize) return expected == 0;
+    if (width == 8) return ram_compare_exchange(ram_ + physical, expected, value);
+    auto old = static_cast<std::uint32_t>(expected);
+    return ram_compare_exchange(ram_ + physical, old, static_cast<std::uint32_t>(value));
   }
   std::uint64_t read_port(std::uint16_t port, unsigned) override {
     const auto it = ports.find(port);
@@ -156,9 +151,7 @@ class BareMachine : public Environment {
   void write_port(std::uint16_t port, unsigned width, std::uint64_t value) override {
     port_writes.push_back({port, width, value});
   }
-  void protect(std::uintptr_t host_page) override {
-    for (Tlb& t : cpu_->tlbs) t.protect(host_page);
-  }
+  void protect(std::uintptr_t host_page) override { common_->group.protect(*cpu_, host_page); }
   bool interrupt_pending() override { return interrupt_vector >= 0; }
   int acknowledge_interrupt() override { return std::exchange(interrupt_vector, -1); }
   bool take_nmi() override { return std::exchange(nmi, false); }
@@ -194,8 +187,29 @@ class BareMachine : public Environment {
     if (rights == 0x0093) cpu_->set_segment(kCs, {.selector = 0, .rights = 0x009b, .limit = limit, .base = 0});
   }
 
-  std::uint8_t* ram_ = nullptr;
-  BlockCache blocks_;
+  /// What the CPUs of a machine share.
+  struct Common {
+    Common()
+        : ram(static_cast<std::uint8_t*>(
+              mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {}
+    ~Common() { munmap(ram, kRamSize); }
+    Common(const Common&) = delete;
+    Common& operator=(const Common&) = delete;
+
+    std::uint8_t* const ram;
+    BlockCache blocks;
+    CpuGroup group;
+  };
+
+  explicit BareMachine(std::shared_ptr<Common> common)
+      : common_(std::move(common)), ram_(common_->ram), cpu_(std::make_unique<Cpu>(*this, common_->blocks)) {
+    cpu_->features.fill(~0U);
+    common_->group.add(*cpu_);
+    real_mode();
+  }
+
+  std::shared_ptr<Common> common_;
+  std::uint8_t* ram_;
   std::unique_ptr<Cpu> cpu_;
   std::uint64_t cr8_ = 0;
 };
