@@ -9,6 +9,7 @@
 #include "hw/acpi/acpi_tables.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/pci/pci_device.h"
+#include "hw/x86/boot/low_layout.h"
 #include "hw/x86/mp_table.h"
 #include "machines/firmware_data.h"
 
@@ -137,10 +138,11 @@ class PublishedTables {
   bool fresh_ = false;
 };
 
-/// Places below 1 MiB, then at the end of RAM.
+/// Places below 1 MiB, then at the end of RAM, of which kernels leave a part alone.
 class Placement {
  public:
-  explicit Placement(const System& system) : ram_end_(system.ram_below_4g) {}
+  explicit Placement(const System& system)
+      : ram_end_(system.ram_below_4g), lowest_(boot::usable_ram_end(system.ram_below_4g)) {}
 
   /// Where operating systems look.
   std::uint64_t root(std::uint64_t size) {
@@ -152,8 +154,13 @@ class Placement {
     if (const std::uint64_t at = take(upper_, kSegment, size, alignment)) return at;
     constexpr std::uint64_t kPage = 4096;
     const std::uint64_t pages = (size + kPage - 1) / kPage * kPage;
-    if (ram_end_ < 2 * MiB + pages)
-      throw Error("the machine's memory has no room for its tables").why(fmt::format("they have {} bytes", size));
+    if (ram_end_ - lowest_ < pages) {
+      throw Error("the machine's memory has no room for its tables")
+          .why(fmt::format(
+              "{} bytes more are needed, and of the {} at the end of RAM that kernels leave alone {} are free", size,
+              boot::kTopReserve, ram_end_ - lowest_))
+          .hint("give the machine fewer tables, or more memory when it has no more than 2 MiB");
+    }
     ram_end_ -= pages;
     in_ram_.push_back({ram_end_, pages, MemoryType::Reserved});
     return ram_end_;
@@ -171,7 +178,7 @@ class Placement {
     next = at + size;
     return at;
   }
-  std::uint64_t upper_ = kUpper, segment_ = kSegment, ram_end_;
+  std::uint64_t upper_ = kUpper, segment_ = kSegment, ram_end_, lowest_;
   std::vector<MemoryRange> in_ram_;
 };
 

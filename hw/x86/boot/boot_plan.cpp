@@ -7,13 +7,14 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "hw/x86/boot/byte_order.h"
+#include "hw/x86/boot/low_layout.h"
 
 namespace machina::boot {
 
 namespace {
 
 constexpr std::uint64_t kLowEnd = 0x9fc00;   // the extended BIOS data area follows
-constexpr std::uint64_t kLowStart = 0x1000;  // below: real mode's vectors, the BIOS's data, the option ROM's stack
+constexpr std::uint64_t kLowStart = 0x1000;  // below: real mode's vectors, the BIOS's data
 constexpr std::uint64_t kCr0Pe = 1U << 0, kCr0Et = 1U << 4, kCr0Pg = 1U << 31;
 constexpr std::uint64_t kCr4Pae = 1U << 5;
 constexpr std::uint64_t kEferLme = 1U << 8, kEferLma = 1U << 10;
@@ -64,13 +65,16 @@ const Blob* BootPlan::blob(Part part) const {
 
 void check_places(const BootPlan& plan, const Target& target) {
   std::vector<Region> taken;
+  // What the option ROM loads must not hit the stack it runs on.
+  if (target.firmware) taken.push_back({"loader's stack", kLowStack - kLowStackSize, kLowStack - 1});
+  const std::uint64_t end = usable_ram_end(target);
   for (const Blob& b : plan.blobs) {
     if (b.bytes().empty()) continue;
     const std::uint64_t last = b.address + (b.bytes().size() - 1);
     const auto place = [&] { return fmt::format("its {} needs {:#x} to {:#x}", part_name(b.part), b.address, last); };
-    if (last < b.address || last >= target.ram_below_4g) {
+    if (last < b.address || last >= end) {
       throw Error(fmt::format("no room for '{}'", plan.kernel))
-          .why(fmt::format("{}, and memory ends at {:#x}", place(), target.ram_below_4g))
+          .why(fmt::format("{}, and memory that it may use ends at {:#x}", place(), end))
           .hint("give the machine more memory: -m");
     }
     if (b.address < kLowStart || (b.address < MiB && last >= kLowEnd)) {

@@ -83,11 +83,11 @@ struct Target {
   bool firmware = false;  ///< the plan is carried out by the option ROM
 };
 
-/// Throws Error unless each part lies in RAM of `target`, apart from the others and from the places below 1 MiB that a
-/// PC has other uses for.
+/// Throws Error unless each part lies in RAM of `target` below what is left to tables (low_layout.h), apart from the
+/// others and from the places below 1 MiB that a PC or the loader has other uses for.
 void check_places(const BootPlan& plan, const Target& target);
 
-/// The bootstrap processor's state at the entry, from its state after reset. `long_mode_page_table` as in Entry.
+/// The bootstrap processor's state at the entry, from its state after reset.
 void enter(const Entry& entry, X86State& state);
 
 /// kGdtEntries descriptors: null, null, flat code for `mode`, flat data.

@@ -149,6 +149,15 @@ TEST_F(FirmwareTables, WhatHasNoRoomThereIsAtTheEndOfRam) {
   EXPECT_EQ(placed.ranges[0].type, MemoryType::Reserved);
 }
 
+TEST_F(FirmwareTables, TakeNoMoreOfRamThanKernelsLeaveAlone) {
+  start({"-M", "microvm", "-m", "128M"});
+  machine().tables.acpi_tables.assign(15, Bytes(65536));
+  const PlacedTables placed = place();
+  EXPECT_GE(placed.ranges.at(0).address, 127 * MiB);
+  machine().tables.acpi_tables.assign(18, Bytes(65536));
+  EXPECT_THROW(place(), Error);
+}
+
 TEST_F(FirmwareTables, ABoardWithoutPciHasTheTablesOfWhatItHas) {
   start({"-M", "microvm", "-m", "64M", "-smp", "2"});
   const PlacedTables placed = place();

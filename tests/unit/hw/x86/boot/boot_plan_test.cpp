@@ -58,9 +58,9 @@ BootPlan with(std::vector<Blob> blobs) {
   return p;
 }
 
-std::string places(std::vector<Blob> blobs) {
+std::string places(std::vector<Blob> blobs, bool firmware = false) {
   try {
-    check_places(with(std::move(blobs)), {16 * MiB, false});
+    check_places(with(std::move(blobs)), {16 * MiB, firmware});
   } catch (const Error& e) {
     return e.what();
   }
@@ -68,18 +68,29 @@ std::string places(std::vector<Blob> blobs) {
 }
 
 TEST(Places, AreInMemoryAndApart) {
-  EXPECT_EQ(places({{Part::Kernel, MiB, Bytes(15 * MiB), 0}, {Part::Setup, 0x1000, Bytes(0x9ec00), 0}}), "fine");
+  EXPECT_EQ(places({{Part::Kernel, MiB, Bytes(14 * MiB), 0}, {Part::Setup, 0x1000, Bytes(0x9ec00), 0}}), "fine");
   EXPECT_EQ(places({{Part::Kernel, MiB, Bytes(4096), 0}, {Part::Initrd, MiB + 4096, Bytes(1), 0}}), "fine");
   EXPECT_EQ(places({{Part::Kernel, 2 * MiB, Bytes(16 * MiB), 14 * MiB}}), "fine") << "what is skipped needs no room";
   EXPECT_EQ(places({{Part::Kernel, ~std::uint64_t{0}, {}, 0}}), "fine") << "nothing fits anywhere";
 
-  EXPECT_THAT(places({{Part::Kernel, MiB, Bytes(15 * MiB + 1), 0}}), HasSubstr("memory ends at 0x1000000"));
-  EXPECT_THAT(places({{Part::Kernel, ~std::uint64_t{0}, Bytes(2), 0}}), HasSubstr("memory ends"));
+  EXPECT_THAT(places({{Part::Kernel, MiB, Bytes(14 * MiB + 1), 0}}),
+              HasSubstr("memory that it may use ends at 0xf00000"))
+      << "the last MiB is left to tables";
+  EXPECT_THAT(places({{Part::Kernel, ~std::uint64_t{0}, Bytes(2), 0}}), HasSubstr("memory that it may use ends"));
   EXPECT_THAT(places({{Part::Kernel, 0xfff, Bytes(1), 0}}), HasSubstr("something else"));
   EXPECT_THAT(places({{Part::Kernel, 0x9fc00 - 1, Bytes(2), 0}}), HasSubstr("something else"));
   EXPECT_THAT(places({{Part::Kernel, 0xf0000, Bytes(0x20000), 0}}), HasSubstr("something else"));
   EXPECT_THAT(places({{Part::Kernel, MiB, Bytes(4097), 0}, {Part::Initrd, MiB + 4096, Bytes(1), 0}}),
               HasSubstr("where the kernel is (0x100000 to 0x101000)"));
+}
+
+TEST(Places, AreApartFromTheStackOfTheRomThatLoadsThem) {
+  for (const std::uint64_t address : {0x5fffU, 0x6000U, 0x6fffU}) {
+    const Blob blob{Part::Kernel, address, Bytes(2), 0};
+    EXPECT_EQ(places({blob}), "fine") << address;
+    EXPECT_THAT(places({blob}, true), HasSubstr("where the loader's stack is (0x6000 to 0x6fff)")) << address;
+  }
+  EXPECT_EQ(places({{Part::Kernel, 0x5ffe, Bytes(2), 0}, {Part::Setup, 0x7000, Bytes(2), 0}}, true), "fine");
 }
 
 TEST(Entry, InLongModeIsPagedAndFlat) {
