@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -12,6 +11,7 @@
 #include "core/units.h"
 #include "hw/acpi/acpi_sdt.h"
 #include "hw/acpi/table_linker.h"
+#include "hw/x86/boot/low_layout.h"
 #include "machines/cli/option_reader.h"
 #include "machines/firmware_data.h"
 #include "qom/property.h"
@@ -21,6 +21,10 @@ namespace machina {
 namespace {
 
 constexpr std::uint64_t kMaxTable = 64 * KiB;
+/// Of all tables and structures together: half of what kernels leave alone for tables, the other half being the
+/// machine's own. SeaBIOS has room for less.
+constexpr std::uint64_t kMaxAllTables = boot::kTopReserve / 2;
+constexpr std::uint64_t kPage = 4096;
 constexpr unsigned kMaxNodes = 128;
 
 std::uint64_t number(ConfigNode node, std::uint64_t max) {
@@ -46,20 +50,22 @@ struct HeaderNumber {
 };
 constexpr HeaderNumber kNumbers[] = {{"rev", 8, 1}, {"oem_rev", 24, 4}, {"asl_compiler_rev", 32, 4}};
 
-void check_signature(const std::vector<std::uint8_t>& table) {
+void check_signature(const std::vector<std::uint8_t>& table, bool nodes) {
   const std::string_view signature(reinterpret_cast<const char*>(table.data()), 4);
   for (const char c : signature) {
     if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
       throw Error("no signature of an ACPI table").why("it is made of four capital letters and digits");
   }
-  constexpr std::string_view kOwn[] = {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC"};
+  if (nodes && signature == "SRAT")
+    throw Error("the machine has a table SRAT already").why("there is one only, and -numa makes it");
+  constexpr std::string_view kOwn[] = {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"};
   if (std::find(std::begin(kOwn), std::end(kOwn), signature) == std::end(kOwn)) return;
   throw Error(fmt::format("the machine has a table {} already", signature))
       .why("there is one only, and it is made of the devices")
       .hint("objects are added by an SSDT");
 }
 
-std::vector<std::uint8_t> read_table(ConfigNode option) {
+std::vector<std::uint8_t> read_table(ConfigNode option, bool nodes) {
   refuse_unknown_keys(option, {"sig", "rev", "oem_id", "oem_table_id", "oem_rev", "asl_compiler_id", "asl_compiler_rev",
                                "data", "file"});
   const ConfigNode data = option["data"], file = option["file"];
@@ -108,7 +114,7 @@ std::vector<std::uint8_t> read_table(ConfigNode option) {
     const std::uint64_t value = number(node, (std::uint64_t{1} << (8 * field.size)) - 1);
     for (std::size_t i = 0; i < field.size; ++i) table[field.offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
   }
-  at_origin(option["sig"] ? option["sig"].origin() : source.origin(), [&] { check_signature(table); });
+  at_origin(option["sig"] ? option["sig"].origin() : source.origin(), [&] { check_signature(table, nodes); });
   for (std::size_t i = 0; i < 4; ++i) table[kSdtLength + i] = static_cast<std::uint8_t>(table.size() >> (8 * i));
   table[kSdtChecksum] = 0;
   table[kSdtChecksum] = checksum_of(table);
@@ -180,6 +186,10 @@ class NumaReader {
         const bool plain =
             !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
         node.memory = qom::parse_size(plain ? text + "M" : text);
+        if (*node.memory % kPage != 0) {
+          throw Error(fmt::format("memory of {} bytes is not a whole number of pages", *node.memory))
+              .hint("a page has 4096 bytes");
+        }
       });
     }
     if (const ConfigNode cpus = option["cpus"]) at_origin(cpus.origin(), [&] { add_cpus(id, cpus.text()); });
@@ -229,14 +239,16 @@ class NumaReader {
       // Equal shares of whole MiB; the last takes what is left.
       const bool last = i + 1 == nodes_.size();
       const std::uint64_t share = last ? ram_.size - sum : ram_.size / nodes_.size() / MiB * MiB;
-      options.node_memory.push_back(told ? *nodes_[i].memory : share);
-      sum += options.node_memory.back();
+      const std::uint64_t memory = told ? *nodes_[i].memory : share;
+      if (memory > ram_.size - sum) throw unequal(fmt::format("more than {}", qom::format_size(ram_.size)));
+      options.node_memory.push_back(memory);
+      sum += memory;
     }
-    if (sum != ram_.size) {
-      throw Error(fmt::format("the nodes have {} of memory, and the machine {}", qom::format_size(sum),
-                              qom::format_size(ram_.size)))
-          .hint("make them add up to -m");
-    }
+    if (sum != ram_.size) throw unequal(qom::format_size(sum));
+  }
+  Error unequal(const std::string& sum) const {
+    return Error(fmt::format("the nodes have {} of memory, and the machine {}", sum, qom::format_size(ram_.size)))
+        .hint("make them add up to -m");
   }
 
   void share_cpus(TableOptions& options) {
@@ -264,11 +276,25 @@ class NumaReader {
 
 TableOptions table_options_of(const CommandLine& cl, const RamConfig& ram, const CpuConfig& cpus) {
   TableOptions options;
-  for (const ConfigNode& option : cl.groups["acpi"].items()) options.acpi_tables.push_back(read_table(option));
-  for (const ConfigNode& option : cl.groups["smbios"].items()) read_smbios(option, options.smbios);
   NumaReader numa(ram, cpus);
   for (const ConfigNode& option : cl.groups["numa"].items()) numa.read(option);
   numa.finish(options);
+  std::uint64_t all = 0;
+  const auto count = [&all](std::size_t bytes, const Origin& at) {
+    all += bytes;
+    if (all <= kMaxAllTables) return;
+    throw Error("too many tables")
+        .at(at)
+        .why(fmt::format("with this one they have {} bytes, and there is room for {}", all, kMaxAllTables));
+  };
+  for (const ConfigNode& option : cl.groups["acpi"].items()) {
+    options.acpi_tables.push_back(read_table(option, !options.node_memory.empty()));
+    count(options.acpi_tables.back().size(), option.origin());
+  }
+  for (const ConfigNode& option : cl.groups["smbios"].items()) {
+    read_smbios(option, options.smbios);
+    if (option["file"]) count(options.smbios.files.back().size(), option.origin());
+  }
   return options;
 }
 

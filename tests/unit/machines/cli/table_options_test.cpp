@@ -61,7 +61,10 @@ TEST_F(TableOptionsTest, TablesThatAreNoneAreRefused) {
     EXPECT_THROW(read({"-acpitable", file(header.substr(0, size))}), Error) << size;
   EXPECT_THROW(read({"-acpitable", file(header + "more")}), Error);
   EXPECT_THROW(read({"-acpitable", file("ssdt" + header.substr(4))}), Error);
-  EXPECT_THROW(read({"-acpitable", file("APIC" + header.substr(4))}), Error);
+  for (const char* own : {"APIC", "WAET", "FACP"})
+    EXPECT_THROW(read({"-acpitable", file(own + header.substr(4))}), Error) << own;
+  EXPECT_EQ(read({"-acpitable", file("SRAT" + header.substr(4))}).acpi_tables.size(), 1U);
+  EXPECT_THROW(read({"-acpitable", file("SRAT" + header.substr(4)), "-numa", "node"}), Error);
   EXPECT_THROW(read({"-acpitable", file("")}), Error);
   EXPECT_THROW(read({"-acpitable", "sig=ABC,data=" + file("x")}), Error);
   EXPECT_THROW(read({"-acpitable", "sig=ABCD,oem_id=TOOLONG,data=" + file("x")}), Error);
@@ -69,6 +72,21 @@ TEST_F(TableOptionsTest, TablesThatAreNoneAreRefused) {
   EXPECT_THROW(read({"-acpitable", "sig=ABCD,data=" + file("x") + ",file=" + file("x")}), Error);
   EXPECT_THROW(read({"-acpitable", "sig=ABCD"}), Error);
   EXPECT_THROW(read({"-acpitable", file(std::string(65536, 'x'))}), Error);
+}
+
+TEST_F(TableOptionsTest, AllTablesTogetherHaveALimit) {
+  const std::string table = "sig=OEM1,data=" + file(std::string(65536 - 36, 'x'));
+  std::vector<std::string> arguments;
+  for (int i = 0; i < 8; ++i) arguments.insert(arguments.end(), {"-acpitable", table});
+  EXPECT_EQ(read(arguments).acpi_tables.size(), 8U);
+  arguments.insert(arguments.end(), {"-acpitable", "sig=OEM2" + table.substr(8)});
+  try {
+    read(arguments);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.message(), "too many tables");
+    EXPECT_TRUE(e.origin().place.starts_with("-acpitable sig=OEM2")) << e.origin().place;
+  }
 }
 
 TEST_F(TableOptionsTest, SmbiosFieldsAreCollected) {
@@ -106,6 +124,9 @@ TEST_F(TableOptionsTest, NodesMustFit) {
     EXPECT_THROW(read(arguments), Error) << nodes.back();
   };
   refused({"node,mem=1G", "node,mem=1G"});
+  refused({"node,mem=8E", "node,mem=8E", "node,mem=1G"});  // 2 to the 64 and what there is
+  refused({"node,mem=512M", "node,mem=256M"});
+  refused({"node,mem=536870911b", "node,mem=536870913b"});  // no whole pages
   refused({"node,mem=1G", "node"});
   refused({"node,nodeid=1"});
   refused({"node,nodeid=128"});
