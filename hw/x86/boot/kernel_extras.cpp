@@ -9,10 +9,11 @@
 
 namespace machina::boot {
 
-Blob cmdline_blob(const std::string& cmdline, const std::string& kernel, std::uint32_t max) {
+Blob cmdline_blob(const std::string& cmdline, const std::string& kernel, std::uint32_t max, const Origin& at) {
   max = std::min(max, kLowCmdlineMax);
   if (cmdline.size() > max) {
     throw Error(fmt::format("the command line for '{}' is too long", kernel))
+        .at(at)
         .why(fmt::format("it has {} characters, and the kernel takes {}", cmdline.size(), max))
         .hint("shorten -append");
   }
@@ -28,6 +29,7 @@ std::uint64_t high_place(const KernelExtras& extras, const std::string& kernel, 
   const std::uint64_t place = end < size ? 0 : (end - size) & ~(kPage - 1);
   if (place >= lowest) return place;
   throw Error(fmt::format("no room for the initrd '{}'", extras.initrd_name))
+      .at(extras.initrd_at)
       .why(fmt::format("it has {} bytes, and from the end of '{}' at {:#x} to {:#x} there are {}", size, kernel, lowest,
                        end, end > lowest ? end - lowest : 0))
       .hint("give the machine more memory: -m");

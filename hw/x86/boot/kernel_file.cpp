@@ -25,9 +25,7 @@ std::vector<std::uint8_t> read_at(const std::string& path, const Origin& at) {
 
 /// "file arguments,file arguments", a comma in one written twice.
 std::vector<std::string> split_modules(const std::string& text) {
-  std::vector<std::string> modules;
-  if (text.empty()) return modules;
-  modules.emplace_back();
+  std::vector<std::string> modules(1);
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != ',') {
       modules.back() += text[i];
@@ -42,10 +40,11 @@ std::vector<std::string> split_modules(const std::string& text) {
 
 std::vector<MultibootModule> read_modules(const KernelRequest& request) {
   std::vector<MultibootModule> modules;
-  for (const std::string& text : split_modules(request.initrd)) {
+  if (!request.initrd) return modules;
+  for (const std::string& text : split_modules(*request.initrd)) {
     const std::string path = text.substr(0, text.find(' '));
     if (path.empty()) {
-      throw Error(fmt::format("module {} of '{}' has no file name", modules.size() + 1, request.initrd))
+      throw Error(fmt::format("module {} of '{}' has no file name", modules.size() + 1, *request.initrd))
           .at(request.initrd_at)
           .hint("write 'FILE ARGUMENTS,FILE ARGUMENTS', and a comma in one of them twice");
     }
@@ -57,8 +56,12 @@ std::vector<MultibootModule> read_modules(const KernelRequest& request) {
 KernelExtras read_extras(const KernelRequest& request) {
   KernelExtras extras;
   extras.cmdline = request.cmdline;
-  extras.initrd_name = request.initrd;
-  if (!request.initrd.empty()) extras.initrd = read_at(request.initrd, request.initrd_at);
+  extras.cmdline_at = request.cmdline_at;
+  extras.initrd_at = request.initrd_at;
+  if (!request.initrd) return extras;
+  if (request.initrd->empty()) throw Error("the initrd has no file name").at(request.initrd_at);
+  extras.initrd_name = *request.initrd;
+  extras.initrd = read_at(*request.initrd, request.initrd_at);
   return extras;
 }
 
@@ -76,7 +79,8 @@ BootPlan plan_any(const KernelRequest& request, const Target& target) {
     return plan_linux(parse_bzimage(std::move(kernel), name), name, read_extras(request), request.entry, target);
   if (is_multiboot(kernel)) {
     refuse_entry_choice(request);
-    return plan_multiboot(kernel, name, request.cmdline, read_modules(request), target);
+    const KernelExtras extras{{}, {}, request.cmdline, request.initrd_at, request.cmdline_at};
+    return plan_multiboot(kernel, name, extras, read_modules(request), target);
   }
   if (is_elf(kernel)) {
     refuse_entry_choice(request);

@@ -1,6 +1,7 @@
 #pragma once
 /// From the files that -kernel and -initrd name to a plan of how to start them.
 
+#include <optional>
 #include <string>
 
 #include "core/error.h"
@@ -10,8 +11,8 @@
 namespace machina::boot {
 
 struct KernelRequest {
-  std::string kernel;  ///< file
-  std::string initrd;  ///< file; empty: none
+  std::string kernel;                 ///< file
+  std::optional<std::string> initrd;  ///< file
   std::string cmdline;
   KernelEntry entry = KernelEntry::Auto;
   Origin kernel_at, initrd_at, cmdline_at;

@@ -119,7 +119,7 @@ BootPlan plan_linux(BzImage image, const std::string& name, KernelExtras extras,
   plan.kernel = name;
   const int bits = mode == EntryMode::Long64 ? 64 : mode == EntryMode::Protected32 ? 32 : 16;
   plan.kind = fmt::format("Linux {}, {}-bit entry", image.release, bits);
-  plan.blobs.push_back(cmdline_blob(extras.cmdline, name, image.cmdline_max));
+  plan.blobs.push_back(cmdline_blob(extras.cmdline, name, image.cmdline_max, extras.cmdline_at));
   if (!extras.initrd.empty()) {
     const std::uint64_t place = initrd_place(image, name, extras, target);
     plan.blobs.push_back({Part::Initrd, place, std::move(extras.initrd), 0});

@@ -135,7 +135,8 @@ class Loader {
 constexpr std::uint64_t page_up(std::uint64_t address) { return (address + 4095) & ~std::uint64_t{4095}; }
 
 /// One blob of all modules, each on a page of its own, behind the kernel; fills in their list and strings.
-void add_modules(std::vector<MultibootModule> modules, std::uint64_t kernel_end, Blob& setup, BootPlan& plan) {
+void add_modules(std::vector<MultibootModule> modules, std::uint64_t kernel_end, const Target& target, Blob& setup,
+                 BootPlan& plan) {
   Blob all{Part::Initrd, page_up(kernel_end), {}, 0};
   setup.file.resize(kModsAt + modules.size() * kModuleSize);
   std::size_t entry = kModsAt;
@@ -156,6 +157,13 @@ void add_modules(std::vector<MultibootModule> modules, std::uint64_t kernel_end,
         .why(fmt::format("their names and arguments need {} bytes, and there are {}", setup.file.size() - kModsAt,
                          kLowCmdline - kLowSetup - kModsAt));
   }
+  const std::uint64_t end = usable_ram_end(target);
+  if (all.address + all.file.size() > end) {
+    throw Error(fmt::format("no room for the modules of '{}'", plan.kernel))
+        .why(fmt::format("they have {} bytes, and from the end of the kernel at {:#x} to {:#x} there are {}",
+                         all.file.size(), all.address, end, end > all.address ? end - all.address : 0))
+        .hint("give the machine more memory: -m");
+  }
   store_le<std::uint32_t>(setup.file, kModsCount, static_cast<std::uint32_t>(modules.size()));
   store_le<std::uint32_t>(setup.file, kModsAddr, kLowSetup + kModsAt);
   plan.blobs.push_back(std::move(all));
@@ -165,7 +173,7 @@ void add_modules(std::vector<MultibootModule> modules, std::uint64_t kernel_end,
 
 bool is_multiboot(std::span<const std::uint8_t> file) { return find_header(file).has_value(); }
 
-BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& name, const std::string& cmdline,
+BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& name, const KernelExtras& extras,
                         std::vector<MultibootModule> modules, const Target& target) {
   Loaded loaded = Loader(file, name, find_header(file).value()).load();
   BootPlan plan;
@@ -173,7 +181,8 @@ BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& n
   plan.kind = "Multiboot";
   const std::uint64_t kernel_end = loaded.kernel.address + loaded.kernel.file.size();
   plan.blobs.push_back(std::move(loaded.kernel));
-  plan.blobs.push_back(cmdline_blob(cmdline.empty() ? name : name + " " + cmdline, name, kLowCmdlineMax));
+  plan.blobs.push_back(cmdline_blob(extras.cmdline.empty() ? name : name + " " + extras.cmdline, name, kLowCmdlineMax,
+                                    extras.cmdline_at));
 
   Blob setup{Part::Setup, kLowSetup, std::vector<std::uint8_t>(kModsAt), 0};
   std::uint32_t info = kInfoMem | kInfoCmdline | kInfoMmap | kInfoLoaderName;
@@ -182,7 +191,11 @@ BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& n
   };
   if (!modules.empty()) {
     info |= kInfoMods;
-    add_modules(std::move(modules), kernel_end, setup, plan);
+    try {
+      add_modules(std::move(modules), kernel_end, target, setup, plan);
+    } catch (Error& e) {
+      throw e.at(extras.initrd_at);
+    }
   }
   put(kMbiFlags, info);
   put(kMemLower, kLowKib);

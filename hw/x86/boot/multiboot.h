@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hw/x86/boot/boot_plan.h"
+#include "hw/x86/boot/kernel_extras.h"
 
 namespace machina::boot {
 
@@ -21,8 +22,9 @@ struct MultibootModule {
 
 bool is_multiboot(std::span<const std::uint8_t> file);
 
-/// Throws Error that names the field, what it holds and what it may.
-BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& name, const std::string& cmdline,
+/// Of `extras` the command line is taken, and where it and the modules come from. Throws Error that names the field,
+/// what it holds and what it may.
+BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& name, const KernelExtras& extras,
                         std::vector<MultibootModule> modules, const Target& target);
 
 }  // namespace machina::boot

@@ -52,7 +52,7 @@ BootPlan plan_pvh(const ElfImage& elf, std::span<const std::uint8_t> file, const
   store_le<std::uint32_t>(setup.file, 0, kMagic);
   store_le<std::uint32_t>(setup.file, kVersion, 1);
   plan.blobs.push_back(std::move(kernel));
-  plan.blobs.push_back(cmdline_blob(extras.cmdline, name, kLowCmdlineMax));
+  plan.blobs.push_back(cmdline_blob(extras.cmdline, name, kLowCmdlineMax, extras.cmdline_at));
   store_le<std::uint64_t>(setup.file, kCmdline, kLowCmdline);
   if (!extras.initrd.empty()) {
     const std::uint64_t place = high_place(extras, name, kernel_end, usable_ram_end(target));

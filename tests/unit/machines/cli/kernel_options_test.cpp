@@ -110,6 +110,7 @@ TEST(KernelOptions, ThatCannotBeMetAreRefused) {
               HasSubstr("no fw_cfg"));
   EXPECT_THAT(error_of({"-M", "microvm", "-m", "2M", "-kernel", test_kernel(), "-initrd", test_kernel()}),
               HasSubstr("no room for the initrd"));
+  EXPECT_THAT(error_of({"-M", "microvm", "-kernel", test_kernel(), "-initrd", ""}), HasSubstr("no file name"));
 }
 
 }  // namespace

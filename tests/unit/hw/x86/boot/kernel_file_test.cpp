@@ -36,6 +36,7 @@ class KernelFile : public testing::Test {
     r.kernel = kernel;
     r.kernel_at = {"-kernel K", 0, 0, 0, {}};
     r.initrd_at = {"-initrd I", 0, 0, 0, {}};
+    r.cmdline_at = {"-append A", 0, 0, 0, {}};
     return r;
   }
   static Error error_of(const KernelRequest& r) {
@@ -103,8 +104,32 @@ TEST_F(KernelFile, InitrdOfLinuxIsOneFileWhateverItsName) {
   KernelRequest r = request(write("k", test::make_bzimage()));
   r.initrd = write("a,b c", {1, 2, 3});
   EXPECT_EQ(plan_kernel(r, kTarget).blob(Part::Initrd)->bytes().size(), 3U);
-  r.initrd += "x";
+  *r.initrd += "x";
   EXPECT_EQ(error_of(r).origin().place, "-initrd I");
+}
+
+TEST_F(KernelFile, FaultsPointAtTheOptionThatIsToBlame) {
+  const std::string large = write("large", Bytes(64 * MiB, 1));
+  for (const Bytes& file : {test::make_bzimage(), multiboot(), pvh()}) {
+    KernelRequest r = request(write("k", file));
+    r.cmdline = std::string(70'000, 'x');
+    EXPECT_EQ(error_of(r).origin().place, "-append A");
+    r.cmdline.clear();
+    r.initrd = large;
+    EXPECT_EQ(error_of(r).origin().place, "-initrd I");
+    EXPECT_THAT(error_of(r).message(), HasSubstr("no room for the "));
+    r.initrd = "";
+    EXPECT_THAT(error_of(r).message(), HasSubstr("no file name"));
+    EXPECT_EQ(error_of(r).origin().place, "-initrd I");
+  }
+  KernelRequest r = request(write("k", test::make_bzimage()));
+  r.cmdline = "vga=large";
+  try {
+    plan_kernel(r, {64 * MiB, true});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.origin().place, "-append A");
+  }
 }
 
 TEST_F(KernelFile, OnlyLinuxHasAChoiceOfEntries) {

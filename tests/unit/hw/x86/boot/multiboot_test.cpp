@@ -39,7 +39,9 @@ Bytes by_addresses() {
 }
 
 BootPlan plan(const Bytes& file, const std::string& cmdline = {}, std::vector<MultibootModule> modules = {}) {
-  return plan_multiboot(file, "k", cmdline, std::move(modules), kTarget);
+  KernelExtras extras;
+  extras.cmdline = cmdline;
+  return plan_multiboot(file, "k", extras, std::move(modules), kTarget);
 }
 
 std::string why(const std::function<void()>& act) {
