@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <optional>
+#include <sstream>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/units.h"
@@ -65,10 +70,43 @@ void fill_header(std::span<std::uint8_t> header, const BootPlan& plan) {
   store_le<std::uint32_t>(header, kRamdiskSize, initrd ? static_cast<std::uint32_t>(initrd->bytes().size()) : 0);
 }
 
-void plan_real_mode(const BzImage& image, BootPlan& plan) {
+/// boot.rst, "Special Command Line Options": vga= is the loader's to read, since the setup code sets the mode before
+/// the kernel looks at its command line. The last one counts. Throws Error.
+std::optional<std::uint16_t> video_mode(const std::string& cmdline) {
+  constexpr std::string_view kOption = "vga=";
+  constexpr std::pair<const char*, std::uint16_t> kNames[] = {{"normal", 0xffff}, {"ext", 0xfffe}, {"ask", 0xfffd}};
+  std::optional<std::uint16_t> mode;
+  std::istringstream words(cmdline);
+  for (std::string word; words >> word;) {
+    if (!word.starts_with(kOption)) continue;
+    const std::string value = word.substr(kOption.size());
+    const auto* const named =
+        std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& n) { return value == n.first; });
+    if (named != std::end(kNames)) {
+      mode = named->second;
+      continue;
+    }
+    // A number as C writes it: decimal, octal or hexadecimal.
+    char* end = nullptr;
+    const unsigned long number = std::strtoul(value.c_str(), &end, 0);
+    if (value.empty() || !std::isdigit(static_cast<unsigned char>(value[0])) || *end != 0 || number > 0xffff) {
+      throw Error(fmt::format("no such video mode: '{}'", word))
+          .hint("expected vga=normal, vga=ext, vga=ask, or a number up to 0xffff");
+    }
+    mode = static_cast<std::uint16_t>(number);
+  }
+  return mode;
+}
+
+void plan_real_mode(const BzImage& image, const KernelExtras& extras, BootPlan& plan) {
   Blob setup{Part::Setup, kLowSetup, {image.setup().begin(), image.setup().end()}, 0};
   fill_header(setup.file, plan);
   setup.file[kLoadflags] |= kCanUseHeap;
+  try {
+    if (const auto mode = video_mode(extras.cmdline)) store_le<std::uint16_t>(setup.file, kVidMode, *mode);
+  } catch (Error& e) {
+    throw e.at(extras.cmdline_at);
+  }
   store_le<std::uint16_t>(setup.file, kHeapEndPtr, kHeapEnd - kHeapEndBias);
   plan.entry.mode = EntryMode::Real16;
   plan.entry.data_segment = kLowSetup >> 4;
@@ -125,7 +163,7 @@ BootPlan plan_linux(BzImage image, const std::string& name, KernelExtras extras,
     plan.blobs.push_back({Part::Initrd, place, std::move(extras.initrd), 0});
   }
   if (mode == EntryMode::Real16) {
-    plan_real_mode(image, plan);
+    plan_real_mode(image, extras, plan);
   } else {
     plan_zero_page(image, mode, plan);
   }

@@ -12,6 +12,7 @@ namespace machina::boot::linux_header {
 // Fields, with the first version that has them.
 inline constexpr std::size_t kSetupSects = 0x1f1;       // 8 bits
 inline constexpr std::size_t kSyssize = 0x1f4;          // 32 bits, in 16 bytes; 2.04 (before: 16 bits)
+inline constexpr std::size_t kVidMode = 0x1fa;          // 16 bits
 inline constexpr std::size_t kBootFlag = 0x1fe;         // 16 bits: AA55h
 inline constexpr std::size_t kJump = 0x200;             // 16 bits: a short jump over the header, which tells its end
 inline constexpr std::size_t kHeader = 0x202;           // 32 bits: "HdrS"

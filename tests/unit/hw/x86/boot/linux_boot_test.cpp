@@ -118,6 +118,33 @@ TEST(LinuxBoot, RealModeSetupHasAHeapAndItsOwnSegment) {
   EXPECT_EQ(p.map.table, 0U) << "the setup code asks the firmware";
 }
 
+TEST(LinuxBoot, TheVideoModeOfTheCommandLineGoesIntoTheRealModeHeader) {
+  const auto mode = [](const std::string& cmdline) {
+    Bytes f = make_bzimage();
+    store_le<std::uint16_t>(f, kVidMode, 0x1234);  // what the kernel was built with
+    KernelExtras extras;
+    extras.cmdline = cmdline;
+    const BootPlan p = plan(f, KernelEntry::Bits16, kFirmware, extras);
+    return load_le<std::uint16_t>(p.blob(Part::Setup)->bytes(), kVidMode);
+  };
+  EXPECT_EQ(mode(""), 0x1234);
+  EXPECT_EQ(mode("quiet novga=3 vga"), 0x1234);
+  EXPECT_EQ(mode("vga=normal"), 0xffff);
+  EXPECT_EQ(mode("quiet vga=ext ro"), 0xfffe);
+  EXPECT_EQ(mode("vga=ask"), 0xfffd);
+  EXPECT_EQ(mode("vga=791"), 791);
+  EXPECT_EQ(mode("vga=0x317"), 0x317);
+  EXPECT_EQ(mode("vga=010"), 8);
+  EXPECT_EQ(mode("vga=ask vga=5"), 5) << "the last one";
+  for (const char* wrong :
+       {"vga=", "vga=large", "vga=0x", "vga=5x", "vga=0x10000", "vga=-1", "vga=99999999999999999999"})
+    EXPECT_THAT(why([&] { mode(wrong); }), HasSubstr("no such video mode")) << wrong;
+  KernelExtras extras;
+  extras.cmdline = "vga=large";
+  EXPECT_EQ(why([&] { plan(make_bzimage(), KernelEntry::Bits64, kDirect, extras); }), "accepted")
+      << "other entries set no mode";
+}
+
 TEST(LinuxBoot, InitrdStaysBelowTheKernelsLimit) {
   Bytes f = make_bzimage();
   store_le<std::uint32_t>(f, kInitrdAddrMax, 0x2ffffff);
