@@ -189,6 +189,7 @@ void Launch::power_on(const Board& board, const BoardRequest& request, const Ram
   } catch (Error& e) {
     throw e.at(origin_of(e.object_path(), board, cl_, *root_)).at(backends_->origin_of(e.object_path()));
   }
+  at_origin(ram_origin(cl_), [&] { refuse_ram_beyond_cpus(*machine_); });
 }
 
 void Launch::open_display() {

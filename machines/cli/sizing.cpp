@@ -28,6 +28,13 @@ unsigned count_of(ConfigNode option, const char* key) {
   return static_cast<unsigned>(v);
 }
 
+/// MAXPHYADDR: SDM vol. 3, 4.1.4, which says as well what it is where leaf 80000008h is not there.
+unsigned physical_address_bits(const CpuidTable& cpuid) {
+  constexpr std::uint32_t kPae = 1U << 6;
+  if (const unsigned bits = cpuid.find(0x80000008).eax & 0xff) return bits;
+  return cpuid.find(1).edx & kPae ? 36 : 32;
+}
+
 }  // namespace
 
 Origin ram_origin(const CommandLine& cl) {
@@ -108,6 +115,21 @@ CpuConfig cpus_of(const CommandLine& cl, const Board& board) {
   cpus.max = max;
   cpus.topology = {sockets, cores, threads};
   return cpus;
+}
+
+void refuse_ram_beyond_cpus(Machine& machine) {
+  // They are all of one model. Without an accelerator that runs code they have no CPUID, and address nothing.
+  const std::vector<X86Cpu*>& cpus = machine.cpus().cpus();
+  if (cpus.empty() || cpus.front()->cpuid.leaves().empty() || machine.system().ram_above_4g == 0) return;
+  const unsigned bits = physical_address_bits(cpus.front()->cpuid);
+  const std::uint64_t end = 4 * GiB + machine.system().ram_above_4g;
+  if (end <= std::uint64_t{1} << bits) return;
+  unsigned needed = bits;
+  while (end > std::uint64_t{1} << needed) ++needed;
+  throw Error(fmt::format("the CPU cannot address {} of memory", qom::format_size(machine.ram().size)))
+      .why(fmt::format("it ends at {:#x}, and addresses have {} bits", end, bits))
+      .hint(fmt::format("make them wider, where the host's are: -cpu {},phys-bits={}",
+                        parse_cpu_model(machine.cpu_config().model).name, needed));
 }
 
 }  // namespace machina

@@ -12,4 +12,7 @@ Origin ram_origin(const CommandLine& cl);  ///< that of the size; unknown withou
 RamConfig ram_of(const CommandLine& cl, const Board& board);
 CpuConfig cpus_of(const CommandLine& cl, const Board& board);
 
+/// For a machine whose CPUs are realized: throws Error unless they can address all of its RAM.
+void refuse_ram_beyond_cpus(Machine& machine);
+
 }  // namespace machina
