@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hw/acpi/acpi_tables.h"
 #include "hw/acpi/piix4_pm.h"
 #include "hw/char/isa_serial.h"
 #include "hw/ide/ide_disk.h"
@@ -20,6 +21,13 @@ namespace machina {
 namespace {
 
 constexpr std::uint16_t kCom1 = 0x3f8;
+constexpr unsigned kTimerPin = 2;  // where the firmware's MP table can say that interrupt 0 arrives, if not at 0
+
+/// Firmware takes what it is told for the number behind the last APIC ID, and IDs may have gaps.
+std::uint16_t apic_id_limit(const CpuConfig& cpus) {
+  if (cpus.max == 0) return 0;
+  return static_cast<std::uint16_t>(std::min(cpus.topology.apic_id(cpus.max - 1) + 1, 0xffffU));
+}
 
 template <class T>
 T* first(Machine& machine) {
@@ -100,7 +108,9 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     config.ram_below_4g = s.ram_below_4g;
     config.ram_above_4g = s.ram_above_4g;
     config.cpus = static_cast<std::uint16_t>(machine.cpu_config().count);
-    config.max_cpus = static_cast<std::uint16_t>(machine.cpu_config().max);
+    config.apic_id_limit = apic_id_limit(machine.cpu_config());
+    const std::map<unsigned, unsigned> moved = collect_acpi_facts(machine).interrupts.moved;
+    config.irq0_override = moved.count(0) != 0 && moved.at(0) == kTimerPin;
     config.nographic = boot.nographic;
     if (boot.nographic && first<IsaSerial>(machine)) config.serial_console = kCom1;
     config.boot_menu = boot.menu;

@@ -1,8 +1,5 @@
 #include "hw/nvram/firmware_config.h"
 
-#include <fmt/format.h>
-
-#include "core/error.h"
 #include "core/units.h"
 #include "hw/nvram/fw_cfg.h"
 
@@ -21,23 +18,20 @@ std::vector<std::uint8_t> integer_file(T value) {
   return bytes;
 }
 
-void append_range(std::vector<std::uint8_t>& out, const FirmwareConfig::Range& range) {
-  if (range.size == 0 || range.address + (range.size - 1) < range.address)
-    throw Error(fmt::format("{:#x} bytes at {:#x} are no memory range", range.size, range.address));
-  append_le(out, range.address);
-  append_le(out, range.size);
-  append_le(out, range.type);
+void append_memory(std::vector<std::uint8_t>& out, std::uint64_t address, std::uint64_t size) {
+  constexpr std::uint32_t kMemory = 1;  // ACPI, "Address Range Types"
+  if (size == 0) return;
+  append_le(out, address);
+  append_le(out, size);
+  append_le(out, kMemory);
 }
 
 }  // namespace
 
 std::vector<std::uint8_t> e820_table(const FirmwareConfig& config) {
-  constexpr std::uint32_t kMemory = 1;
   std::vector<std::uint8_t> table;
-  if (config.ram_below_4g) append_range(table, {0, config.ram_below_4g, kMemory});
-  if (config.ram_above_4g) append_range(table, {4 * GiB, config.ram_above_4g, kMemory});
-  // Last, since in SeaBIOS the later entry wins where two overlap.
-  for (const FirmwareConfig::Range& range : config.ranges) append_range(table, range);
+  append_memory(table, 0, config.ram_below_4g);
+  append_memory(table, 4 * GiB, config.ram_above_4g);
   return table;
 }
 
@@ -45,8 +39,9 @@ void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   fw_cfg.add_file("etc/e820", e820_table(config));
   fw_cfg.add_i64(FwCfgKey::RamSize, config.ram_below_4g + config.ram_above_4g);
   fw_cfg.add_i16(FwCfgKey::NbCpus, config.cpus);
-  fw_cfg.add_i16(FwCfgKey::MaxCpus, config.max_cpus);
-  fw_cfg.add_i64(FwCfgKey::Numa, 0);  // no nodes; SeaBIOS reads the count
+  fw_cfg.add_i16(FwCfgKey::MaxCpus, config.apic_id_limit);
+  fw_cfg.add_i64(FwCfgKey::Numa,
+                 0);  // no nodes for tables of the firmware's own: those it gets have them; it reads the count
   fw_cfg.add_i32(FwCfgKey::Irq0Override, config.irq0_override ? 1 : 0);
   if (config.sleep_states)
     fw_cfg.add_file("etc/system-states", {config.sleep_states->begin(), config.sleep_states->end()});
@@ -66,7 +61,6 @@ void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   // SeaBIOS sees this key as file etc/show-boot-menu.
   fw_cfg.add_i16(FwCfgKey::BootMenu, config.boot_menu ? 1 : 0);
   if (config.boot_menu_wait_ms) fw_cfg.add_file("etc/boot-menu-wait", integer_file(*config.boot_menu_wait_ms));
-  if (config.boot_fail_wait_ms) fw_cfg.add_file("etc/boot-fail-wait", integer_file(*config.boot_fail_wait_ms));
 }
 
 }  // namespace machina

@@ -15,15 +15,8 @@ struct FirmwareConfig {
   std::uint64_t ram_below_4g = 0;  ///< bytes from address 0
   std::uint64_t ram_above_4g = 0;  ///< bytes from 4 GiB
 
-  /// Further ranges of the memory map.
-  struct Range {
-    std::uint64_t address = 0, size = 0;
-    std::uint32_t type = 2;  ///< ACPI, "Address Range Types": 1 memory, 2 reserved, 3 ACPI, 4 NVS
-  };
-  std::vector<Range> ranges;
-
   std::uint16_t cpus = 1;
-  std::uint16_t max_cpus = 1;
+  std::uint16_t apic_id_limit = 1;  ///< the highest APIC ID that a CPU may have, and 1
 
   bool nographic = false;
   /// The firmware shows its screen on this serial port, too: 0x3f8. 0: on none.
@@ -34,17 +27,16 @@ struct FirmwareConfig {
   std::vector<std::string> boot_order;
   bool boot_menu = false;
   std::optional<std::uint16_t> boot_menu_wait_ms;  ///< the firmware's default is 2500
-  std::optional<std::uint32_t> boot_fail_wait_ms;  ///< before it starts over; the firmware's default is a minute
 
   /// S0 to S5 as Piix4Pm::sleep_states() has them; without, firmware says that all but S1 and S2 are there.
   std::optional<std::array<std::uint8_t, 6>> sleep_states;
 
   std::optional<std::array<std::uint8_t, 16>> uuid;  ///< in text order
-  /// Interrupt 0 arrives at input 2 of the IOAPIC, as it does on a PC: the MP table and the MADT say so.
+  /// Interrupt 0 arrives at input 2 of the IOAPIC, as it does on a PC: what the firmware's MP table says of it.
   bool irq0_override = true;
 };
 
-/// Replaces what was there under the same keys and names. Throws Error when a range is none.
+/// Replaces what was there under the same keys and names.
 void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config);
 
 /// The table of file "etc/e820": entries of 20 bytes, little-endian: address (64 bits), size (64), type (32).

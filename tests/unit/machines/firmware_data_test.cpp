@@ -63,6 +63,13 @@ class FirmwareDataOfAPc : public testing::Test {
     qom::for_each<T>(launch_->machine(), [&](T& t) { found = &t; });
     return *found;
   }
+  std::vector<std::uint8_t> item(FwCfgKey key, std::size_t size) {
+    AddressSpace& io = launch_->machine().system().io;
+    io.store(0x510, 2, static_cast<std::uint16_t>(key));
+    std::vector<std::uint8_t> bytes(size);
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(io.load(0x511, 1));
+    return bytes;
+  }
   std::string boot_order() {
     const auto* file = device<FwCfg>().file("bootorder");
     return file ? std::string(file->begin(), file->end() - 1) : "(none)";
@@ -90,6 +97,27 @@ TEST_F(FirmwareDataOfAPc, SleepStatesAreThoseOfTheChip) {
   launch_.reset();
   start({"-global", "PIIX4_PM.disable_s3=on", "-global", "PIIX4_PM.disable_s4=on", "-global", "PIIX4_PM.s4_val=5"});
   EXPECT_EQ(states(), (std::vector<std::uint8_t>{0x80, 0, 0, 0x01, 0x05, 0x80}));
+}
+
+TEST_F(FirmwareDataOfAPc, CpusAreCountedByTheirApicIds) {
+  const auto limit = [this] { return item(FwCfgKey::MaxCpus, 2); };
+  start({"-smp", "15,sockets=5,cores=3"});  // three cores have two bits: the last ID is 4 * 4 + 2
+  EXPECT_EQ(limit(), (std::vector<std::uint8_t>{19, 0}));
+  launch_.reset();
+  start({"-smp", "2,maxcpus=4"});
+  EXPECT_EQ(limit(), (std::vector<std::uint8_t>{4, 0}));
+}
+
+TEST_F(FirmwareDataOfAPc, TheTimersInterruptIsMovedWhereItIs) {
+  const auto moved = [this] { return item(FwCfgKey::Irq0Override, 4); };
+  start({});
+  EXPECT_EQ(moved(), (std::vector<std::uint8_t>{1, 0, 0, 0}));
+  launch_.reset();
+  start({"-M", "pc,timer-pin=0"});
+  EXPECT_EQ(moved(), (std::vector<std::uint8_t>{0, 0, 0, 0}));
+  launch_.reset();
+  start({"-M", "isapc"});
+  EXPECT_EQ(moved(), (std::vector<std::uint8_t>{0, 0, 0, 0})) << "no I/O APIC";
 }
 
 TEST_F(FirmwareDataOfAPc, CmosHasTheGeometryOfDisks) {
