@@ -236,7 +236,12 @@ class Resolver {
     Board::Ram& r = board_.ram;
     if (!ram) return;
     r.at = ram.key_origin();
-    const auto size = [](const std::string& text) { return qom::parse_size(text); };
+    const auto size = [](const std::string& text) {
+      const std::uint64_t bytes = qom::parse_size(text);
+      constexpr std::uint64_t kPage = 4096;
+      if (bytes % kPage == 0) return bytes;
+      throw Error(fmt::format("{} of RAM is not a whole number of pages", text)).hint("a page has 4096 bytes");
+    };
     read_number(ram, "default", r.default_size, size);
     read_number(ram, "min", r.min, size);
     read_number(ram, "max", r.max, size);
@@ -250,7 +255,7 @@ class Resolver {
     if (r.below_4g == 0 || r.below_4g > (std::uint64_t{4} << 30)) {
       faults_.add(Error(fmt::format("{} of RAM cannot lie below 4 GiB", qom::format_size(r.below_4g)))
                       .at(at("below-4g"))
-                      .hint("expected a size from 1 byte to 4G"));
+                      .hint("expected a size from 4K to 4G"));
     }
   }
 

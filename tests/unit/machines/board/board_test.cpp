@@ -180,6 +180,23 @@ TEST_F(ResolveBoard, FaultsOfTheCommandLineArePointedAt) {
             "                      ^^ names start with a letter; letters, digits, '-', '_' and '.' follow\n");
 }
 
+TEST_F(ResolveBoard, SizesOfRamAreWholePages) {
+  resolve("schema: 1\nboard: t\nram: {default: 4097b, min: 2049b, max: 1048577b, below-4g: 4095b}\n");
+  EXPECT_EQ(messages(),
+            "dir/t.yaml:3:16: 4097b of RAM is not a whole number of pages\n"
+            "    3 | ram: {default: 4097b, min: 2049b, max: 1048577b, below-4g: 4095b}\n"
+            "      |                ^^^^^ a page has 4096 bytes\n"
+            "dir/t.yaml:3:28: 2049b of RAM is not a whole number of pages\n"
+            "    3 | ram: {default: 4097b, min: 2049b, max: 1048577b, below-4g: 4095b}\n"
+            "      |                            ^^^^^ a page has 4096 bytes\n"
+            "dir/t.yaml:3:40: 1048577b of RAM is not a whole number of pages\n"
+            "    3 | ram: {default: 4097b, min: 2049b, max: 1048577b, below-4g: 4095b}\n"
+            "      |                                        ^^^^^^^^ a page has 4096 bytes\n"
+            "dir/t.yaml:3:60: 4095b of RAM is not a whole number of pages\n"
+            "    3 | ram: {default: 4097b, min: 2049b, max: 1048577b, below-4g: 4095b}\n"
+            "      |                                                            ^^^^^ a page has 4096 bytes\n");
+}
+
 TEST_F(ResolveBoard, FaultsOfTheBoardArePointedAt) {
   resolve(
       "schema: 1\n"
@@ -208,7 +225,7 @@ TEST_F(ResolveBoard, FaultsOfTheBoardArePointedAt) {
             "      |                ^^\n"
             "dir/t.yaml:5:39: 5G of RAM cannot lie below 4 GiB\n"
             "    5 | ram: {default: 8G, max: 4G, below-4g: 5G}\n"
-            "      |                                       ^^ expected a size from 1 byte to 4G\n"
+            "      |                                       ^^ expected a size from 4K to 4G\n"
             "dir/t.yaml:7:3: device 'pic' has no type\n"
             "    7 |   pic: {base: 3}\n"
             "      |   ^^^ add type: TYPE\n");
