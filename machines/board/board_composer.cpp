@@ -230,11 +230,11 @@ class Composer {
     if (near.empty() && !missing_.empty()) return nullptr;
     std::string all;
     for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
-    throw Error(fmt::format("no such bus: '{}'", text.bus->text))
-        .at(text.bus->at)
-        .hint(!near.empty() ? near
-              : all.empty() ? "this board has no buses"
-                            : "buses are " + all);
+    Error none(fmt::format("no such bus: '{}'", text.bus->text));
+    none.at(text.bus->at);
+    if (std::none_of(buses_.begin(), buses_.end(), [&](const BusEntry& b) { return b.bus->is_a(wanted); }))
+      throw none.why(fmt::format("no device of this board brings a bus of type '{}'", wanted));
+    throw none.hint(!near.empty() ? near : all.empty() ? "this board has no buses" : "buses are " + all);
   }
 
   void plug(ComposedDevice& d) {

@@ -29,6 +29,23 @@ struct Given {
   std::string name, argument;
 };
 
+/// How many plain arguments stand before the "--" that ends the options, which is an argument of its own.
+std::size_t plain_before_end(const std::vector<std::string>& arguments) {
+  std::size_t plain = 0;
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const std::string& text = arguments[i];
+    const std::size_t start = std::min(text.find_first_not_of('-'), text.size());
+    const std::size_t equals = text.find('=');
+    const OptionSpec* spec = start == 1 || start == 2 ? find_option_spec(text.substr(start, equals - start)) : nullptr;
+    if (!spec) {
+      ++plain;
+    } else if (spec->argument && equals == std::string::npos) {
+      ++i;
+    }
+  }
+  return plain;
+}
+
 std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
   po::options_description description;
   for (const OptionSpec& spec : option_table()) {
@@ -45,12 +62,14 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
     po::command_line_parser parser(arguments);
     parser.options(description).style(style::allow_long | style::allow_long_disguise | style::long_allow_next);
     const po::parsed_options parsed = parser.run();
-    const bool ended = std::find(arguments.begin(), arguments.end(), "--") != arguments.end();
+    std::size_t left = plain_before_end(arguments);
     for (const po::option& o : parsed.options) {
       Given g{o.string_key, o.value.empty() ? std::string() : o.value.front()};
       // With names of one dash the parser takes what it does not know for a plain argument.
-      if (g.name.empty() && g.argument.size() > 1 && g.argument[0] == '-' && !ended)
-        throw po::unknown_option(g.argument);
+      if (g.name.empty() && left > 0) {
+        --left;
+        if (g.argument.size() > 1 && g.argument[0] == '-') throw po::unknown_option(g.argument);
+      }
       given.push_back(std::move(g));
     }
   } catch (const po::unknown_option& e) {
@@ -99,10 +118,6 @@ void add_to_group(ConfigTree& groups, const std::string& group, ConfigNode optio
 ConfigValue whole(const std::string& option, const std::string& text) {
   return config_scalar(text, option_origin(option, text), {});
 }
-
-}  // namespace
-
-namespace {
 
 /// Groups may come from -readconfig, which knows no names: [global] is -global, and an unknown group is a mistake. What
 /// -set says of other groups than devices is applied, now that all options are there.
@@ -191,6 +206,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   };
   const auto disk_at = [&cl](unsigned index, const std::string& text, const Origin& origin) {
     ConfigTree drive;
+    drive.relabel({}, {ConfigKind::Map, {}, origin, {}});
     drive.put({"file"}, config_scalar(text, origin, origin));
     drive.put({"if"}, config_scalar("ide", origin, origin));
     drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));

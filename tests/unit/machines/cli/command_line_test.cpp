@@ -65,6 +65,18 @@ TEST(CommandLine, APlainDiskMayBeginWithADashBehindTwo) {
   EXPECT_EQ(value(cl, "drive", "file"), "-odd.img");
 }
 
+TEST(CommandLine, TwoDashesThatAreAnArgumentEndNothing) {
+  EXPECT_EQ(refusal({"-append", "--", "-foo"}), "no such option: -foo\n  did you mean '-boot'?");
+  EXPECT_EQ(refusal({"-foo", "--", "a.img"}), "no such option: -foo\n  did you mean '-boot'?");
+  EXPECT_EQ(CommandLine::parse({"-kernel", "k", "-append", "--", "--", "-odd.img"}).append->text, "--");
+  EXPECT_EQ(value(CommandLine::parse({"-append=x", "--", "-odd.img"}), "drive", "file"), "-odd.img");
+}
+
+TEST(CommandLine, DiskShortFormsHaveAPlace) {
+  const CommandLine cl = CommandLine::parse({"-hdc", "c.img"});
+  EXPECT_EQ(cl.groups["drive"].items()[0].origin().place, "-hdc c.img");
+}
+
 TEST(CommandLine, EnableKvmIsAnAccelerator) {
   EXPECT_EQ(value(CommandLine::parse({"-enable-kvm"}), "accel", "accel"), "kvm");
   const CommandLine twice = CommandLine::parse({"-M", "pc,accel=kvm", "-enable-kvm"});
