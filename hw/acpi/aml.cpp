@@ -30,18 +30,12 @@ enum Op : unsigned {
   kArg0 = 0x68,
   kStore = 0x70,
   kAdd = 0x72,
-  kSubtract = 0x74,
-  kIncrement = 0x75,
   kShiftLeft = 0x79,
-  kShiftRight = 0x7a,
   kAnd = 0x7b,
   kOr = 0x7d,
-  kFindSetRightBit = 0x82,
-  kDerefOf = 0x83,
   kNotify = 0x86,
   kIndex = 0x88,
   kCreateDWordField = 0x8a,
-  kLAnd = 0x90,
   kLNot = 0x92,
   kLEqual = 0x93,
   kLLess = 0x95,
@@ -49,7 +43,6 @@ enum Op : unsigned {
   kElse = 0xa1,
   kWhile = 0xa2,
   kReturn = 0xa4,
-  kBreak = 0xa5,
   kMutex = 0x5b01,
   kAcquire = 0x5b23,
   kRelease = 0x5b27,
@@ -252,30 +245,19 @@ Code while_true(const Code& condition, const Terms& body) {
   Code content = condition;
   return sized(kWhile, content.append(join(body)));
 }
-Code break_loop() { return op(kBreak); }
 Code equal(const Code& a, const Code& b) { return operation(kLEqual, {a, b}); }
 Code less(const Code& a, const Code& b) { return operation(kLLess, {a, b}); }
-Code logical_and(const Code& a, const Code& b) { return operation(kLAnd, {a, b}); }
 Code logical_not(const Code& a) { return operation(kLNot, {a}); }
 Code add(const Code& a, const Code& b, const Code& target) { return with_target(kAdd, a, b, target); }
-Code subtract(const Code& a, const Code& b, const Code& target) { return with_target(kSubtract, a, b, target); }
 Code bit_and(const Code& a, const Code& b, const Code& target) { return with_target(kAnd, a, b, target); }
 Code bit_or(const Code& a, const Code& b, const Code& target) { return with_target(kOr, a, b, target); }
 Code shift_left(const Code& a, const Code& count, const Code& target) {
   return with_target(kShiftLeft, a, count, target);
 }
-Code shift_right(const Code& a, const Code& count, const Code& target) {
-  return with_target(kShiftRight, a, count, target);
-}
-Code find_set_right_bit(const Code& a, const Code& target) {
-  return target.size() ? operation(kFindSetRightBit, {a, target}) : operation(kFindSetRightBit, {a}).u8(0);
-}
-Code increment(const Code& a) { return operation(kIncrement, {a}); }
 Code create_dword_field(const Code& buffer, const Code& offset, std::string_view where) {
   return operation(kCreateDWordField, {buffer, offset, path(where)});
 }
 Code index(const Code& object, const Code& n) { return operation(kIndex, {object, n}).u8(0); }
-Code dereference(const Code& reference) { return operation(kDerefOf, {reference}); }
 Code notify(std::string_view object, const Code& value) { return operation(kNotify, {path(object), value}); }
 Code acquire(std::string_view mutex) { return operation(kAcquire, {path(mutex)}).u16(kForever); }
 Code release(std::string_view mutex) { return operation(kRelease, {path(mutex)}); }

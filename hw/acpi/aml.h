@@ -90,23 +90,16 @@ Code if_true(const Code& condition, const Terms& then);
 /// Right behind an if_true.
 Code otherwise(const Terms& terms);
 Code while_true(const Code& condition, const Terms& body);
-Code break_loop();
 Code equal(const Code& a, const Code& b);
 Code less(const Code& a, const Code& b);
-Code logical_and(const Code& a, const Code& b);
 Code logical_not(const Code& a);
 // Without a target the value is the result only.
 Code add(const Code& a, const Code& b, const Code& target = Code());
-Code subtract(const Code& a, const Code& b, const Code& target = Code());
 Code bit_and(const Code& a, const Code& b, const Code& target = Code());
 Code bit_or(const Code& a, const Code& b, const Code& target = Code());
 Code shift_left(const Code& a, const Code& count, const Code& target = Code());
-Code shift_right(const Code& a, const Code& count, const Code& target = Code());
-Code find_set_right_bit(const Code& a, const Code& target = Code());
-Code increment(const Code& a);
 Code create_dword_field(const Code& buffer, const Code& offset, std::string_view where);
 Code index(const Code& object, const Code& n);
-Code dereference(const Code& reference);
 Code notify(std::string_view object, const Code& value);
 Code acquire(std::string_view mutex);  ///< however long it takes
 Code release(std::string_view mutex);

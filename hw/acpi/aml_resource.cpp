@@ -9,7 +9,6 @@ namespace {
 // First bytes. Small items have their length in the lowest three bits.
 constexpr unsigned kIrqNoFlags = 0x22;
 constexpr unsigned kIrq = 0x23;
-constexpr unsigned kDma = 0x2a;
 constexpr unsigned kIo = 0x47;
 constexpr unsigned kEndTag = 0x79;
 constexpr unsigned kMemory32Fixed = 0x86;
@@ -42,12 +41,6 @@ Resources& Resources::irq(unsigned line, IrqMode mode) {
   }
   const unsigned flags = (mode.level ? 0U : 1U) | (mode.active_low ? 1U << 3 : 0U) | (mode.shared ? 1U << 4 : 0U);
   descriptors_.u8(kIrq).u16(mask).u8(flags);
-  return *this;
-}
-
-Resources& Resources::dma(unsigned channel) {
-  if (channel > 7) throw Error("there are eight DMA channels");
-  descriptors_.u8(kDma).u8(1U << channel).u8(0);  // compatibility timing, 8 bits, no bus master
   return *this;
 }
 

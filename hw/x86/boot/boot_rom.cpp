@@ -84,7 +84,6 @@ std::vector<std::uint8_t> make_boot_rom(const BootPlan& plan) {
 
 void offer_plan(FwCfg& fw_cfg, BootPlan plan) {
   fw_cfg.add_file(kBootRomFile, make_boot_rom(plan));
-  fw_cfg.add_i32(FwCfgKey::KernelEntry, static_cast<std::uint32_t>(plan.entry.ip));
   for (const Part part : kParts) {
     const Blob* blob = plan.blob(part);
     const Items items = items_of(part);

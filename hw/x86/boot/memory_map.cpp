@@ -25,20 +25,6 @@ void MemoryMap::set(const MemoryRange& range) {
   ranges_ = std::move(next);
 }
 
-bool MemoryMap::is_ram(std::uint64_t address, std::uint64_t size) const {
-  if (size == 0) return true;
-  if (address + (size - 1) < address) return false;
-  std::uint64_t next = address, left = size;
-  for (const MemoryRange& r : ranges_) {
-    if (r.type != MemoryType::Ram || next < r.address || next - r.address >= r.size) continue;
-    const std::uint64_t here = r.size - (next - r.address);
-    if (here >= left) return true;
-    next += here;
-    left -= here;
-  }
-  return false;
-}
-
 MemoryMap pc_memory_map(std::uint64_t ram_below_4g, std::uint64_t ram_above_4g) {
   constexpr std::uint64_t kEbda = 0x9fc00, kLowEnd = 0xa0000, kBios = 0xf0000;
   MemoryMap map;

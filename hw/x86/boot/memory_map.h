@@ -22,8 +22,6 @@ class MemoryMap {
   /// does. A size of 0 adds nothing; what would go around the end of the address space is cut off there.
   void set(const MemoryRange& range);
   const std::vector<MemoryRange>& ranges() const { return ranges_; }
-  /// Whether all of [address, address+size) is RAM.
-  bool is_ram(std::uint64_t address, std::uint64_t size) const;
 
  private:
   std::vector<MemoryRange> ranges_;

@@ -101,7 +101,8 @@ TEST(Aml, FieldsHaveGaps) {
 TEST(Aml, OperatorsWithoutATargetHaveTheNullName) {
   EXPECT_EQ(bytes_of(add(local(0), integer(1))), (Bytes{0x72, 0x60, 0x01, 0x00}));
   EXPECT_EQ(bytes_of(add(local(0), integer(1), local(2))), (Bytes{0x72, 0x60, 0x01, 0x62}));
-  EXPECT_EQ(bytes_of(if_true(equal(arg(0), integer(1)), {break_loop()})), (Bytes{0xa0, 5, 0x93, 0x68, 0x01, 0xa5}));
+  EXPECT_EQ(bytes_of(if_true(equal(arg(0), integer(1)), {store(local(0), local(1))})),
+            (Bytes{0xa0, 7, 0x93, 0x68, 0x01, 0x70, 0x60, 0x61}));
 }
 
 TEST(AmlResources, EndWithATag) {
@@ -112,7 +113,6 @@ TEST(AmlResources, EndWithATag) {
             (Bytes{0x89, 10, 0, 0x09, 2, 10, 0, 0, 0, 11, 0, 0, 0, 0x79, 0}));
   EXPECT_THROW(Resources().io(0xfff8, 9), Error);
   EXPECT_THROW(Resources().irq(16), Error);
-  EXPECT_THROW(Resources().dma(8), Error);
   EXPECT_THROW(Resources().interrupt({}, kIsaIrq), Error);
 }
 

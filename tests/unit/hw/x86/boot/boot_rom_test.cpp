@@ -84,7 +84,6 @@ TEST(BootRom, PartsAreInTheNumberedItems) {
   EXPECT_EQ(item(FwCfgKey::KernelAddr, 4), (Bytes{0, 0, 0x10, 0}));
   EXPECT_EQ(item(FwCfgKey::KernelSize, 4), (Bytes{4, 0, 0, 0}));
   EXPECT_EQ(item(FwCfgKey::KernelData, 5), (Bytes{4, 5, 6, 7, 0})) << "without what is not loaded";
-  EXPECT_EQ(item(FwCfgKey::KernelEntry, 4), (Bytes{0, 2, 0x10, 0}));
   EXPECT_EQ(item(FwCfgKey::SetupAddr, 4), (Bytes{0, 0, 1, 0}));
   EXPECT_EQ(item(FwCfgKey::SetupData, 4), (Bytes{1, 2, 3, 0}));
   EXPECT_EQ(item(FwCfgKey::InitrdSize, 4), (Bytes{0, 0, 0, 0}));

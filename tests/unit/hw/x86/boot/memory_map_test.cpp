@@ -41,21 +41,6 @@ TEST(MemoryMap, EndsAtTheEndOfTheAddressSpace) {
   MemoryMap map;
   map.set({~std::uint64_t{0} - 0xfff, 0x5000, kRam});
   EXPECT_THAT(map.ranges(), ElementsAre(MemoryRange{~std::uint64_t{0} - 0xfff, 0x1000, kRam}));
-  EXPECT_TRUE(map.is_ram(~std::uint64_t{0} - 0xfff, 0x1000));
-  EXPECT_FALSE(map.is_ram(~std::uint64_t{0} - 0xfff, 0x1001));
-}
-
-TEST(MemoryMap, KnowsWhatIsRamFromEndToEnd) {
-  MemoryMap map;
-  map.set({0x1000, 0x1000, kRam});
-  map.set({0x2000, 0x1000, kRam});
-  map.set({0x3000, 0x1000, kReserved});
-  EXPECT_TRUE(map.is_ram(0x1000, 0x2000));  // across two that touch
-  EXPECT_TRUE(map.is_ram(0x2fff, 1));
-  EXPECT_TRUE(map.is_ram(0x9000, 0));
-  EXPECT_FALSE(map.is_ram(0xfff, 2));
-  EXPECT_FALSE(map.is_ram(0x2fff, 2));
-  EXPECT_FALSE(map.is_ram(0x3000, 1));
 }
 
 TEST(PcMemoryMap, HasTheHolesOfAPc) {
