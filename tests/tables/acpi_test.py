@@ -28,6 +28,32 @@ def tables_of(*arguments):
         return acpi_tables(Memory(content, where), where["etc/acpi/rsdp"])
 
 
+def placed_tables_of(*arguments):
+    """What a kernel finds that starts without firmware: in memory, from the root pointer on."""
+    with tempfile.TemporaryDirectory(prefix="machina-acpi-") as folder:
+        kernel = os.path.join(folder, "kernel")
+        with open(kernel, "wb") as file:
+            # Multiboot, loaded and entered as its header says; under qtest it does not run.
+            address, flags, magic = 0x200000, 1 << 16, 0x1BADB002
+            checksum = -(magic + flags) & 0xFFFFFFFF
+            file.write(struct.pack("<8I", magic, flags, checksum, address, address, 0, 0, address + 32) + b"\xf4" * 32)
+        with start(program(), *arguments, "-kernel", kernel) as process:
+            guest = guest_of(process)
+            segment = guest.read(0xF0000, 0x10000)
+            places = [at for at in range(0, len(segment), 16) if segment[at:at + 8] == b"RSD PTR "]
+            assert len(places) == 1, places
+            return acpi_tables(guest, 0xF0000 + places[0])
+
+
+def madt_entries(madt):
+    entries, at = [], 44
+    while at < len(madt):
+        entries.append(madt[at:at + madt[at + 1]])
+        at += madt[at + 1]
+    assert at == len(madt)
+    return entries
+
+
 def run_iasl(arguments, folder):
     done = subprocess.run(["iasl", *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
     output = done.stdout + done.stderr
@@ -96,12 +122,7 @@ def pc():
     assert fadt[108] == 0x32  # century
     assert struct.unpack_from("<BBBBQB", fadt, 116) == (1, 8, 0, 0, 0xCF9, 6)
     assert struct.unpack_from("<H", fadt, 109) == (0b11,)  # ISA devices and an 8042; VGA and RTC are not missing
-    madt = tables["APIC"][0]
-    entries, at = [], 44
-    while at < len(madt):
-        entries.append(madt[at:at + madt[at + 1]])
-        at += madt[at + 1]
-    assert at == len(madt)
+    entries = madt_entries(tables["APIC"][0])
     assert [e[3] for e in entries if e[0] == 0 and e[4] == 1] == [0, 1, 2]
     assert [struct.unpack_from("<II", e, 4) for e in entries if e[0] == 1] == [(0xFEC00000, 0)]
     assert [e[3] for e in entries if e[0] == 0 and e[4] == 0] == []
@@ -171,8 +192,25 @@ def nodes():
 def many_cpus():
     tables = tables_of("-M", "pc", "-smp", "255,sockets=85,cores=3")
     round_trip(tables)
-    madt = tables["APIC"][0]
-    assert bytes([9, 16]) in madt  # some APIC IDs are beyond 255: x2APIC entries
+    # Three cores have IDs of two bits: from socket 64 on they are beyond 254, which takes x2APIC entries.
+    entries = madt_entries(tables["APIC"][0])
+    ids = [4 * socket + core for socket in range(85) for core in range(3)]
+    assert [e[3] for e in entries if e[0] == 0] == [i for i in ids if i < 255]
+    assert [struct.unpack_from("<I", e, 4)[0] for e in entries if e[0] == 9] == [i for i in ids if i >= 255]
+    assert len([e for e in entries if e[0] == 9]) == 63
+
+
+def without_firmware():
+    """Tables that the program itself has linked and placed."""
+    for board, cpus in (("microvm", 2), ("pc,firmware=none", 3)):
+        tables = placed_tables_of("-M", board, "-m", "64M", "-smp", str(cpus), "-serial", "null")
+        assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"}, tables.keys()
+        entries = madt_entries(tables["APIC"][0])
+        assert [e[3] for e in entries if e[0] == 0 and e[4] == 1] == list(range(cpus))
+        asl = round_trip(tables)
+        run_methods(tables)
+        assert asl.count('"ACPI0007"') == cpus and 'EisaId ("PNP0501")' in asl, asl
+        assert ('EisaId ("PNP0A03")' in asl) == board.startswith("pc"), asl
 
 
 def no_acpi_hardware():
@@ -180,6 +218,7 @@ def no_acpi_hardware():
         assert "etc/acpi/tables" not in guest_of(process).files()
 
 
-for test in (pc, what_is_not_there_is_not_told, tables_of_the_user, hotplug, nodes, many_cpus, no_acpi_hardware):
+for test in (pc, what_is_not_there_is_not_told, tables_of_the_user, hotplug, nodes, many_cpus, without_firmware,
+             no_acpi_hardware):
     print(test.__name__, flush=True)
     test()
