@@ -5,12 +5,13 @@
 #   RDI     what it is about       RSI     how often
 #   R8      a counter of those who have not arrived yet: all begin at once
 
-        .equ    PHASE, 0x600000         # how many changes have been made, and seen by all
         .equ    ACKNOWLEDGED, 0x600040  # how many interrupts have been taken
         .equ    TRAPS, 0x600080         # how many INT3s
         .equ    TURN, 0x6000c0          # of fresh_writer and fresh_runner
         .equ    DONE, 0x600100
         .equ    REMAPPED, 0x800000      # a page that interrupts forget the translation of
+
+#include "phases.inc.S"
 
         .section .text16, "ax"
         .globl start16
@@ -167,13 +168,6 @@ start16:
         cmp     %r10, ACKNOWLEDGED
         jb      8b
         .endm
-# What mov imm32, %eax loads in this phase.
-        .macro  number_of phase
-        mov     \phase, %eax
-        and     $0x7f, %eax
-        imul    $0x01010101, %eax, %eax
-        .endm
-
 # Makes RDI, which is MOV imm32, %EAX, one number larger RSI times, as kernels do that may be in the middle of it.
         program int3_patcher
         meet
@@ -253,28 +247,6 @@ start16:
         mov     %r11, PHASE
         again   1b
 
-# What a CPU saw at RDI, in EAX, while phase R10 and maybe others after it were in force, up to the next after R11.
-# R13: results that are neither; R14: those that are too old or too new; R15: how many there were.
-        .macro  judge
-        mov     PHASE, %r11
-        inc     %r15
-        movzbl  %al, %ecx
-        imul    $0x01010101, %ecx, %ecx
-        cmp     %ecx, %eax
-        je      4f
-        inc     %r13
-        jmp     5f
-4:      sub     %r10, %r11
-        cmp     $100, %r11
-        ja      5f                      # too many to tell
-        inc     %r11
-        sub     %r10d, %eax
-        and     $0x7f, %eax
-        cmp     %r11, %rax
-        jbe     5f
-        inc     %r14
-5:
-        .endm
         .macro  begin_watching
         meet
         xor     %r13d, %r13d

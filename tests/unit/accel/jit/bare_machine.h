@@ -37,6 +37,7 @@ class BareMachine : public Environment {
   Cpu& cpu() { return *cpu_; }
   std::uint8_t* ram() { return ram_; }
   BlockCache& blocks() { return common_->blocks; }
+  CpuGroup& group() { return common_->group; }
 
   template <class T>
   T get(std::uint64_t physical) const {

@@ -50,7 +50,7 @@ TEST_F(JitThreadsCode, IsPatchedBehindABreakpoint) {
     for (const auto& [at, byte] :
          {std::pair<unsigned, std::uint8_t>{0, 0xb8}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0xc3}})
       m.put<std::uint8_t>(site + at, byte);
-    run(Program::Int3Patcher, site, cpus.address(Program::Caller), site, 400);
+    run(Program::Int3Patcher, site, cpus.address(Program::Caller), site, 150);
     RecordProperty("traps", std::to_string(m.get<std::uint64_t>(RacingCpus::kTraps)));
   }
 }
@@ -58,7 +58,7 @@ TEST_F(JitThreadsCode, IsPatchedBehindABreakpoint) {
 TEST_F(JitThreadsCode, IsPatchedByOneStore) {
   begin();
   m.put<std::uint64_t>(kSite, 0xc300000000b8);
-  run(Program::QwordPatcher, kSite, cpus.address(Program::Caller), kSite, 1500);
+  run(Program::QwordPatcher, kSite, cpus.address(Program::Caller), kSite, 500);
 }
 
 TEST_F(JitThreadsCode, IsPatchedWithAJump) {
@@ -66,7 +66,7 @@ TEST_F(JitThreadsCode, IsPatchedWithAJump) {
   constexpr std::uint64_t kTargets = kSite + 0x1800;  // of this page and the next
   for (std::uint64_t n = 0; n < 128; ++n) m.put<std::uint64_t>(kTargets + 8 * n, 0xc300000000b8 | n * 0x01010101 << 8);
   m.put<std::uint64_t>(kSite, 0xe9 | ((kTargets - kSite - 5) & 0xffffffff) << 8);
-  run(Program::JumpPatcher, kSite, cpus.address(Program::Caller), kSite, 1500, {{kRdx, kTargets}});
+  run(Program::JumpPatcher, kSite, cpus.address(Program::Caller), kSite, 500, {{kRdx, kTargets}});
 }
 
 TEST_F(JitThreadsCode, IsFetchedAfterAnInstructionThatSerializes) {
@@ -91,18 +91,18 @@ TEST_F(JitThreadsCode, IsMappedElsewhere) {
   }
   for (unsigned n = 0; n < kCpus; ++n) cpus.cpu(n).flush_tlb();
   begin();
-  run(Program::Remapper, kTable, cpus.address(Program::Caller), RacingCpus::kRemapped + 64, 1500, {{kRcx, kPages}});
+  run(Program::Remapper, kTable, cpus.address(Program::Caller), RacingCpus::kRemapped + 64, 500, {{kRcx, kPages}});
   begin();
   m.put<std::uint64_t>(kTable, kPages + 7);
   for (unsigned n = 0; n < kCpus; ++n) cpus.cpu(n).flush_tlb();
-  run(Program::Remapper, kTable, cpus.address(Program::Reader), RacingCpus::kRemapped, 1500, {{kRcx, kPages}});
+  run(Program::Remapper, kTable, cpus.address(Program::Reader), RacingCpus::kRemapped, 500, {{kRcx, kPages}});
 }
 
 // The one that writes has a page in its TLB, with the right to write, when the other finds the first code there.
 TEST_F(JitThreadsCode, IsWrittenWhileItIsFoundForTheFirstTime) {
   constexpr std::uint64_t kPages = 0x400000, kCount = 256;
   std::uint64_t first = 0;
-  for (unsigned round = 0; round < 40; ++round) {
+  for (unsigned round = 0; round < 15; ++round) {
     RacingCpus two(2);
     two.set(0, Program::FreshWriter, {{kRdi, kPages}, {kRsi, kCount}});
     two.set(1, Program::FreshRunner, {{kRdi, kPages}, {kRsi, kCount}});
