@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/kvm_machine.h"
+#include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
 
 extern char** environ;
@@ -57,8 +57,8 @@ void IntegerCode(benchmark::State& state) {
   const Sieve expected;
   double best = 0;
   for (auto _ : state) {
-    test::KvmMachine machine({.guest = "sieve", .cpu_model = "max"},
-                             qom::TypeRegistry::global().create_as<Accelerator>("jit-accel"));
+    test::GuestMachine machine({.guest = "sieve", .cpu_model = "max"},
+                               qom::TypeRegistry::global().create_as<Accelerator>("jit-accel"));
     const auto start = Clock::now();
     const int code = machine.run();
     const double spent = seconds_since(start);

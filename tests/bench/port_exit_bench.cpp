@@ -13,7 +13,7 @@
 
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_calls.h"
-#include "tests/support/kvm_machine.h"
+#include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
 
 namespace {
@@ -83,7 +83,7 @@ double bare() {
 double through_the_machine() {
   test::GuestOptions options;
   options.guest = "port_loop";
-  test::KvmMachine machine(options);
+  test::GuestMachine machine(options);
   const auto start = std::chrono::steady_clock::now();
   machine.run();
   const Seconds spent = std::chrono::steady_clock::now() - start;

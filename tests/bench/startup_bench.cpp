@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/kvm_machine.h"
+#include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
 
 extern char** environ;

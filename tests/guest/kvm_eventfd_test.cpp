@@ -8,8 +8,8 @@
 #include <string>
 
 #include "hw/pci/msi.h"
+#include "tests/support/guest_machine.h"
 #include "tests/support/interrupt_board.h"
-#include "tests/support/kvm_machine.h"
 
 namespace machina::test {
 namespace {
@@ -36,7 +36,7 @@ TEST_P(KvmEventFd, RaiseInterruptsAndReplaceWrites) {
   const IsolatedResult r = run_isolated(20, [&] {
     GuestOptions options{.guest = "irq_eventfd", .accel = {{"kernel-irqchip", GetParam()}}};
     options.devices = [](Machine& m) { return add_interrupt_board(m); };
-    KvmMachine m(options);
+    GuestMachine m(options);
     auto& device = dynamic_cast<InterruptPort&>(*qom::resolve_path(m.machine().root(), "lines"));
     auto& gsi = dynamic_cast<Device&>(*qom::resolve_path(m.machine().root(), "gsi"));
     EventFd line, resample, message, write;

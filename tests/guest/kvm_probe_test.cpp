@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "hw/x86/accelerator.h"
-#include "tests/support/kvm_machine.h"
+#include "tests/support/guest_machine.h"
 
 namespace machina::test {
 namespace {

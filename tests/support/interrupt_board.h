@@ -1,5 +1,5 @@
 #pragma once
-/// The interrupt half of a PC for guests under KVM: ISA bus, GSIs, PIC pair, timer, real-time clock, and a test device
+/// The interrupt half of a PC for test guests: ISA bus, GSIs, PIC pair, timer, real-time clock, and a test device
 /// that raises lines and sends messages for the guest. Implementations are the accelerator's choice, as on a board.
 ///
 ///   port 510h   write: bits 0-4 GSI, bit 7 level. Drives that line.

@@ -1,5 +1,5 @@
 #pragma once
-/// A machine under KVM for tests of the accelerator: CPUs, RAM, a 64 KiB firmware image, and a few test devices that
+/// A machine for tests of accelerators: CPUs, RAM, a 64 KiB firmware image, and a few test devices that
 /// are made here instead of by a board file.
 ///
 ///   port 402h    debug console: each byte is appended to the guest's output
@@ -70,6 +70,7 @@ struct GuestOptions {
   unsigned cpus = 1;
   std::uint64_t ram = 16 << 20;
   std::string cpu_model = "host";
+  std::string accelerator = "kvm";                              ///< or "jit"
   std::vector<std::pair<std::string, std::string>> accel = {};  ///< its properties
   std::vector<std::pair<std::string, std::string>> cpu = {};    ///< properties of every CPU
   bool no_reboot = true;                                        ///< a reset ends the machine
@@ -77,11 +78,11 @@ struct GuestOptions {
   std::function<std::vector<Device*>(Machine&)> devices = {};
 };
 
-class KvmMachine {
+class GuestMachine {
  public:
-  /// Throws Error. Powered on and reset, not running. `accelerator` is one of its own, a real one when null.
-  explicit KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accelerator = {});
-  ~KvmMachine();
+  /// Throws Error. Powered on and reset, not running. `accelerator` is one of its own instead of what the options name.
+  explicit GuestMachine(const GuestOptions& options, qom::Ref<Accelerator> accelerator = {});
+  ~GuestMachine();
 
   Machine& machine() { return *machine_; }
   System& system() { return machine_->system(); }

@@ -1,4 +1,4 @@
-#include "tests/support/kvm_machine.h"
+#include "tests/support/guest_machine.h"
 
 #include <fmt/format.h>
 
@@ -53,12 +53,12 @@ IoResult GuestPort::store(std::uint8_t* to, Width w, std::uint64_t value, Counts
   return io_ok();
 }
 
-KvmMachine::KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accelerator) {
+GuestMachine::GuestMachine(const GuestOptions& options, qom::Ref<Accelerator> accelerator) {
   root_ = qom::create<qom::Container>();
   machine_ = &root_->add_new_child<Machine>("machine");
   machine_->no_reboot = options.no_reboot;
   const MachineLock::Guard guard(system().lock);
-  if (!accelerator) accelerator = qom::TypeRegistry::global().create_as<Accelerator>("kvm-accel");
+  if (!accelerator) accelerator = qom::TypeRegistry::global().create_as<Accelerator>(options.accelerator + "-accel");
   for (const auto& [name, value] : options.accel) accelerator->set_text(name, value);
   machine_->set_accelerator(std::move(accelerator), options.cpus);
   machine_->set_ram({options.ram});
@@ -96,18 +96,18 @@ KvmMachine::KvmMachine(const GuestOptions& options, qom::Ref<Accelerator> accele
   }
 }
 
-KvmMachine::~KvmMachine() {
+GuestMachine::~GuestMachine() {
   const MachineLock::Guard guard(system().lock);
   machine_->power_off();
   rom_high_.reset();
   rom_low_.reset();
 }
 
-bool KvmMachine::run_until(const std::function<bool()>& done, double seconds) {
+bool GuestMachine::run_until(const std::function<bool()>& done, double seconds) {
   return system().loop.run_until(done, static_cast<std::int64_t>(seconds * 1e9));
 }
 
-int KvmMachine::run() {
+int GuestMachine::run() {
   int code = -1;
   bool ended = false;
   {
@@ -125,7 +125,7 @@ int KvmMachine::run() {
 
 GuestRun run_guest(const GuestOptions& options, double seconds) {
   const IsolatedResult r = run_isolated(seconds, [&] {
-    KvmMachine m(options);
+    GuestMachine m(options);
     const int code = m.run();
     const MachineLock::Guard guard(m.system().lock);
     return fmt::format("{}\n{}\n{}", code, run_state_name(m.machine().run_state()), m.output());

@@ -9,23 +9,24 @@
 #include <string>
 
 #include "core/memory/ram_block.h"
+#include "tests/support/guest_test.h"
 #include "tests/support/interrupt_board.h"
-#include "tests/support/kvm_machine.h"
 
 namespace machina::test {
 namespace {
 
-class KvmRunControl : public testing::TestWithParam<const char*> {
+class GuestRunControl : public GuestTest {
  protected:
   static GuestOptions options(const std::string& guest, unsigned cpus = 1) {
-    GuestOptions o{.guest = guest, .cpus = cpus, .accel = {{"kernel-irqchip", GetParam()}}, .no_reboot = false};
+    GuestOptions o = GuestTest::options(guest, cpus);
+    o.no_reboot = false;
     o.devices = [](Machine& m) { return add_interrupt_board(m); };
     return o;
   }
-  static InterruptPort& port(KvmMachine& m) {
+  static InterruptPort& port(GuestMachine& m) {
     return dynamic_cast<InterruptPort&>(*qom::resolve_path(m.machine().root(), "lines"));
   }
-  static std::uint32_t variable(KvmMachine& m, unsigned offset) {
+  static std::uint32_t variable(GuestMachine& m, unsigned offset) {
     return static_cast<std::uint32_t>(m.system().memory.load(0x500 + offset, 4));
   }
   /// A result "a b c" as numbers.
@@ -37,10 +38,9 @@ class KvmRunControl : public testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(KvmRunControl, PausesAThousandTimesWithoutLosingAnExit) {
-  SKIP_WITHOUT_KVM();
+TEST_P(GuestRunControl, PausesAThousandTimesWithoutLosingAnExit) {
   const IsolatedResult r = run_isolated(60, [&] {
-    KvmMachine m(options("irq_busy"));
+    GuestMachine m(options("irq_busy"));
     InterruptPort& device = port(m);
     std::minstd_rand random(1);
     for (unsigned i = 0; i < 1000; ++i) {
@@ -76,10 +76,9 @@ TEST_P(KvmRunControl, PausesAThousandTimesWithoutLosingAnExit) {
   EXPECT_EQ(n[6], 1U) << "the guest goes on";
 }
 
-TEST_P(KvmRunControl, ResetsTwoHundredTimesAtRandomMoments) {
-  SKIP_WITHOUT_KVM();
+TEST_P(GuestRunControl, ResetsTwoHundredTimesAtRandomMoments) {
   const IsolatedResult r = run_isolated(60, [&] {
-    KvmMachine m(options("irq_busy"));
+    GuestMachine m(options("irq_busy"));
     InterruptPort& device = port(m);
     std::minstd_rand random(2);
     unsigned alive = 0;
@@ -101,13 +100,12 @@ TEST_P(KvmRunControl, ResetsTwoHundredTimesAtRandomMoments) {
   EXPECT_EQ(r.result, "10 0 1") << "restarted guests that were seen to run, numbers out of order, the last one runs";
 }
 
-TEST_P(KvmRunControl, QuitsWhileApplicationProcessorsWaitForSipi) {
-  SKIP_WITHOUT_KVM();
+TEST_P(GuestRunControl, QuitsWhileApplicationProcessorsWaitForSipi) {
   for (const char* guest : {"halt_masked", "irq_busy"}) {
     const IsolatedResult r = run_isolated(20, [&] {
       const auto began = std::chrono::steady_clock::now();
       {
-        KvmMachine m(options(guest, 4));
+        GuestMachine m(options(guest, 4));
         {
           const MachineLock::Guard guard(m.system().lock);
           m.machine().start();
@@ -127,7 +125,7 @@ TEST(KvmTimerInTheKernel, KeepsPort61hOverALongPause) {
   GuestOptions o{.guest = "port61", .accel = {{"kernel-irqchip", "on"}}};
   o.devices = [](Machine& m) { return add_interrupt_board(m); };
   const IsolatedResult r = run_isolated(20, [&] {
-    KvmMachine m(o);
+    GuestMachine m(o);
     const auto run = [&](bool on) {
       const MachineLock::Guard guard(m.system().lock);
       on ? m.machine().start() : m.machine().stop();
@@ -149,8 +147,7 @@ TEST(KvmTimerInTheKernel, KeepsPort61hOverALongPause) {
   EXPECT_EQ(r.result, "3 3");
 }
 
-INSTANTIATE_TEST_SUITE_P(Irqchip, KvmRunControl, testing::Values("on", "split", "off"),
-                         [](const auto& param) { return std::string(param.param); });
+INSTANTIATE_FOR_GUESTS(GuestRunControl);
 
 }  // namespace
 }  // namespace machina::test
