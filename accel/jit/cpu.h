@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "accel/jit/fault.h"
 #include "accel/jit/fault_chain.h"
 #include "accel/jit/flags.h"
 #include "accel/jit/float_state.h"
@@ -97,6 +99,9 @@ struct Cpu {
   std::uint32_t smbase = 0x30000;
   /// Bits for DR6 of a #DB that is due after the instruction. Set in blocks of one instruction only: kModeSingle.
   std::uint32_t pending_debug = 0;
+  /// A repeated string instruction was left between two elements, and `rip` is its own: SDM vol. 3, 18.3.1.1.
+  bool mid_repetition = false;
+  std::optional<GuestFault> undelivered;  ///< what deliver() was at when it was told to leave; nothing comes before it
   bool skip_trap = false;  ///< the instruction leaves no single-step trap behind: INT n, IRET and the like
   VcpuExit exit = VcpuExit::Interrupted;
   bool triple_fault = false;

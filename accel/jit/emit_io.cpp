@@ -4,6 +4,7 @@
 #include "accel/jit/emitters.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/host_float.h"
+#include "accel/jit/string_operation.h"
 #include "accel/jit/system.h"
 
 namespace machina::jit {
@@ -132,10 +133,7 @@ const Block* string_io(Cpu& cpu, const Op* op) {
     const std::uint64_t left = (cpu.gpr[kRcx] & mask) - 1;
     cpu.gpr[kRcx] = mask == 0xffff ? (cpu.gpr[kRcx] & ~mask) | left : left;
     const bool interrupted = (cpu.mode & kModeSingle) || cpu.requests.load(std::memory_order_relaxed) != 0;
-    if (left != 0 && interrupted) {
-      cpu.rip = cpu.rip_of(op);
-      return nullptr;
-    }
+    if (left != 0 && interrupted) return leave_repetition(cpu, op);
   }
   return leave(cpu, op);
 }

@@ -264,14 +264,15 @@ const Block* pop_r(Cpu& cpu, const Op* op) {
   set_register<T>(cpu, op->destination, value);
   return next(cpu, op);
 }
-/// The address is computed with the stack pointer after the POP, which a fault takes back: SDM vol. 2, POP.
+/// The address is computed with the stack pointer after the POP, which a fault takes back, and so does a store into the
+/// block that runs: SDM vol. 2, POP.
 template <class T, Addressing A>
 const Block* pop_m(Cpu& cpu, const Op* op) {
   const std::uint64_t rsp = cpu.gpr[kRsp];
   const T value = pop<T>(cpu, op);
   try {
     store<T>(cpu, op, linear_of<A, T>(cpu, op, true), value);
-  } catch (const GuestFault&) {
+  } catch (...) {
     cpu.gpr[kRsp] = rsp;
     throw;
   }

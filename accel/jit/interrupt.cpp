@@ -46,6 +46,13 @@ Event event_of(const GuestFault& fault) {
           .address = fault.address};
 }
 
+GuestFault fault_of(const Event& event) {
+  return {.vector = static_cast<Vector>(event.vector),
+          .has_error_code = event.has_error_code,
+          .error_code = event.error_code,
+          .address = event.address};
+}
+
 /// Error codes that have the bit EXT: SDM vol. 3, 6.13.
 void mark_external(Event& event) {
   const auto vector = static_cast<Vector>(event.vector);
@@ -122,7 +129,14 @@ void deliver(Cpu& cpu, const Event& first) {
       shut_down(cpu);
       break;
     }
+    // Some handlers can never be entered, as that of #AC with an odd stack at CPL 3: a processor tries for ever, too.
+    if (cpu.requests.load(std::memory_order_relaxed) & kRequestKick) {
+      cpu.undelivered = fault_of(fault);
+      cpu.request(kRequestInterrupt);
+      break;
+    }
   }
+  cpu.mid_repetition = false;
   cpu.update_mode();
 }
 

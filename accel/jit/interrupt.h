@@ -25,7 +25,8 @@ struct Event {
 
 /// Enters the handler of an event at cpu.rip, which is what is pushed. Faults on the way are delivered instead, become
 /// a double fault, or a triple fault: then cpu.triple_fault is set, and the CPU asks to leave with Shutdown. Throws
-/// nothing. Ends interrupt shadows.
+/// nothing. Ends interrupt shadows. A kick ends it, too, when it would begin again: then Cpu::undelivered is what is
+/// left.
 void deliver(Cpu& cpu, const Event& event);
 void deliver(Cpu& cpu, const GuestFault& fault);
 

@@ -24,7 +24,9 @@ bool is_fault(const Event& e) {
 }
 
 /// EFLAGS as they are pushed. RF: SDM vol. 3, 18.3.1.1.
-std::uint32_t pushed_flags(const Cpu& cpu, const Event& event) { return cpu.eflags() | (is_fault(event) ? kRf : 0); }
+std::uint32_t pushed_flags(const Cpu& cpu, const Event& event) {
+  return cpu.eflags() | (is_fault(event) || cpu.mid_repetition ? kRf : 0);
+}
 
 /// Once nothing can fault any more. SDM vol. 3, 6.12.1.2.
 void clear_flags(Cpu& cpu, bool interrupt_gate) {

@@ -60,8 +60,8 @@ void JitAccelerator::empty_cache() {
   };
   world_.stop([&] { for_all([](jit::JitVcpu& vcpu) { vcpu.kick(); }); },
               [&] {
-                if (!blocks_.full()) return;  // another CPU was faster
-                for_all([](jit::JitVcpu& vcpu) { vcpu.forget_blocks(); });
+                if (!blocks_.full()) return;                                 // another CPU was faster
+                for_all([](jit::JitVcpu& vcpu) { vcpu.memory_changed(); });  // before they run a block again
                 blocks_.clear();
               });
 }

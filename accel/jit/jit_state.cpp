@@ -65,6 +65,12 @@ void load_state(Cpu& cpu, const X86State& s) {
   cpu.smm = s.events.smm;
   cpu.nmi_masked = s.events.nmi_masked;
   cpu.interrupt_shadow = s.events.interrupt_shadow;
+  cpu.mid_repetition = false;
+  cpu.undelivered.reset();
+  const X86Events& e = s.events;
+  if (e.exception_injected)
+    cpu.undelivered =
+        GuestFault{static_cast<Vector>(e.exception_vector), e.exception_has_error_code, e.exception_error_code, s.cr2};
   cpu.pending_debug = 0;
   cpu.triple_fault = false;
   cpu.cpl = privilege_of(cpu);
@@ -87,7 +93,7 @@ void load_state(Cpu& cpu, const X86State& s) {
 void store_state(Cpu& cpu, X86State& s) {
   for (unsigned i = 0; i < 16; ++i) s.gpr[i] = cpu.gpr[i];
   s.rip = cpu.rip;
-  s.rflags = cpu.eflags();
+  s.rflags = cpu.eflags() | (cpu.mid_repetition ? kRf : 0);
   for (unsigned i = 0; i < 6; ++i) s.segment[i] = to(cpu.segment[i]);
   s.tr = to(cpu.tr);
   s.ldt = to(cpu.ldt);
@@ -108,6 +114,12 @@ void store_state(Cpu& cpu, X86State& s) {
   s.events.smm = cpu.smm;
   s.events.nmi_masked = cpu.nmi_masked;
   s.events.interrupt_shadow = cpu.interrupt_shadow;
+  if (cpu.undelivered) {
+    s.events.exception_injected = true;
+    s.events.exception_vector = static_cast<std::uint8_t>(cpu.undelivered->vector);
+    s.events.exception_has_error_code = cpu.undelivered->has_error_code;
+    s.events.exception_error_code = cpu.undelivered->error_code;
+  }
   store_xsave(cpu, s.xsave);
   store_msrs(cpu, s);
 }

@@ -204,12 +204,6 @@ void JitVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value
 
 void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.cpus().protect(*cpu_, host_page); }
 
-void JitVcpu::forget_blocks() {
-  cpu_->jumps.forget();
-  cpu_->block = nullptr;
-  cpu_->chain_slot = nullptr;
-}
-
 // --- interrupts and MSRs of the local APIC ---
 
 bool JitVcpu::interrupt_pending() { return x86_.interrupt_pending(); }

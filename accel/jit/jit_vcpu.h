@@ -31,8 +31,6 @@ class JitVcpu final : public Vcpu, public Environment {
 
   // --- by the accelerator, any thread ---
   void memory_changed() { cpu_->request(kRequestFlush); }
-  /// While this CPU is outside of its blocks.
-  void forget_blocks();
 
  private:
   // PhysicalMemory, Environment

@@ -28,7 +28,10 @@ std::uint64_t linear_rip(const Cpu& cpu, std::uint64_t rip) {
 void take_interrupt(Cpu& cpu) {
   if (cpu.interrupt_shadow) return cpu.request(kRequestInterrupt);  // again after the next instruction
   Environment& env = cpu.environment;
-  if (cpu.pending_debug != 0) {  // the trap of a task switch or SYSRET
+  if (cpu.undelivered) {
+    deliver(cpu, *std::exchange(cpu.undelivered, {}));
+    cpu.request(kRequestInterrupt);
+  } else if (cpu.pending_debug != 0) {  // the trap of a task switch or SYSRET
     cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
     deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
     cpu.request(kRequestInterrupt);
@@ -62,7 +65,13 @@ bool serve(Cpu& cpu) {
     return false;
   }
   if (requests & kRequestInterrupt) take_interrupt(cpu);
+  if (!(cpu.mode & kModeSingle)) cpu.mid_repetition = false;  // it goes on, and no interrupt came in between
   return true;
+}
+
+/// A trap of HLT ends its halt: SDM vol. 2, HLT.
+void wake(Cpu& cpu) {
+  if (cpu.exit == VcpuExit::Halted || cpu.exit == VcpuExit::HaltedMasked) cpu.requests.fetch_and(~kRequestExit);
 }
 
 /// What a block of one instruction is for: the ends of shadows, and traps after it.
@@ -74,9 +83,11 @@ struct SingleInstruction {
   /// False: a breakpoint keeps the instruction from being carried out. One behind MOV SS does so on AMD's processors
   /// only.
   bool begin() {
+    const bool continues = std::exchange(cpu.mid_repetition, false);
     if (cpu.system_flags & kRf) {
       cpu.system_flags &= ~kRf;
-    } else if ((cpu.dr7 & 0xff) && !(shadow == kShadowOfMovSs && !is_amd(cpu)) && meets_instruction_breakpoint(cpu)) {
+    } else if (!continues && (cpu.dr7 & 0xff) && !(shadow == kShadowOfMovSs && !is_amd(cpu)) &&
+               meets_instruction_breakpoint(cpu)) {
       deliver(cpu, GuestFault{Vector::Debug});
       return false;
     }
@@ -88,22 +99,50 @@ struct SingleInstruction {
   void end(std::uint64_t following) {
     if (cpu.interrupt_shadow == shadow) cpu.interrupt_shadow = 0;
     // MOV SS drops its own single-step trap; only those of breakpoints wait. SDM vol. 3, 6.8.3.
-    const bool stepped = !(cpu.msrs.debugctl & kDebugctlBranchStep) || cpu.rip != following;
+    const bool branched = cpu.rip != following && !cpu.mid_repetition;
+    const bool stepped = !(cpu.msrs.debugctl & kDebugctlBranchStep) || branched;
     if (single_step && stepped && !cpu.skip_trap && cpu.interrupt_shadow != kShadowOfMovSs)
       cpu.pending_debug |= kDr6SingleStep;
     if (cpu.interrupt_shadow != kShadowOfMovSs && cpu.pending_debug != 0) {
       cpu.dr6 = (cpu.dr6 & ~std::uint64_t{0xf}) | std::exchange(cpu.pending_debug, 0U);
+      wake(cpu);
       deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
     }
     cpu.update_mode();
   }
 };
 
+/// Where CS has a limit: its last address, as of RIP.
+bool has_limit(const Cpu& cpu) { return !(cpu.mode & (kModeLong | kModeFlat)); }
+
+/// Does the block reach beyond the limit of CS?
+bool beyond_limit(const Cpu& cpu, const Block* block) {
+  return has_limit(cpu) && cpu.rip + block->size - 1 > cpu.segment[kCs].limit;
+}
+
 /// May the block that ended remember this one as what follows? Its own page only: what other pages hold may change
-/// without it.
+/// without it. And not where the limit of CS is near, since that is looked at here.
 bool may_chain(const Cpu& cpu, const Block* next) {
+  if (has_limit(cpu) && cpu.segment[kCs].limit - cpu.rip < kPageSize) return false;
   return next->second_page == 0 && next != cpu.uncached.get() && !(next->mode & kModeSingle) &&
          ((linear_rip(cpu, cpu.gpr[kRipBase]) ^ linear_rip(cpu, cpu.rip)) & kPageMask) == 0;
+}
+
+/// A block that would run beyond the limit of CS is carried out one by one, up to the instruction that is not wholly in
+/// it.
+const Block* find_within_limit(Cpu& cpu) {
+  if (has_limit(cpu) && cpu.rip > cpu.segment[kCs].limit) {
+    cpu.fault_op = nullptr;
+    raise(Vector::GeneralProtection, 0);
+  }
+  const Block* block = find_block(cpu);
+  if (!beyond_limit(cpu, block)) [[likely]]
+    return block;
+  cpu.mode |= kModeSingle;  // until the end of that instruction
+  block = find_block(cpu);
+  if (!beyond_limit(cpu, block)) return block;
+  cpu.fault_op = nullptr;
+  raise(Vector::GeneralProtection, 0);
 }
 
 const Block* look_up(Cpu& cpu) {
@@ -112,7 +151,7 @@ const Block* look_up(Cpu& cpu) {
   const Block** slot = std::exchange(cpu.chain_slot, nullptr);
   if (cpu.block == cpu.uncached.get()) slot = nullptr;
   cpu.fault_chain.add_jump(cpu.gpr[kRipBase], cpu.rip);
-  const Block* block = find_block(cpu);
+  const Block* block = find_within_limit(cpu);
   if (slot && may_chain(cpu, block)) std::atomic_ref(*slot).store(block, std::memory_order_release);
   return block;
 }
@@ -154,6 +193,8 @@ VcpuExit loop(Cpu& cpu) {
 VcpuExit run_blocks(Cpu& cpu) {
   const GuestFloat guest_float(cpu);
   const InBlocks in_blocks(cpu);
+  cpu.block = nullptr;  // the cache may have been emptied meanwhile
+  cpu.chain_slot = nullptr;
   cpu.request(kRequestInterrupt);
   for (;;) {
     try {

@@ -46,6 +46,7 @@ inline bool repeat_on(const Cpu& cpu) {
 /// Leaves the instruction in the middle: it starts over with what registers say now.
 inline const Block* leave_repetition(Cpu& cpu, const Op* op) {
   cpu.rip = cpu.rip_of(op);
+  cpu.mid_repetition = true;
   return nullptr;
 }
 

@@ -122,6 +122,7 @@ void take_over(Cpu& cpu, const TaskState& s, bool nested) {
   constexpr std::uint64_t kLocalBreakpoints = 0x155;
   cpu.dr7 &= ~kLocalBreakpoints;
   cpu.fault_op = nullptr;
+  cpu.block = nullptr;  // its bytes may be written: it is over
   cpu.rip = s.ip;
   cpu.set_eflags(s.flags | (nested ? kNt : 0));
   for (unsigned i = 0; i < 8; ++i) cpu.gpr[i] = s.registers[i];

@@ -144,6 +144,49 @@ TEST_F(JitDebug, ARepeatedInstructionTrapsAfterEachItem) {
   EXPECT_EQ(m.cpu().gpr[kRcx], 2U);
 }
 
+TEST_F(JitDebug, ARepetitionIsNoBranch) {
+  m.cpu().set_eflags(kTf | 2);
+  m.cpu().msrs.debugctl = kDebugctlBranchStep;
+  m.cpu().gpr[kRcx] = 3;
+  m.cpu().gpr[kRdi] = 0x20000;
+  EXPECT_EQ(run({0xf3, 0xaa, 0xf4}), -1);  // rep stosb
+  EXPECT_EQ(m.cpu().gpr[kRcx], 0U);
+}
+
+// SDM vol. 3, 18.3.1.1: a breakpoint on a repeated instruction comes once, and what interrupts it finds RF set.
+TEST_F(JitDebug, ABreakpointOnARepetitionComesOnce) {
+  watch(kCode, 0, 0);
+  tables->gate(1, 0x9000);
+  m.put<std::uint32_t>(0x9000, 0x10244c81);  // or dword [rsp+16], RF
+  m.put<std::uint32_t>(0x9004, 0x00010000);
+  m.put<std::uint32_t>(0x9008, 0xcf48c3ff);  // inc ebx; iretq
+  m.cpu().gpr[kRbx] = 0;
+  m.cpu().gpr[kRcx] = 1000;
+  m.cpu().gpr[kRdi] = 0x20000;
+  EXPECT_EQ(run({0xf3, 0xaa, 0xf4}), -1);
+  EXPECT_EQ(m.cpu().gpr[kRcx], 0U);
+  EXPECT_EQ(m.cpu().gpr[kRbx], 1U);
+  m.cpu().dr7 = 0x400;
+  m.cpu().gpr[kRcx] = 2;
+  m.cpu().set_eflags(kTf | 2);
+  tables->gate(1, DescriptorTables::handler(1));
+  EXPECT_EQ(run({0xf3, 0xaa, 0xf4}), 1);
+  EXPECT_EQ(m.cpu().gpr[kRcx], 1U);
+  EXPECT_TRUE(tables->stacked(2) & kRf) << "the next element is one of the same instruction";
+}
+
+// SDM vol. 2, HLT: a debug exception ends it.
+TEST_F(JitDebug, SingleStepEndsAHalt) {
+  tables->gate(1, 0x9000);
+  m.put<std::uint32_t>(0x9000, 0x90f4c3ff);  // inc ebx; hlt
+  m.cpu().gpr[kRbx] = 0;
+  m.cpu().set_eflags(kTf | 2);
+  run({0xf4, 0x90});
+  EXPECT_EQ(m.cpu().rip, 0x9003U) << "the handler went on to its own halt";
+  EXPECT_EQ(m.cpu().gpr[kRbx], 1U);
+  EXPECT_EQ(pushed_rip(), kCode + 1);
+}
+
 // SDM vol. 3, 6.15, interrupt 17: CPL 3 with CR0.AM and EFLAGS.AC.
 TEST_F(JitDebug, AlignmentCheck) {
   tables->user();

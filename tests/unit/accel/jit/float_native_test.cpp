@@ -18,7 +18,7 @@ volatile sig_atomic_t running = 0;
 void on_signal(int number) {
   if (running) siglongjmp(recover, number);
   signal(number, SIG_DFL);
-  raise(number);
+  ::raise(number);
 }
 
 /// Calls code with all registers of `state` loaded, and stores them afterwards. R15 is not the code's to use.

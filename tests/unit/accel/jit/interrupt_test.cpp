@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "accel/jit/jit_state.h"
 #include "tests/unit/accel/jit/descriptor_tables.h"
 
 namespace machina::jit {
@@ -312,6 +317,40 @@ struct LongMode : testing::Test {
   BareMachine m;
   Tables tables;
 };
+
+// #AC whose handler has an odd stack at CPL 3 can never be entered. A kick ends that, and what is left goes on later.
+TEST_F(ProtectedMode, AKickEndsADeliveryThatNeverEnds) {
+  tables.gate(17, Tables::handler(17), 0xee, Tables::kCode3);
+  m.cpu().cr0 |= kCr0Am;
+  m.cpu().set_eflags(kAc | 2);
+  m.cpu().gpr[kRsp] = kStack + 1;
+  tables.user();
+  std::atomic<bool> done{false};
+  std::thread kicker([&] {
+    for (; !done; std::this_thread::sleep_for(std::chrono::milliseconds(1))) m.cpu().request(kRequestKick);
+  });
+  EXPECT_EQ(m.run({0xa1, 1, 0, 2, 0}), VcpuExit::Interrupted);  // mov eax, [20001]
+  for (int i = 0; i < 1000 && !m.cpu().undelivered; ++i) EXPECT_EQ(run_blocks(m.cpu()), VcpuExit::Interrupted);
+  done = true;
+  kicker.join();
+  m.cpu().requests.fetch_and(~kRequestKick);
+  ASSERT_TRUE(m.cpu().undelivered.has_value());
+  X86State s;
+  store_state(m.cpu(), s);
+  EXPECT_TRUE(s.events.exception_injected);
+  EXPECT_EQ(s.events.exception_vector, 17);
+  m.cpu().undelivered.reset();
+  load_state(m.cpu(), s);
+  ASSERT_TRUE(m.cpu().undelivered.has_value());
+  m.cpu().gpr[kRsp] = kStack;
+  m.cpu().rip = 0x20000;
+  m.put<std::uint8_t>(Tables::handler(17), 0x0f);  // ud2
+  m.put<std::uint8_t>(Tables::handler(17) + 1, 0x0b);
+  tables.gate(6, Tables::handler(6), 0x8e);
+  EXPECT_EQ(run_blocks(m.cpu()), VcpuExit::HaltedMasked);
+  EXPECT_EQ(tables.stopped_at(), 6);
+  EXPECT_EQ(m.get<std::uint32_t>(kStack - 12), 0x20000U) << "#AC came first";
+}
 
 TEST_F(LongMode, AlwaysPushesTheStackAndAlignsIt) {
   m.cpu().gpr[kRsp] = kStack - 3;

@@ -202,5 +202,19 @@ TEST_F(Task, Of16Bits) {
   EXPECT_EQ(m.get<std::uint16_t>(kNew + 0x1a), 0x7ffe);
 }
 
+// The accessed bit that the switch sets lies in the block whose last instruction switches: nothing may start over then.
+TEST_F(Task, MayMarkADescriptorThatLiesInItsOwnCode) {
+  constexpr std::uint16_t kOwn = Tables::kFree + 16;
+  m.cpu().gdt.base = kCode - kOwn;
+  for (std::uint16_t at = 0; at < kOwn; at += 8)
+    m.put<std::uint64_t>(m.cpu().gdt.base + at, m.get<std::uint64_t>(Tables::kGdt + at));
+  field(0x48 + 4 * kDs, kOwn);
+  // mov eax, FFh; xchg eax, edx; inc eax; nop: also a descriptor of writable data that has not been accessed
+  EXPECT_EQ(m.run({0xb8, 0xff, 0, 0, 0, 0x92, 0x40, 0x90, 0xea, 0, 0, 0, 0, kTask, 0}), VcpuExit::HaltedMasked);
+  EXPECT_EQ(m.cpu().rip, kEntry + 1);
+  EXPECT_EQ(m.cpu().segment[kDs].selector, kOwn);
+  EXPECT_EQ(m.get<std::uint8_t>(kCode + 5), 0x93);
+}
+
 }  // namespace
 }  // namespace machina::jit
