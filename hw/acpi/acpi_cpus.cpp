@@ -5,21 +5,19 @@
 #include <algorithm>
 
 #include "hw/acpi/acpi_sdt.h"
+#include "hw/intc/apic_regs.h"
 
 namespace machina {
 
 namespace {
 
-constexpr unsigned kMadtRevision = 3;  // ACPI 4.0, which brought the x2APIC
-constexpr std::uint32_t kLocalApicAddress = 0xfee00000;
+constexpr unsigned kMadtRevision = 3;         // ACPI 4.0, which brought the x2APIC
 constexpr std::uint32_t kPcAtCompatible = 1;  // flags: there is an 8259 pair as well
 
 // 5.2.12.1: types of entries.
 constexpr unsigned kLocalApic = 0, kIoApic = 1, kSourceOverride = 2, kLocalApicNmi = 4, kLocalX2Apic = 9,
                    kLocalX2ApicNmi = 10;
 constexpr std::uint32_t kEnabled = 1;
-/// From this number on a CPU is described as an x2APIC; 255 is the broadcast of the xAPIC.
-constexpr std::uint32_t kFirstX2Apic = 255;
 constexpr unsigned kAllCpus = 0xff;
 constexpr std::uint32_t kAllX2Cpus = 0xffffffff;
 constexpr unsigned kLint1 = 1;
@@ -93,7 +91,7 @@ aml::Code hotplug_methods(std::uint16_t port, const AcpiConfig& config) {
 std::vector<std::uint8_t> madt(const AcpiBoard& board, const AcpiConfig& config) {
   const AcpiInterrupts& interrupts = board.interrupts;
   Sdt t("APIC", kMadtRevision);
-  t.u32(kLocalApicAddress).u32(interrupts.i8259 ? kPcAtCompatible : 0);
+  t.u32(static_cast<std::uint32_t>(apic::kDefaultBase)).u32(interrupts.i8259 ? kPcAtCompatible : 0);
   // One that is not there, but may come, is not enabled.
   for (unsigned i = 0; i < config.cpus.size(); ++i)
     if (config.cpus[i].present || board.cpu_hotplug_port) t.append(cpu_entry(config, i, config.cpus[i].present));

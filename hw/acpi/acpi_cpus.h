@@ -5,6 +5,9 @@
 
 namespace machina {
 
+/// From this APIC ID on a CPU is described as an x2APIC; 255 is the broadcast of the xAPIC.
+inline constexpr std::uint32_t kFirstX2Apic = 255;
+
 /// Multiple APIC description table: ACPI 6.4, 5.2.12.
 std::vector<std::uint8_t> madt(const AcpiBoard& board, const AcpiConfig& config);
 

@@ -1,6 +1,7 @@
 #include "hw/acpi/acpi_sdt.h"
 
-#include "hw/acpi/table_linker.h"
+#include "core/byte_order.h"
+#include "hw/base/byte_writer.h"
 
 namespace machina {
 
@@ -32,7 +33,7 @@ Sdt& Sdt::ports(std::uint16_t base, unsigned bytes) {
 
 std::vector<std::uint8_t> Sdt::finish() const {
   std::vector<std::uint8_t> bytes = body_.bytes();
-  for (unsigned i = 0; i < 4; ++i) bytes[kSdtLength + i] = static_cast<std::uint8_t>(bytes.size() >> (8 * i));
+  store_le(bytes, kSdtLength, bytes.size(), 4);
   bytes[kSdtChecksum] = 0;
   bytes[kSdtChecksum] = checksum_of(bytes);
   return bytes;

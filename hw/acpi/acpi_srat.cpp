@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/units.h"
+#include "hw/acpi/acpi_cpus.h"
 #include "hw/acpi/acpi_sdt.h"
 
 namespace machina {
@@ -12,7 +13,6 @@ namespace {
 constexpr unsigned kSratRevision = 3;
 constexpr unsigned kApicAffinity = 0, kMemoryAffinity = 1, kX2ApicAffinity = 2;
 constexpr std::uint32_t kEnabled = 1;
-constexpr std::uint32_t kFirstX2Apic = 255;
 
 void add_memory(Sdt& t, unsigned node, std::uint64_t base, std::uint64_t size) {
   t.u8(kMemoryAffinity).u8(40).u32(node).u16(0).u64(base).u64(size).u32(0).u32(kEnabled).u64(0);

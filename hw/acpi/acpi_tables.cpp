@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "hw/acpi/acpi_cpus.h"
 #include "hw/acpi/acpi_sdt.h"
@@ -51,9 +52,7 @@ class Tables {
     bytes_.insert(bytes_.end(), table.begin(), table.end());
     return at;
   }
-  void put(std::size_t at, unsigned size, std::uint64_t value) {
-    for (unsigned i = 0; i < size; ++i) bytes_[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
-  }
+  void put(std::size_t at, unsigned size, std::uint64_t value) { store_le(bytes_, at, value, size); }
   /// A pointer within the file.
   void point(std::size_t at, unsigned size, std::size_t target) {
     put(at, size, target);
@@ -204,8 +203,8 @@ bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig
 
   std::vector<std::uint8_t> pointer = rsdp();
   constexpr std::size_t kRsdpChecksum = 8, kRsdt = 16, kXsdt = 24, kExtendedChecksum = 32, kFirstPart = 20;
-  for (unsigned i = 0; i < 4; ++i) pointer[kRsdt + i] = static_cast<std::uint8_t>(roots[0] >> (8 * i));
-  for (unsigned i = 0; i < 8; ++i) pointer[kXsdt + i] = static_cast<std::uint8_t>(roots[1] >> (8 * i));
+  store_le(pointer, kRsdt, roots[0], 4);
+  store_le(pointer, kXsdt, roots[1], 8);
   linker.add_file({kAcpiRsdpFile, std::move(pointer), 16, TableLinker::Zone::Segment});
   linker.add_pointer(kAcpiRsdpFile, kRsdt, 4, kAcpiTablesFile);
   linker.add_pointer(kAcpiRsdpFile, kXsdt, 8, kAcpiTablesFile);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "core/byte_order.h"
 #include "core/error.h"
+#include "hw/base/byte_writer.h"
 
 namespace machina {
 
@@ -25,7 +27,7 @@ class Entry {
     return *this;
   }
   Entry& put(std::uint64_t value, unsigned size) {
-    for (unsigned i = 0; i < size; ++i) bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+    append_le(bytes_, value, size);
     return *this;
   }
   void append_to(std::vector<std::uint8_t>& out) {
@@ -37,23 +39,7 @@ class Entry {
   std::vector<std::uint8_t> bytes_;
 };
 
-std::uint64_t load(const std::vector<std::uint8_t>& bytes, std::size_t at, unsigned size) {
-  std::uint64_t value = 0;
-  for (unsigned i = size; i-- > 0;) value = value << 8 | bytes[at + i];
-  return value;
-}
-
-void store(std::vector<std::uint8_t>& bytes, std::size_t at, unsigned size, std::uint64_t value) {
-  for (unsigned i = 0; i < size; ++i) bytes[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
-}
-
 }  // namespace
-
-std::uint8_t checksum_of(std::span<const std::uint8_t> bytes) {
-  unsigned sum = 0;
-  for (const std::uint8_t byte : bytes) sum += byte;
-  return static_cast<std::uint8_t>(0U - sum);
-}
 
 void TableLinker::add_file(File file) {
   if (file.name.empty() || file.name.size() >= kName)
@@ -73,7 +59,7 @@ void TableLinker::add_pointer(const std::string& name, std::size_t offset, unsig
   const File& from = file(name);
   if ((size != 4 && size != 8) || offset + size > from.bytes.size())
     throw Error(fmt::format("'{}' has no pointer at {:#x}", name, offset));
-  if (load(from.bytes, offset, size) >= file(target).bytes.size())
+  if (load_le(from.bytes, offset, size) >= file(target).bytes.size())
     throw Error(fmt::format("the pointer at {:#x} of '{}' points beyond '{}'", offset, name, target));
   pointers_.push_back({name, target, static_cast<std::uint32_t>(offset), static_cast<std::uint8_t>(size)});
 }
@@ -109,10 +95,10 @@ void TableLinker::place(const Allocate& allocate, const Write& write) const {
   }
   for (const Pointer& p : pointers_) {
     std::vector<std::uint8_t>& from = bytes[p.file];
-    const std::uint64_t address = where[p.target] + load(from, p.offset, p.size);
+    const std::uint64_t address = where[p.target] + load_le(from, p.offset, p.size);
     if (p.size == 4 && address > 0xffffffff)
       throw Error(fmt::format("'{}' lies at {:#x}, which is beyond a pointer of 32 bits", p.target, address));
-    store(from, p.offset, p.size, address);
+    store_le(from, p.offset, address, p.size);
   }
   for (const Checksum& c : checksums_) {
     std::vector<std::uint8_t>& file = bytes[c.file];

@@ -60,7 +60,4 @@ class TableLinker {
   std::vector<Checksum> checksums_;
 };
 
-/// What a byte must be for it and `bytes` to add up to 0.
-std::uint8_t checksum_of(std::span<const std::uint8_t> bytes);
-
 }  // namespace machina

@@ -1,15 +1,11 @@
 #include "hw/nvram/firmware_config.h"
 
+#include "core/byte_order.h"
 #include "core/units.h"
 #include "hw/nvram/fw_cfg.h"
 
 namespace machina {
 namespace {
-
-template <class T>
-void append_le(std::vector<std::uint8_t>& out, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-}
 
 template <class T>
 std::vector<std::uint8_t> integer_file(T value) {

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
-#include "hw/acpi/table_linker.h"
+#include "hw/base/byte_writer.h"
 #include "hw/smbios/smbios_writer.h"
 #include "qom/property.h"
 

@@ -6,16 +6,6 @@
 
 namespace machina {
 
-ByteWriter& ByteWriter::put(std::uint64_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i) bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-  return *this;
-}
-
-ByteWriter& ByteWriter::text(std::string_view characters) {
-  bytes_.insert(bytes_.end(), characters.begin(), characters.end());
-  return *this;
-}
-
 SmbiosWriter& SmbiosWriter::begin(unsigned type, unsigned handle) {
   type_ = type;
   handle_ = handle;

@@ -4,26 +4,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "hw/base/byte_writer.h"
 
 namespace machina {
 
 struct SmbiosTables;
-
-class ByteWriter {
- public:
-  ByteWriter& u8(std::uint64_t v) { return put(v, 1); }
-  ByteWriter& u16(std::uint64_t v) { return put(v, 2); }
-  ByteWriter& u32(std::uint64_t v) { return put(v, 4); }
-  ByteWriter& u64(std::uint64_t v) { return put(v, 8); }
-  ByteWriter& text(std::string_view characters);
-  const std::vector<std::uint8_t>& bytes() const { return bytes_; }
-
- private:
-  ByteWriter& put(std::uint64_t value, unsigned size);
-  std::vector<std::uint8_t> bytes_;
-};
 
 class SmbiosWriter {
  public:

@@ -1,7 +1,7 @@
 #include "hw/x86/mp_table.h"
 
-#include "hw/acpi/acpi_sdt.h"
-#include "hw/acpi/table_linker.h"
+#include "hw/base/byte_writer.h"
+#include "hw/intc/apic_regs.h"
 
 namespace machina {
 
@@ -9,7 +9,6 @@ namespace {
 
 constexpr unsigned kVersion14 = 4;
 constexpr std::size_t kFloatingPointer = 16, kHeader = 44;
-constexpr std::uint32_t kLocalApicAddress = 0xfee00000;
 
 // 4.3: types of entries.
 constexpr unsigned kProcessor = 0, kBus = 1, kIoApic = 2, kIoInterrupt = 3, kLocalInterrupt = 4;
@@ -23,19 +22,19 @@ constexpr std::uint32_t kMaxApicId = 0xfe;
 
 class Entries {
  public:
-  aml::Code& add(unsigned type) { return ++count_, code_.u8(type); }
-  aml::Code& more() { return code_; }
+  ByteWriter& add(unsigned type) { return ++count_, code_.u8(type); }
+  ByteWriter& more() { return code_; }
   unsigned count() const { return count_; }
-  const aml::Code& code() const { return code_; }
+  const ByteWriter& code() const { return code_; }
 
  private:
-  aml::Code code_;
+  ByteWriter code_;
   unsigned count_ = 0;
 };
 
 void add_bus(Entries& entries, unsigned id, const char* name) {
-  aml::Code& code = entries.add(kBus).u8(id);
-  append_text(code, name, 6);
+  ByteWriter& code = entries.add(kBus).u8(id);
+  code.text(name, 6);
 }
 
 }  // namespace
@@ -50,7 +49,7 @@ std::vector<std::uint8_t> make_mp_table(const MpFacts& facts, std::uint32_t addr
   Entries entries;
   for (const MpFacts::Cpu& cpu : facts.cpus) {
     if (cpu.apic_id > kMaxApicId) continue;
-    aml::Code& code = entries.add(kProcessor);
+    ByteWriter& code = entries.add(kProcessor);
     code.u8(cpu.apic_id).u8(kLocalApicVersion).u8(kEnabled | (cpu.bootstrap ? kBootstrap : 0U));
     code.u32(cpu.signature).u32(cpu.features).u64(0);
   }
@@ -84,16 +83,16 @@ std::vector<std::uint8_t> make_mp_table(const MpFacts& facts, std::uint32_t addr
   entries.add(kLocalInterrupt).u8(kExtInt).u16(kAsBusSays).u8(isa).u8(0).u8(0).u8(0);
   entries.add(kLocalInterrupt).u8(kNmi).u16(kAsBusSays).u8(isa).u8(0).u8(kAllApics).u8(1);
 
-  aml::Code pointer;
-  append_text(pointer, "_MP_", 4);
+  ByteWriter pointer;
+  pointer.text("_MP_", 4);
   pointer.u32(static_cast<std::uint32_t>(address + kFloatingPointer)).u8(1).u8(kVersion14).u8(0);
   pointer.u8(0).u8(0).u8(0).u8(0).u8(0);  // a configuration table; PIC mode is virtual wire, there is no IMCR
-  aml::Code table;
-  append_text(table, "PCMP", 4);
+  ByteWriter table;
+  table.text("PCMP", 4);
   table.u16(static_cast<unsigned>(kHeader + entries.code().size())).u8(kVersion14).u8(0);
-  append_text(table, "MACHINA", 8);
-  append_text(table, "PC", 12);
-  table.u32(0).u16(0).u16(entries.count()).u32(kLocalApicAddress).u16(0).u8(0).u8(0).append(entries.code());
+  table.text("MACHINA", 8);
+  table.text("PC", 12);
+  table.u32(0).u16(0).u16(entries.count()).u32(apic::kDefaultBase).u16(0).u8(0).u8(0).append(entries.code().bytes());
 
   constexpr std::size_t kPointerChecksum = 10, kTableChecksum = 7;
   std::vector<std::uint8_t> first = pointer.bytes(), second = table.bytes();

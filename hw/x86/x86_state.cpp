@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "core/byte_order.h"
+#include "hw/intc/apic_regs.h"
+
 namespace machina {
 
 namespace {
@@ -14,7 +17,6 @@ constexpr std::uint32_t kMsrTsc = 0x10;
 constexpr std::uint32_t kMsrPat = 0x277;
 constexpr std::uint64_t kPatReset = 0x0007040600070406;  // SDM vol. 3, 12.12.4
 constexpr std::uint32_t kMsrMiscEnable = 0x1a0;
-constexpr std::uint64_t kApicBase = 0xfee00000;
 constexpr std::uint64_t kApicGlobalEnable = 1U << 11;
 constexpr std::uint64_t kApicBootstrap = 1U << 8;
 
@@ -40,9 +42,7 @@ X86Segment system_segment(std::uint8_t type) {
 /// APIC driver gets its timer.
 std::array<std::uint8_t, 1024> lapic_at_reset(bool bootstrap, std::uint32_t apic_id) {
   std::array<std::uint8_t, 1024> page{};
-  const auto put = [&page](std::size_t offset, std::uint32_t value) {
-    for (unsigned i = 0; i < 4; ++i) page[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
-  };
+  const auto put = [&page](std::size_t offset, std::uint32_t value) { store_le(page, offset, value); };
   put(0x20, apic_id << 24);
   put(0x30, 0x50014);     // version 14h, 6 LVT entries
   put(0xe0, 0xffffffff);  // DFR: flat
@@ -79,7 +79,7 @@ X86State X86State::at_reset(std::uint32_t signature, bool bootstrap, std::uint32
   s.tr = system_segment(11);  // busy 32-bit TSS
   s.ldt = system_segment(2);
   s.cr0 = kCr0Reset;
-  s.apic_base = kApicBase | kApicGlobalEnable | (bootstrap ? kApicBootstrap : 0);
+  s.apic_base = apic::kDefaultBase | kApicGlobalEnable | (bootstrap ? kApicBootstrap : 0);
   // Legacy region of XSAVE: FCW and MXCSR have values at reset, all else is zero. SDM vol. 1, 13.4.1 and vol. 3, table
   // 10-1.
   s.xsave.assign(4096, 0);

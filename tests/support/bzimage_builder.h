@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hw/x86/boot/byte_order.h"
+#include "core/byte_order.h"
 #include "hw/x86/boot/linux_header.h"
 
 namespace machina::test {
@@ -13,7 +13,6 @@ namespace machina::test {
 /// Boot protocol 2.15, two setup sectors, relocatable, with a 64-bit entry; the kernel's bytes are 90h.
 inline std::vector<std::uint8_t> make_bzimage(std::size_t kernel_size = 0x1000) {
   using namespace boot::linux_header;
-  using boot::store_le;
   constexpr std::size_t kSetupSize = 3 * 512;
   std::vector<std::uint8_t> f(kSetupSize);
   store_le<std::uint8_t>(f, kSetupSects, 2);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "hw/x86/boot/byte_order.h"
+#include "core/byte_order.h"
 
 namespace machina::test {
 
@@ -18,7 +18,6 @@ struct ElfSegment {
 };
 
 inline std::vector<std::uint8_t> make_elf(bool is_64bit, std::uint64_t entry, const std::vector<ElfSegment>& segments) {
-  using boot::store_le;
   const std::size_t header = is_64bit ? 64 : 52, program = is_64bit ? 56 : 32;
   std::vector<std::uint8_t> f(header + program * segments.size());
   const auto word = [&](std::size_t at, std::uint64_t value) {
@@ -59,9 +58,9 @@ inline std::vector<std::uint8_t> make_note(const std::string& name, std::uint32_
   const auto padded = [&](std::size_t size) { return (size + align - 1) / align * align; };
   const std::size_t data_at = padded(kHeader + name.size() + 1);
   std::vector<std::uint8_t> n(padded(data_at + data.size()));
-  boot::store_le<std::uint32_t>(n, 0, static_cast<std::uint32_t>(name.size() + 1));
-  boot::store_le<std::uint32_t>(n, 4, static_cast<std::uint32_t>(data.size()));
-  boot::store_le<std::uint32_t>(n, 8, type);
+  store_le<std::uint32_t>(n, 0, static_cast<std::uint32_t>(name.size() + 1));
+  store_le<std::uint32_t>(n, 4, static_cast<std::uint32_t>(data.size()));
+  store_le<std::uint32_t>(n, 8, type);
   std::copy(name.begin(), name.end(), n.begin() + kHeader);
   std::copy(data.begin(), data.end(), n.begin() + static_cast<std::ptrdiff_t>(data_at));
   return n;

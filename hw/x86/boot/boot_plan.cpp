@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "hw/x86/boot/byte_order.h"
 #include "hw/x86/boot/low_layout.h"
 
 namespace machina::boot {

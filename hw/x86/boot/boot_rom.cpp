@@ -1,8 +1,7 @@
 #include "hw/x86/boot/boot_rom.h"
 
-#include <numeric>
-
-#include "hw/x86/boot/byte_order.h"
+#include "core/byte_order.h"
+#include "hw/base/byte_writer.h"
 
 extern "C" const std::uint8_t machina_boot_rom[];
 extern "C" const std::uint8_t machina_boot_rom_end[];
@@ -39,8 +38,7 @@ Items items_of(Part part) {
 /// Makes the sum of all bytes zero.
 void set_checksum(std::span<std::uint8_t> bytes, std::size_t at) {
   bytes[at] = 0;
-  const auto sum = std::accumulate(bytes.begin(), bytes.end(), 0U);
-  bytes[at] = static_cast<std::uint8_t>(-sum);
+  bytes[at] = checksum_of(bytes);
 }
 
 }  // namespace

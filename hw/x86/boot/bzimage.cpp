@@ -6,9 +6,9 @@
 #include <bit>
 #include <cctype>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "hw/x86/boot/byte_order.h"
 #include "hw/x86/boot/linux_header.h"
 
 namespace machina::boot {

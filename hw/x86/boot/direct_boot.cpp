@@ -2,8 +2,8 @@
 
 #include <array>
 
+#include "core/byte_order.h"
 #include "core/log.h"
-#include "hw/x86/boot/byte_order.h"
 #include "hw/x86/boot/guest_tables.h"
 #include "hw/x86/x86_cpu.h"
 

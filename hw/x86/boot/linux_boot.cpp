@@ -9,9 +9,9 @@
 #include <sstream>
 #include <string_view>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "hw/x86/boot/byte_order.h"
 #include "hw/x86/boot/linux_header.h"
 #include "hw/x86/boot/low_layout.h"
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/units.h"
-#include "hw/x86/boot/byte_order.h"
 #include "hw/x86/boot/elf_image.h"
 #include "hw/x86/boot/kernel_extras.h"
 #include "hw/x86/boot/low_layout.h"

@@ -14,12 +14,6 @@ using Bytes = std::vector<std::uint8_t>;
 
 unsigned sum(const Bytes& bytes) { return std::accumulate(bytes.begin(), bytes.end(), 0U) & 0xff; }
 
-TEST(TableLinker, ChecksumMakesTheSumZero) {
-  EXPECT_EQ(checksum_of({}), 0);
-  const Bytes bytes{1, 2, 0xff};
-  EXPECT_EQ(checksum_of(bytes), 0xfe);
-}
-
 TEST(TableLinker, CommandsHaveTheirFieldsWhereFirmwareReadsThem) {
   TableLinker linker;
   linker.add_file({"etc/a", Bytes(16), 64, TableLinker::Zone::High});

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/byte_order.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "hw/x86/boot/byte_order.h"
 
 namespace machina::boot {
 namespace {

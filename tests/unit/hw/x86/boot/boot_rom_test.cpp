@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "hw/x86/boot/byte_order.h"
+#include "core/byte_order.h"
 #include "tests/support/test_machine.h"
 
 namespace machina::boot {

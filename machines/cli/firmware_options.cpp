@@ -1,4 +1,4 @@
-#include "machines/cli/table_options.h"
+#include "machines/cli/firmware_options.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,10 +7,11 @@
 #include <optional>
 #include <string_view>
 
+#include "core/byte_order.h"
 #include "core/read_file.h"
 #include "core/units.h"
 #include "hw/acpi/acpi_sdt.h"
-#include "hw/acpi/table_linker.h"
+#include "hw/base/byte_writer.h"
 #include "hw/x86/boot/low_layout.h"
 #include "machines/cli/option_reader.h"
 #include "machines/firmware_data.h"
@@ -86,8 +87,7 @@ std::vector<std::uint8_t> read_table(ConfigNode option, bool nodes) {
             .why(fmt::format("it has {} bytes, and a header alone has {}", bytes.size(), kSdtHeader))
             .hint("content without a header is given by data=");
       }
-      std::size_t length = 0;
-      for (unsigned i = 4; i-- > 0;) length = length << 8 | bytes[kSdtLength + i];
+      const auto length = load_le<std::uint32_t>(bytes, kSdtLength);
       if (length != bytes.size()) {
         throw Error("not an ACPI table")
             .why(fmt::format("its header says {} bytes, and the file has {}", length, bytes.size()))
@@ -112,10 +112,10 @@ std::vector<std::uint8_t> read_table(ConfigNode option, bool nodes) {
     const ConfigNode node = option[field.key];
     if (!node) continue;
     const std::uint64_t value = number(node, (std::uint64_t{1} << (8 * field.size)) - 1);
-    for (std::size_t i = 0; i < field.size; ++i) table[field.offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
+    store_le(table, field.offset, value, field.size);
   }
   at_origin(option["sig"] ? option["sig"].origin() : source.origin(), [&] { check_signature(table, nodes); });
-  for (std::size_t i = 0; i < 4; ++i) table[kSdtLength + i] = static_cast<std::uint8_t>(table.size() >> (8 * i));
+  store_le(table, kSdtLength, table.size(), 4);
   table[kSdtChecksum] = 0;
   table[kSdtChecksum] = checksum_of(table);
   return table;

@@ -1,4 +1,4 @@
-#include "machines/cli/table_options.h"
+#include "machines/cli/firmware_options.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
