@@ -15,6 +15,7 @@
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/x86/boot/boot_rom.h"
 #include "machines/firmware_tables.h"
+#include "qom/find.h"
 
 namespace machina {
 
@@ -27,15 +28,6 @@ constexpr unsigned kTimerPin = 2;  // where the firmware's MP table can say that
 std::uint16_t apic_id_limit(const CpuConfig& cpus) {
   if (cpus.max == 0) return 0;
   return static_cast<std::uint16_t>(std::min(cpus.topology.apic_id(cpus.max - 1) + 1, 0xffffU));
-}
-
-template <class T>
-T* first(Machine& machine) {
-  T* found = nullptr;
-  qom::for_each<T>(machine, [&](T& t) {
-    if (!found && t.realized()) found = &t;
-  });
-  return found;
 }
 
 /// How the firmware shows a disk to programs that only know cylinders: as it is where the 10 bits for a cylinder, 4 for
@@ -103,7 +95,7 @@ std::array<std::uint8_t, 16> parse_uuid(const std::string& text) {
 
 void fill_firmware_data(Machine& machine, const BootOptions& boot) {
   const System& s = machine.system();
-  if (auto* fw_cfg = first<FwCfg>(machine)) {
+  if (auto* fw_cfg = qom::first_of<FwCfg>(machine)) {
     FirmwareConfig config;
     config.ram_below_4g = s.ram_below_4g;
     config.ram_above_4g = s.ram_above_4g;
@@ -112,17 +104,17 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     const std::map<unsigned, unsigned> moved = collect_acpi_facts(machine).interrupts.moved;
     config.irq0_override = moved.count(0) != 0 && moved.at(0) == kTimerPin;
     config.nographic = boot.nographic;
-    if (boot.nographic && first<IsaSerial>(machine)) config.serial_console = kCom1;
+    if (boot.nographic && qom::first_of<IsaSerial>(machine)) config.serial_console = kCom1;
     config.boot_menu = boot.menu;
     config.boot_menu_wait_ms = boot.splash_time_ms;
     config.boot_order = boot_paths(machine, boot);
     if (boot.kernel) config.boot_order.insert(config.boot_order.begin(), boot::kBootRomPath);
-    if (const auto* pm = first<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
+    if (const auto* pm = qom::first_of<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);
     publish_firmware_tables(machine, *fw_cfg);
   }
-  if (auto* rtc = first<Mc146818Rtc>(machine)) {
+  if (auto* rtc = qom::first_of<Mc146818Rtc>(machine)) {
     CmosConfig config;
     config.ram_below_4g = s.ram_below_4g;
     config.ram_above_4g = s.ram_above_4g;

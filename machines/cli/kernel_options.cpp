@@ -6,21 +6,11 @@
 #include "hw/x86/boot/boot_rom.h"
 #include "hw/x86/boot/direct_boot.h"
 #include "hw/x86/boot/kernel_file.h"
+#include "qom/find.h"
 
 namespace machina {
 
-namespace {
-
-template <class T>
-T* first_of(Machine& machine) {
-  T* found = nullptr;
-  qom::for_each<T>(machine, [&](T& t) { found = found ? found : &t; });
-  return found;
-}
-
-}  // namespace
-
-bool boots_through_firmware(Machine& machine) { return first_of<PcFirmware>(machine) != nullptr; }
+bool boots_through_firmware(Machine& machine) { return qom::first_of<PcFirmware>(machine) != nullptr; }
 
 std::optional<boot::BootPlan> kernel_plan(const CommandLine& cl, Machine& machine, const RamConfig& ram) {
   if (!cl.kernel) {
@@ -36,7 +26,7 @@ std::optional<boot::BootPlan> kernel_plan(const CommandLine& cl, Machine& machin
   request.entry = machine.kernel_entry;
   boot::Target target;
   target.firmware = boots_through_firmware(machine);
-  if (target.firmware && !first_of<FwCfg>(machine)) {
+  if (target.firmware && !qom::first_of<FwCfg>(machine)) {
     throw Error("this board's firmware cannot start a kernel")
         .at(cl.kernel->origin)
         .why("the board has no fw_cfg, through which firmware gets one")
@@ -51,7 +41,7 @@ void add_direct_boot(Machine& machine, boot::BootPlan plan) {
 }
 
 void offer_to_firmware(Machine& machine, boot::BootPlan plan) {
-  boot::offer_plan(*first_of<FwCfg>(machine), std::move(plan));
+  boot::offer_plan(*qom::first_of<FwCfg>(machine), std::move(plan));
 }
 
 }  // namespace machina

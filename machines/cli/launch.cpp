@@ -19,6 +19,7 @@
 #include "machines/cli/sizing.h"
 #include "machines/firmware_data.h"
 #include "machines/firmware_tables.h"
+#include "qom/find.h"
 #include "qom/plugin.h"
 
 namespace machina {
@@ -33,14 +34,6 @@ void use_aliases(Board& board, const std::map<std::string, std::string>& aliases
       if (!s.by_user && alias != aliases.end()) s.text = alias->second;
     }
   }
-}
-
-/// The first object of the machine that has the interface; null when there is none.
-template <class T>
-T* first_of(Machine& machine) {
-  T* found = nullptr;
-  qom::for_each<T>(machine, [&](T& t) { found = found ? found : &t; });
-  return found;
 }
 
 /// Whether a device of the board links to the back end that is conventionally called so.
@@ -141,7 +134,7 @@ void Launch::build() {
   options.load_plugin = [](const std::string& file) { qom::load_plugin(file); };
   const std::vector<Device*> devices = compose_board(*board, request, *machine_, options, faults);
   faults.throw_if_any();
-  if (display_kind_ == DisplayKind::Text && !first_of<DisplaySource>(*machine_)) {
+  if (display_kind_ == DisplayKind::Text && !qom::first_of<DisplaySource>(*machine_)) {
     if (cl_.display)
       throw Error("the machine has no display adapter").at(cl_.display->origin).hint("add one: -device VGA");
     display_kind_ = DisplayKind::None;  // nobody asked for it by name
@@ -196,8 +189,8 @@ void Launch::open_display() {
   System& s = machine_->system();
   const Origin at = cl_.display ? cl_.display->origin : Origin();
   at_origin(at, [&] {
-    display_ = std::make_unique<TextDisplay>(s.loop, s.realtime, first_of<DisplaySource>(*machine_),
-                                             first_of<InputSink>(*machine_));
+    display_ = std::make_unique<TextDisplay>(s.loop, s.realtime, qom::first_of<DisplaySource>(*machine_),
+                                             qom::first_of<InputSink>(*machine_));
   });
   display_->on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
 }
