@@ -54,6 +54,9 @@ struct CpuidResult {
 /// Throws Error when `enforce` is set and something is not supported.
 CpuidResult make_cpuid(const CpuModelSpec& spec, const CpuPlatform& platform);
 
+/// MAXPHYADDR of a CPU with that table: SDM vol. 3, 4.1.4, which says as well what it is without leaf 80000008h.
+unsigned physical_address_bits(const CpuidTable& cpuid);
+
 /// The text of -cpu help.
 std::string cpu_model_help();
 std::vector<std::string> cpu_model_names();

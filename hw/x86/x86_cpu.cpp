@@ -11,6 +11,7 @@
 #include "core/thread_name.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/interrupt_acknowledge.h"
+#include "hw/x86/cpu_model.h"
 
 namespace machina {
 namespace {
@@ -121,10 +122,7 @@ bool X86Cpu::apic_has_x2apic() const {
   return cpuid.find(1).ecx & kX2apic;
 }
 
-unsigned X86Cpu::apic_physical_bits() const {
-  const unsigned bits = cpuid.find(0x80000008).eax & 0xff;
-  return bits ? bits : 36;  // SDM vol. 3, 4.1.4, for processors with PAE
-}
+unsigned X86Cpu::apic_physical_bits() const { return physical_address_bits(cpuid); }
 
 int X86Cpu::acknowledge_interrupt() {
   const MachineLock::Guard guard(system().lock);

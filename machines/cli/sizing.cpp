@@ -28,13 +28,6 @@ unsigned count_of(ConfigNode option, const char* key) {
   return static_cast<unsigned>(v);
 }
 
-/// MAXPHYADDR: SDM vol. 3, 4.1.4, which says as well what it is where leaf 80000008h is not there.
-unsigned physical_address_bits(const CpuidTable& cpuid) {
-  constexpr std::uint32_t kPae = 1U << 6;
-  if (const unsigned bits = cpuid.find(0x80000008).eax & 0xff) return bits;
-  return cpuid.find(1).edx & kPae ? 36 : 32;
-}
-
 }  // namespace
 
 Origin ram_origin(const CommandLine& cl) {
