@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -26,6 +25,7 @@
 
 #include "core/config/yaml.h"
 #include "qom/property.h"
+#include "tests/support/child_process.h"
 #include "tests/support/test_paths.h"
 
 namespace machina {
@@ -71,28 +71,15 @@ struct Outcome {
 
 /// Runs a program in `folder` without standard input; killed at the time limit.
 Outcome run(const std::vector<std::string>& command, const fs::path& folder) {
-  int out[2], err[2];
-  if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) throw Error("no pipe");
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    const int null = open("/dev/null", O_RDONLY);
-    if (chdir(folder.c_str()) || dup2(null, 0) < 0 || dup2(out[1], 1) < 0 || dup2(err[1], 2) < 0) _exit(126);
-    setpgid(0, 0);
-    execvp(argv[0], argv.data());
-    _exit(127);
-  }
-  close(out[1]);
-  close(err[1]);
+  using End = test::ChildProcess::End;
+  test::ChildProcess child(command, {.out = End::Pipe, .err = End::Pipe, .folder = folder.string(), .own_group = true});
   Outcome result;
-  pollfd fds[] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
+  pollfd fds[] = {{child.out(), POLLIN, 0}, {child.err(), POLLIN, 0}};
   std::string* const text[] = {&result.out, &result.err};
   for (int open_ends = 2; open_ends > 0;) {
     if (poll(fds, 2, kTimeLimitMs) == 0) {
       result.timed_out = true;
-      kill(-pid, SIGKILL);
+      child.kill();
       break;
     }
     for (int i = 0; i < 2; ++i) {
@@ -107,9 +94,7 @@ Outcome run(const std::vector<std::string>& command, const fs::path& folder) {
       --open_ends;
     }
   }
-  close(out[0]);
-  close(err[0]);
-  waitpid(pid, &result.status, 0);
+  result.status = child.wait();
   return result;
 }
 

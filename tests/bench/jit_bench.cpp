@@ -2,10 +2,7 @@
 // the start of the process to its init and to the end after its power-off.
 
 #include <benchmark/benchmark.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/child_process.h"
 #include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
-
-extern char** environ;
 
 namespace {
 
@@ -75,32 +71,13 @@ BENCHMARK(IntegerCode)->Iterations(5)->UseManualTime()->Unit(benchmark::kMillise
 /// machine-run with a pipe from its standard output.
 class Process {
  public:
-  explicit Process(std::vector<std::string> command) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return;
-    std::vector<char*> argv;
-    for (std::string& word : command) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    ::posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    out_ = ends[0];
-  }
-  ~Process() {
-    ::close(out_);
-    if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
+  explicit Process(std::vector<std::string> command)
+      : child_(std::move(command), {.out = test::ChildProcess::End::Pipe}) {}
   /// Until its output holds `text`, or ends.
   bool wait_for(const std::string& text) {
     char some[4096];
     while (said_.find(text) == std::string::npos) {
-      const ssize_t n = ::read(out_, some, sizeof some);
+      const ssize_t n = ::read(child_.out(), some, sizeof some);
       if (n <= 0) return false;
       said_.append(some, static_cast<std::size_t>(n));
     }
@@ -108,16 +85,14 @@ class Process {
   }
   /// Until it is gone; its exit status, or -1.
   int wait_for_end() {
-    for (char some[4096]; ::read(out_, some, sizeof some) > 0;) continue;
-    int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    for (char some[4096]; ::read(child_.out(), some, sizeof some) > 0;) continue;
+    const int status = child_.wait();
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   std::string tail() const { return said_.substr(said_.size() - std::min<std::size_t>(said_.size(), 300)); }
 
  private:
-  pid_t pid_ = -1;
-  int out_ = -1;
+  test::ChildProcess child_;
   std::string said_;
 };
 

@@ -7,11 +7,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,10 +17,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/child_process.h"
 #include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
-
-extern char** environ;
 
 namespace {
 
@@ -37,24 +33,12 @@ double median(std::vector<double> v) {
 
 class Process {
  public:
-  explicit Process(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), (test::binary_dir() / "machine-run").string());
-    std::vector<char*> argv;
-    for (std::string& a : arguments) argv.push_back(a.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t quiet;  // a warning at each of many starts says nothing new
-    ::posix_spawn_file_actions_init(&quiet);
-    ::posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    ::posix_spawn(&pid_, argv[0], &quiet, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&quiet);
-  }
-  ~Process() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
+  // A warning at each of many starts says nothing new.
+  explicit Process(std::vector<std::string> arguments)
+      : child_(command(std::move(arguments)), {.in = End::Inherited, .err = End::Null}) {}
   /// Resident memory of the process without what it shares (guest RAM is a shared mapping), in MiB.
   double own_mib() const {
-    std::ifstream in("/proc/" + std::to_string(pid_) + "/status");
+    std::ifstream in("/proc/" + std::to_string(child_.pid()) + "/status");
     double kib = 0;
     for (std::string line; std::getline(in, line);)
       if (line.starts_with("RssAnon:") || line.starts_with("RssFile:")) kib += std::stod(line.substr(8));
@@ -62,7 +46,12 @@ class Process {
   }
 
  private:
-  pid_t pid_ = -1;
+  using End = test::ChildProcess::End;
+  static std::vector<std::string> command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), (test::binary_dir() / "machine-run").string());
+    return arguments;
+  }
+  test::ChildProcess child_;
 };
 
 /// Waits for a byte, or a second connection's first; false after five seconds.

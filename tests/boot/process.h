@@ -1,10 +1,8 @@
 #pragma once
 /// What the tests of whole machines share: the program as a process, and a folder for its files.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include <regex>
 
 #include "hw/x86/accelerator.h"
+#include "tests/support/child_process.h"
 
 namespace machina::test {
 
@@ -23,33 +22,11 @@ class Process {
   using Clock = std::chrono::steady_clock;
 
  public:
-  explicit Process(std::vector<std::string> command) {
-    int in[2], out[2];
-    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) std::abort();
-    std::vector<char*> argv;
-    for (std::string& word : command) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(in[0], 0);
-      dup2(out[1], 1);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    in_ = in[1], out_ = out[0];
-  }
-  ~Process() {
-    close(in_);
-    close(out_);
-    if (pid_ < 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
+  explicit Process(std::vector<std::string> command)
+      : child_(std::move(command), {.in = ChildProcess::End::Pipe, .out = ChildProcess::End::Pipe}) {}
 
   void type(const std::string& text) {
-    ASSERT_EQ(write(in_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ASSERT_EQ(write(child_.in(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
 
   /// Reads until the output since the last call, without escape sequences, holds `text`; that output is then done with.
@@ -64,9 +41,10 @@ class Process {
         return testing::AssertionSuccess();
       }
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-      pollfd fd{out_, POLLIN, 0};
+      pollfd fd{child_.out(), POLLIN, 0};
       char some[4096];
-      const ssize_t n = left > 0 && poll(&fd, 1, static_cast<int>(left)) > 0 ? read(out_, some, sizeof some) : 0;
+      const ssize_t n =
+          left > 0 && poll(&fd, 1, static_cast<int>(left)) > 0 ? read(child_.out(), some, sizeof some) : 0;
       if (n <= 0) {
         return testing::AssertionFailure()
                << (left > 0 ? "the output ended" : "time is up") << " before '" << text << "'; there was:\n"
@@ -78,18 +56,12 @@ class Process {
 
   /// The exit status, or -1 when it does not end in time or by a signal.
   int wait_for_end(std::chrono::seconds limit) {
-    for (const auto end = Clock::now() + limit; Clock::now() < end; usleep(20'000)) {
-      int status = 0;
-      if (waitpid(pid_, &status, WNOHANG) != pid_) continue;
-      pid_ = -1;
-      return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-    return -1;
+    const std::optional<int> status = child_.wait_for(limit);
+    return status && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
   }
 
  private:
-  pid_t pid_ = -1;
-  int in_ = -1, out_ = -1;
+  ChildProcess child_;
   std::string pending_;
 };
 
