@@ -122,6 +122,7 @@ struct Cpu {
   Environment& environment;  ///< ports, registers, APIC, time: what is behind the CPU
   BlockCache& blocks;        ///< of the machine
   std::array<Tlb, kTlbModes> tlbs;
+  WalkCache walks;
   CodeTlb code_tlb;
   JumpCache jumps;
   std::unique_ptr<Block> uncached;  ///< of code that is not in RAM
@@ -150,10 +151,11 @@ struct Cpu {
   void update_mode();
   void request(std::uint32_t bits) { requests.fetch_or(bits, std::memory_order_seq_cst); }
 
-  // Every one of these forgets jumps, too, since those go by linear address. mode.cpp
+  // Every one of these forgets jumps, too, since those go by linear address: mode.cpp
   void flush_tlb();                           ///< everything
   void flush_tlb_non_global();                ///< a load of CR3
   void flush_tlb_page(std::uint64_t linear);  ///< INVLPG: global ones, and all of a large page
+  void forget_jumps();
 };
 
 }  // namespace machina::jit

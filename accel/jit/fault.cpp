@@ -4,9 +4,6 @@ namespace machina::jit {
 
 void raise(Vector vector) { throw GuestFault{vector}; }
 void raise(Vector vector, std::uint32_t error) { throw GuestFault{vector, true, error}; }
-void raise_page_fault(std::uint64_t address, std::uint32_t error) {
-  throw GuestFault{Vector::PageFault, true, error, address};
-}
 void raise_segment_fault(bool stack) { raise(stack ? Vector::StackSegment : Vector::GeneralProtection, 0); }
 
 }  // namespace machina::jit

@@ -38,7 +38,6 @@ struct GuestFault {
 
 [[noreturn]] void raise(Vector vector);                       ///< without an error code
 [[noreturn]] void raise(Vector vector, std::uint32_t error);  ///< with one
-[[noreturn]] void raise_page_fault(std::uint64_t address, std::uint32_t error);
 /// The fault that a segment limit or a non-canonical address gives: #SS(0) for the stack segment, else #GP(0).
 [[noreturn]] void raise_segment_fault(bool stack);
 

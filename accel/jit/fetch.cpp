@@ -21,16 +21,17 @@ struct CodePage {
 
 /// `linear` lies in the page. Throws GuestFault.
 CodePage find_page(Cpu& cpu, std::uint64_t linear) {
-  const std::uint64_t page = linear & kPageMask;
-  CodeTlb::Entry& e = cpu.code_tlb.entry(linear);
-  const std::uint64_t key = page | (cpu.cpl == 3 ? 1 : 0);
-  if (e.key == key) return {e.host, 0};
+  const bool user = cpu.cpl == 3;
+  if (std::uint8_t* known = cpu.code_tlb.find(linear, user)) return {known, 0};
   if (cpu.long_mode() && !canonical(cpu, linear)) raise_segment_fault(false);
-  const TlbMode mode = cpu.cpl == 3 ? TlbMode::User : TlbMode::Supervisor;
-  const std::uint64_t physical = translate(cpu, cpu.environment, linear, Access::Fetch, mode).physical & kPageMask;
-  const HostPage found = cpu.environment.page(physical);
-  if (found.host) e = {key, found.host};
-  return {found.host, physical};
+  Translation t;
+  if (const std::uint32_t error =
+          translate(cpu, cpu.environment, linear, Access::Fetch, user ? TlbMode::User : TlbMode::Supervisor, t);
+      error != kTranslated)
+    throw GuestFault{Vector::PageFault, true, error, linear};
+  const HostPage found = cpu.environment.page(t.physical & kPageMask);
+  if (found.host) cpu.code_tlb.remember(linear, user, found.host, t.page_size);
+  return {found.host, t.physical & kPageMask};
 }
 
 std::uint64_t following_page(const Cpu& cpu, std::uint64_t linear) {

@@ -27,8 +27,17 @@ struct Target {
 
 /// Translates and remembers. `linear` lies in the page that is meant.
 Target fill(Cpu& cpu, std::uint64_t linear, Access access, bool stack) {
+  if (access == Access::Write && cpu.tlb->may_write(linear)) {
+    // It has been translated, and only the quick way is closed, as long as there is code.
+    const std::uintptr_t host = cpu.tlb->entry(linear).host.load(std::memory_order_relaxed);
+    if (cpu.blocks.code().page_has_code(host))
+      return {linear & (kPageSize - 1), {reinterpret_cast<std::uint8_t*>(host)}};
+  }
   if (cpu.long_mode() && !canonical(cpu, linear)) raise_segment_fault(stack);
-  const Translation t = translate(cpu, cpu.environment, linear, access, mode_of(cpu));
+  Translation t;
+  if (const std::uint32_t error = translate(cpu, cpu.environment, linear, access, mode_of(cpu), t);
+      error != kTranslated) [[unlikely]]
+    throw GuestFault{Vector::PageFault, true, error, linear};
   const Target target{t.physical, cpu.environment.page(t.physical & kPageMask)};
   if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)] || page_is_watched(cpu, linear)) return target;
   TlbEntry& e = cpu.tlb->entry(linear);
@@ -39,15 +48,16 @@ Target fill(Cpu& cpu, std::uint64_t linear, Access access, bool stack) {
   e.read.store(TlbEntry::kNever, std::memory_order_relaxed);
   const auto host = reinterpret_cast<std::uintptr_t>(target.page.host);
   e.host.store(host, std::memory_order_seq_cst);
+  const bool may_write = target.page.host && t.writable && !target.page.readonly && !target.page.logged;
   if (target.page.host) {
     e.addend = host - linear_page;
     e.read.store(linear_page, std::memory_order_relaxed);
-    if (t.writable && !target.page.readonly && !target.page.logged) {
+    if (may_write) {
       e.write.store(linear_page, std::memory_order_seq_cst);
       if (cpu.blocks.code().page_has_code(host)) e.write.store(TlbEntry::kNever, std::memory_order_relaxed);
     }
   }
-  cpu.tlb->set_traits(linear, t.global, t.page_size);
+  cpu.tlb->set_traits(linear, {.page_size = t.page_size, .global = t.global, .may_write = may_write});
   return target;
 }
 

@@ -52,63 +52,73 @@ struct Walk {
   Access access;
   TlbMode mode;
 
-  [[noreturn]] void fault(std::uint32_t code) const {
+  std::uint32_t fault(std::uint32_t code) const {
     if (access == Access::Write) code |= kPfWrite;
     if (mode == TlbMode::User) code |= kPfUser;
     const bool tells_fetches = (cpu.cr4 & kCr4Smep) || ((cpu.cr4 & kCr4Pae) && (cpu.efer & kEferNxe));
     if (access == Access::Fetch && tells_fetches) code |= kPfFetch;
-    raise_page_fault(linear, code);
+    return code;
   }
 
-  /// SDM vol. 3, 4.6.1. `rights` has U and W when all levels have them, NX when one has it.
-  void check(std::uint64_t rights, std::uint64_t leaf) const {
+  /// SDM vol. 3, 4.6.1. `rights` has U and W when all levels have them, NX when one has it. An error code or
+  /// kTranslated.
+  std::uint32_t check(std::uint64_t rights, std::uint64_t leaf) const {
     const bool user_page = rights & kUser;
-    if (mode == TlbMode::User && !user_page) fault(kPfPresent);
+    if (mode == TlbMode::User && !user_page) return fault(kPfPresent);
     if (access == Access::Fetch) {
-      if (rights & kNoExecute) fault(kPfPresent);
-      if (mode != TlbMode::User && user_page && (cpu.cr4 & kCr4Smep)) fault(kPfPresent);
-      return;
+      if (rights & kNoExecute) return fault(kPfPresent);
+      if (mode != TlbMode::User && user_page && (cpu.cr4 & kCr4Smep)) return fault(kPfPresent);
+      return kTranslated;
     }
-    if (mode == TlbMode::Supervisor && user_page && (cpu.cr4 & kCr4Smap)) fault(kPfPresent);
+    if (mode == TlbMode::Supervisor && user_page && (cpu.cr4 & kCr4Smap)) return fault(kPfPresent);
     const bool checks_writes = mode == TlbMode::User || (cpu.cr0 & kCr0Wp);
-    if (access == Access::Write && checks_writes && !(rights & kWritable)) fault(kPfPresent);
+    if (access == Access::Write && checks_writes && !(rights & kWritable)) return fault(kPfPresent);
     if (user_page && (cpu.cr4 & kCr4Pke) && (cpu.efer & kEferLma)) {
       const unsigned key = static_cast<unsigned>(leaf >> kKeyShift & 0xf);
       const unsigned denied = cpu.pkru >> (2 * key) & 3;  // bit 0: access, bit 1: write
-      if ((denied & 1) || (access == Access::Write && (denied & 2) && checks_writes)) fault(kPfPresent | kPfKey);
+      if ((denied & 1) || (access == Access::Write && (denied & 2) && checks_writes)) return fault(kPfPresent | kPfKey);
     }
+    return kTranslated;
   }
 
-  /// Empty: an entry changed under the walk, which starts over.
-  std::optional<Translation> once() const {
+  /// The same; empty: an entry changed under the walk, which starts over. `known`: where the walk may begin, or null.
+  std::optional<std::uint32_t> once(const WalkCache::Entry* known, Translation& result) const {
     const Layout layout = layout_of(cpu);
+    const bool long_mode = cpu.efer & kEferLma;
     std::uint64_t table = cpu.cr3 & (layout.wide() ? bits(12, 51) : 0xfffff000);
     std::uint64_t rights = kUser | kWritable;
-    if (layout.wide() && !(cpu.efer & kEferLma)) {
+    unsigned level = layout.levels;
+    if (known) {
+      table = known->table;
+      rights = known->rights;
+      level = 1;
+    } else if (layout.wide() && !long_mode) {
       const std::uint64_t pdpte = cpu.pdptr[linear >> 30 & 3];
-      if (!(pdpte & kPresent)) fault(0);
+      if (!(pdpte & kPresent)) return fault(0);
       table = pdpte & bits(12, 51);
     }
-    for (unsigned level = layout.levels;; --level) {
+    for (;; --level) {
       const unsigned shift = kPageBits + layout.index_bits * (level - 1);
       const std::uint64_t index = linear >> shift & bits(0, layout.index_bits - 1);
       const std::uint64_t address = table + index * layout.entry_size;
       const std::uint64_t entry = memory.load_entry(address, layout.entry_size);
-      if (!(entry & kPresent)) fault(0);
+      if (!(entry & kPresent)) return fault(0);
       const bool may_be_large = layout.wide() ? level == 2 || level == 3 : level == 2 && (cpu.cr4 & kCr4Pse);
       const bool leaf = level == 1 || (may_be_large && (entry & kLarge));
-      if (has_reserved_bits(cpu, layout, level, entry, leaf)) fault(kPfPresent | kPfReserved);
+      if (has_reserved_bits(cpu, layout, level, entry, leaf)) return fault(kPfPresent | kPfReserved);
       rights = (rights & entry & (kUser | kWritable)) | ((rights | entry) & kNoExecute);
       if (!leaf) {
         if (!(entry & kAccessed) && !memory.replace_entry(address, layout.entry_size, entry, entry | kAccessed))
           return {};
         table = entry & (layout.wide() ? bits(12, 51) : 0xfffff000);
+        if (long_mode && level == 2) cpu.walks.remember(linear, table, rights);
         continue;
       }
-      check(rights, entry);
+      if (const std::uint32_t error = check(rights, entry); error != kTranslated) return error;
       const std::uint64_t marked = entry | kAccessed | (access == Access::Write ? kDirty : 0);
       if (marked != entry && !memory.replace_entry(address, layout.entry_size, entry, marked)) return {};
-      return leaf_at(layout, shift, rights, marked);
+      result = leaf_at(layout, shift, rights, marked);
+      return kTranslated;
     }
   }
 
@@ -136,11 +146,20 @@ struct Walk {
 
 }  // namespace
 
-Translation translate(Cpu& cpu, PhysicalMemory& memory, std::uint64_t linear, Access access, TlbMode mode) {
-  if (!(cpu.cr0 & kCr0Pg)) return {linear & 0xffffffff, kPageSize, access != Access::Fetch, false};
+std::uint32_t translate(Cpu& cpu, PhysicalMemory& memory, std::uint64_t linear, Access access, TlbMode mode,
+                        Translation& result) {
+  if (!(cpu.cr0 & kCr0Pg)) {
+    result = {linear & 0xffffffff, kPageSize, access != Access::Fetch, false};
+    return kTranslated;
+  }
   const Walk walk{cpu, memory, linear, access, mode};
-  for (;;)
-    if (const std::optional<Translation> t = walk.once()) return *t;
+  const WalkCache::Entry* known = cpu.walks.find(linear);
+  for (;;) {
+    const std::optional<std::uint32_t> error = walk.once(known, result);
+    if (!error) continue;
+    if (*error == kTranslated || !known) return *error;
+    known = nullptr;  // rights that were raised count without INVLPG: a fault is by the tables as they are
+  }
 }
 
 bool load_pdptrs(Cpu& cpu, PhysicalMemory& memory, std::uint64_t cr3) {

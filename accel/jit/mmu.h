@@ -23,11 +23,13 @@ class PhysicalMemory {
   virtual bool replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) = 0;
 };
 
-/// Walks the tables for `mode`'s rights and sets accessed and dirty bits. Throws #PF, or #GP/#SS for an address that is
-/// not canonical only through its caller: such addresses must not come here.
-Translation translate(Cpu& cpu, PhysicalMemory& memory, std::uint64_t linear, Access access, TlbMode mode);
-/// The same for a debugger: changes nothing; false: not mapped.
-bool translate_quietly(const Cpu& cpu, PhysicalMemory& memory, std::uint64_t linear, std::uint64_t& physical);
+/// What translate() returns when there is no fault.
+inline constexpr std::uint32_t kTranslated = ~std::uint32_t{0};
+
+/// Walks the tables for `mode`'s rights and sets accessed and dirty bits. The error code of the #PF that its caller
+/// throws, since each function that an exception passes costs as much as a walk; or kTranslated. `linear` is canonical.
+std::uint32_t translate(Cpu& cpu, PhysicalMemory& memory, std::uint64_t linear, Access access, TlbMode mode,
+                        Translation& result);
 
 /// Reads the four PDPTEs of PAE paging at a load of CR3 (SDM vol. 3, 4.4.1); false: a reserved bit is set, #GP(0).
 bool load_pdptrs(Cpu& cpu, PhysicalMemory& memory, std::uint64_t cr3);

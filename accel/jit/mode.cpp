@@ -58,22 +58,27 @@ void Cpu::update_mode() {
   tlb = &tlbs[static_cast<unsigned>(rights_of(*this))];
 }
 
-void Cpu::flush_tlb() {
-  for (Tlb& t : tlbs) t.flush();
+void Cpu::forget_jumps() {
   code_tlb.forget();
   jumps.forget();
+}
+
+void Cpu::flush_tlb() {
+  for (Tlb& t : tlbs) t.flush();
+  walks.forget();
+  forget_jumps();
 }
 
 void Cpu::flush_tlb_non_global() {
   for (Tlb& t : tlbs) t.flush_non_global();
-  code_tlb.forget();
-  jumps.forget();
+  walks.forget();
+  forget_jumps();
 }
 
 void Cpu::flush_tlb_page(std::uint64_t linear) {
   for (Tlb& t : tlbs) t.flush_page(linear);
-  code_tlb.forget();
-  jumps.forget();
+  walks.forget();  // all of them: SDM vol. 3, 4.10.4.1
+  if (code_tlb.knows(linear)) forget_jumps();
 }
 
 }  // namespace machina::jit

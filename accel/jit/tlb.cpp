@@ -1,5 +1,7 @@
 #include "accel/jit/tlb.h"
 
+#include <algorithm>
+
 namespace machina::jit {
 
 void Tlb::clear(unsigned index) {
@@ -7,30 +9,49 @@ void Tlb::clear(unsigned index) {
   entries_[index].write.store(TlbEntry::kNever, std::memory_order_relaxed);
 }
 
+bool Tlb::empty(unsigned index) const {
+  // One that may be written may be read.
+  return entries_[index].read.load(std::memory_order_relaxed) == TlbEntry::kNever;
+}
+
+template <class Keep>
+void Tlb::clear_unless(Keep keep) {
+  unsigned kept = 0;
+  for_each_filled([&](unsigned i) {
+    is_listed_[i] = !empty(i) && keep(i);
+    if (!is_listed_[i]) return clear(i);
+    if (kept < kListed) list_[kept] = static_cast<std::uint16_t>(i);  // never beyond what has been read of it
+    ++kept;
+  });
+  filled_ = std::min(kept, kListed + 1);
+}
+
 void Tlb::flush() {
-  for (unsigned i = 0; i < kEntries; ++i) clear(i);
+  clear_unless([](unsigned) { return false; });
   has_large_ = false;
 }
 
 void Tlb::flush_page(std::uint64_t linear) {
   clear(index(linear));
   if (!has_large_) return;
-  for (unsigned i = 0; i < kEntries; ++i) {
-    const std::uint64_t page = entries_[i].read.load(std::memory_order_relaxed);
-    if (page_size_[i] > kPageSize && page != TlbEntry::kNever && ((page ^ linear) & ~(page_size_[i] - 1)) == 0)
-      clear(i);
-  }
+  for_each_filled([&](unsigned i) {
+    const std::uint64_t page = entries_[i].read.load(std::memory_order_relaxed), size = traits_[i].page_size;
+    if (size > kPageSize && page != TlbEntry::kNever && ((page ^ linear) & ~(size - 1)) == 0) clear(i);
+  });
 }
 
 void Tlb::flush_non_global() {
-  for (unsigned i = 0; i < kEntries; ++i)
-    if (!global_[i]) clear(i);
+  clear_unless([this](unsigned i) { return traits_[i].global; });
 }
 
-void Tlb::set_traits(std::uint64_t linear, bool global, std::uint64_t page_size) {
-  global_[index(linear)] = global;
-  page_size_[index(linear)] = page_size;
-  has_large_ = has_large_ || page_size > kPageSize;
+void Tlb::set_traits(std::uint64_t linear, const Traits& traits) {
+  const unsigned i = index(linear);
+  traits_[i] = traits;
+  has_large_ = has_large_ || traits.page_size > kPageSize;
+  if (is_listed_[i]) return;
+  is_listed_[i] = true;
+  if (filled_ < kListed) list_[filled_] = static_cast<std::uint16_t>(i);
+  filled_ = std::min(filled_ + 1, kListed + 1);
 }
 
 bool Tlb::protect(std::uintptr_t host_page) {

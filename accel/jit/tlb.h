@@ -33,6 +33,7 @@ enum class TlbMode : std::uint8_t {
 };
 inline constexpr unsigned kTlbModes = 4;
 
+/// What is forgotten costs by what has been filled since, so that guests may forget often.
 class Tlb {
  public:
   static constexpr unsigned kEntries = 1024;  ///< 4 MiB of working set each
@@ -45,19 +46,75 @@ class Tlb {
   void flush_page(std::uint64_t linear);
   /// All but pages that were mapped global.
   void flush_non_global();
+  struct Traits {
+    std::uint64_t page_size = kPageSize;
+    bool global = false;
+    bool may_write = false;  ///< but for the code that may be on the page
+  };
   /// What else is to be known of the entry of `linear`, which was filled just now.
-  void set_traits(std::uint64_t linear, bool global, std::uint64_t page_size);
+  void set_traits(std::uint64_t linear, const Traits& traits);
+  /// The page is known, and that writes to it need no other check than for code.
+  bool may_write(std::uint64_t linear) const {
+    const unsigned i = index(linear);
+    return traits_[i].may_write && entries_[i].read.load(std::memory_order_relaxed) == (linear & kPageMask);
+  }
   /// Any thread: writes to this page of the process go the slow way from now on. True: there was one that need not
   /// have.
   bool protect(std::uintptr_t host_page);
 
  private:
+  static constexpr unsigned kListed = 64;
+
   void clear(unsigned index);
+  bool empty(unsigned index) const;
+  /// Calls `what` with the index of every entry that may be filled.
+  template <class What>
+  void for_each_filled(What what) const {
+    if (filled_ <= kListed) {
+      for (unsigned n = 0; n < filled_; ++n) what(list_[n]);
+    } else {
+      for (unsigned i = 0; i < kEntries; ++i) what(i);
+    }
+  }
+  /// Clears all but those for which `keep` says otherwise.
+  template <class Keep>
+  void clear_unless(Keep keep);
 
   std::array<TlbEntry, kEntries> entries_;
-  std::array<bool, kEntries> global_{};
-  std::array<std::uint64_t, kEntries> page_size_{};
-  bool has_large_ = false;  ///< since the last flush
+  std::array<Traits, kEntries> traits_;
+  // Which entries have been filled; beyond kListed, nobody knows any more.
+  std::array<std::uint16_t, kListed> list_;
+  std::array<bool, kEntries> is_listed_{};
+  unsigned filled_ = 0;
+  bool has_large_ = false;  // since the last flush
+};
+
+/// The last tables of walks in 4-level and 5-level paging, by 2 MiB of linear addresses: what processors call
+/// paging-structure caches, forgotten as those are (SDM vol. 3, 4.10.4).
+class WalkCache {
+ public:
+  struct Entry {
+    std::uint64_t region = ~std::uint64_t{0};  ///< linear address / 2 MiB
+    std::uint64_t table = 0;                   ///< physical
+    std::uint64_t rights = 0;                  ///< what the levels above it allow, as Walk has it
+    std::uint64_t generation = 0;
+  };
+
+  const Entry* find(std::uint64_t linear) const {
+    const Entry& e = entries_[index(linear)];
+    return e.region == linear >> kShift && e.generation == generation_ ? &e : nullptr;
+  }
+  void remember(std::uint64_t linear, std::uint64_t table, std::uint64_t rights) {
+    entries_[index(linear)] = {linear >> kShift, table, rights, generation_};
+  }
+  void forget() { ++generation_; }
+
+ private:
+  static constexpr unsigned kShift = 21, kEntries = 64;
+  static unsigned index(std::uint64_t linear) { return static_cast<unsigned>(linear >> kShift) & (kEntries - 1); }
+
+  std::array<Entry, kEntries> entries_;
+  std::uint64_t generation_ = 1;
 };
 
 }  // namespace machina::jit
