@@ -70,15 +70,16 @@ struct Walk {
       if (mode != TlbMode::User && user_page && (cpu.cr4 & kCr4Smep)) return fault(kPfPresent);
       return kTranslated;
     }
-    if (mode == TlbMode::Supervisor && user_page && (cpu.cr4 & kCr4Smap)) return fault(kPfPresent);
     const bool checks_writes = mode == TlbMode::User || (cpu.cr0 & kCr0Wp);
-    if (access == Access::Write && checks_writes && !(rights & kWritable)) return fault(kPfPresent);
+    // Told also beside another reason: SDM vol. 3, 4.7.
+    std::uint32_t key = 0;
     if (user_page && (cpu.cr4 & kCr4Pke) && (cpu.efer & kEferLma)) {
-      const unsigned key = static_cast<unsigned>(leaf >> kKeyShift & 0xf);
-      const unsigned denied = cpu.pkru >> (2 * key) & 3;  // bit 0: access, bit 1: write
-      if ((denied & 1) || (access == Access::Write && (denied & 2) && checks_writes)) return fault(kPfPresent | kPfKey);
+      const unsigned denied = cpu.pkru >> (2 * (leaf >> kKeyShift & 0xf)) & 3;  // bit 0: access, bit 1: write
+      if ((denied & 1) || (access == Access::Write && (denied & 2) && checks_writes)) key = kPfKey;
     }
-    return kTranslated;
+    const bool open = mode != TlbMode::Supervisor || !user_page || !(cpu.cr4 & kCr4Smap);
+    const bool writable = access != Access::Write || !checks_writes || (rights & kWritable);
+    return open && writable && key == 0 ? kTranslated : fault(kPfPresent | key);
   }
 
   /// The same; empty: an entry changed under the walk, which starts over. `known`: where the walk may begin, or null.

@@ -84,6 +84,32 @@ TEST_F(JitTlb, RaisedRightsCountWithoutInvlpg) {
   EXPECT_EQ(m.run({0x88, 0x03, 0xf4}), VcpuExit::HaltedMasked);
 }
 
+// 4.7: the bit of a protection key tells that the key denies the access, also where something else does.
+TEST_F(JitTlb, ErrorCodesTellOfKeysBesideOtherReasons) {
+  constexpr std::uint64_t kKeyOne = std::uint64_t{1} << 59;
+  constexpr std::uint32_t kDenyAccess = 4, kDenyWrites = 8;
+  Cpu& c = m.cpu();
+  c.cr4 |= kCr4Pke;
+  Translation t;
+  const auto error = [&](std::uint64_t bits, std::uint32_t pkru, Access access, TlbMode mode) {
+    m.put<std::uint64_t>(kTable, kFrames[0] | bits | kKeyOne);
+    c.pkru = pkru;
+    return translate(c, m, kBase, access, mode, t);
+  };
+  EXPECT_EQ(error(kReadOnly, kDenyAccess, Access::Write, TlbMode::User), 0x27U);
+  EXPECT_EQ(error(kReadOnly, kDenyWrites, Access::Write, TlbMode::User), 0x27U);
+  EXPECT_EQ(error(kReadOnly, kDenyWrites, Access::Read, TlbMode::User), kTranslated);
+  EXPECT_EQ(error(kReadOnly, 0, Access::Write, TlbMode::User), 7U);
+  EXPECT_EQ(error(kMapped, kDenyWrites, Access::Write, TlbMode::SupervisorOpen), kTranslated) << "CR0.WP is clear";
+  c.cr0 |= kCr0Wp;
+  EXPECT_EQ(error(kMapped, kDenyWrites, Access::Write, TlbMode::SupervisorOpen), 0x23U);
+  EXPECT_EQ(error(kReadOnly, kDenyAccess, Access::Write, TlbMode::SupervisorOpen), 0x23U);
+  c.cr4 |= kCr4Smap;
+  EXPECT_EQ(error(kMapped, kDenyAccess, Access::Read, TlbMode::Supervisor), 0x21U);
+  EXPECT_EQ(error(3, kDenyAccess, Access::Write, TlbMode::User), 7U) << "a supervisor's page has no key";
+  EXPECT_EQ(error(kMapped, kDenyAccess, Access::Fetch, TlbMode::User), kTranslated) << "code is not data";
+}
+
 TEST_F(JitTlb, LoadingCr3ForgetsAllButGlobalPages) {
   m.cpu().cr4 |= kCr4Pge;
   for (const unsigned count : {3U, kPages}) {
