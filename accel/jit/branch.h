@@ -40,6 +40,29 @@ inline const Block* go_direct(Cpu& cpu, const Op* op, unsigned way, std::uint64_
   return follow_chain(cpu, op, way);
 }
 
+/// Where a relative branch leads: Op::immediate from the start of the block, cut to the operand size. SDM vol. 2, JMP.
+template <class T>
+inline std::uint64_t relative_target(const Cpu& cpu, const Op* op) {
+  return static_cast<T>(cpu.gpr[kRipBase] + op->immediate);
+}
+
+/// The block at relative_target(), which is RIP already. The distance to a target that has been cut to 16 bits depends
+/// on where CS begins, of which the block knows nothing: such a target is not remembered.
+template <class T>
+inline const Block* follow_relative(Cpu& cpu, const Op* op) {
+  if constexpr (sizeof(T) == 2) {
+    if (cpu.gpr[kRipBase] + op->immediate > 0xffff) [[unlikely]]
+      return nullptr;
+  }
+  return follow_chain(cpu, op, 0);
+}
+
+template <class T>
+inline const Block* go_relative(Cpu& cpu, const Op* op) {
+  set_rip(cpu, op, relative_target<T>(cpu, op));
+  return follow_relative<T>(cpu, op);
+}
+
 /// A branch that is not taken: `target` follows it. What lies beyond the limit faults when it is fetched.
 inline const Block* go_on(Cpu& cpu, const Op* op, std::uint64_t target) {
   cpu.rip = target;

@@ -62,13 +62,14 @@ enum Request : std::uint32_t {
 struct Cpu {
   Cpu(Environment& environment, BlockCache& blocks) : environment(environment), blocks(blocks) {
     gpr.fill(0);
+    gpr[kTwoTo32] = std::uint64_t{1} << 32;
     tlb = tlbs.data();
   }
   Cpu(const Cpu&) = delete;
   Cpu& operator=(const Cpu&) = delete;
 
   // --- what handlers touch all the time ---
-  std::array<std::uint64_t, kGprSlots> gpr;  ///< by Gpr, then the two constants of op.h
+  std::array<std::uint64_t, kGprSlots> gpr;  ///< by Gpr, then what else op.h numbers
   ArithmeticFlags flags;
   std::uint32_t mode = 0;                       ///< ModeBits; made by update_mode()
   std::array<std::uint64_t, 7> segment_base{};  ///< by SegmentIndex, then kNoSegment; = segment[i].base

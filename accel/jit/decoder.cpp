@@ -60,15 +60,38 @@ ZydisDecoder decoder_for(std::uint32_t mode, const FeatureSet& features) {
   ZydisDecoder decoder;
   if (mode & kModeLong) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-  } else if (!(mode & kModeProtected)) {
+  } else if (!(mode & (kModeProtected | kMode32))) {
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
   } else {
+    // CS.D counts in real mode, too, where it is what protected mode left. SDM vol. 3, 9.9.2.
     ZydisDecoderInit(&decoder, mode & kMode32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
                      mode & kModeStack32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
   }
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_LZCNT, has(features, feature::kAbm));
   ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_TZCNT, has(features, feature::kBmi1));
   return decoder;
+}
+
+/// #UD in real and virtual-8086 mode, of which Zydis knows only with 16-bit code: SDM vol. 3, 20.1.3 and 20.2.7; for
+/// VEX encodings vol. 2, 2.3.
+bool needs_protected_mode(const ZydisDecodedInstruction& instruction) {
+  if (instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+      instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_3DNOW)
+    return true;
+  switch (instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_ARPL:
+    case ZYDIS_MNEMONIC_LAR:
+    case ZYDIS_MNEMONIC_LLDT:
+    case ZYDIS_MNEMONIC_LSL:
+    case ZYDIS_MNEMONIC_LTR:
+    case ZYDIS_MNEMONIC_SLDT:
+    case ZYDIS_MNEMONIC_STR:
+    case ZYDIS_MNEMONIC_VERR:
+    case ZYDIS_MNEMONIC_VERW:
+      return true;
+    default:
+      return false;
+  }
 }
 
 const Block* undefined(Cpu& cpu, const Op* op) {
@@ -200,7 +223,8 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     op.length = instruction.length;
     Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op};
     const Emitter emit = emitters()[row_of(instruction, operands)];
-    if (emit && !is_of_coprocessor(instruction) && available(instruction, features)) emit(decoding);
+    const bool in_mode = (mode & kModeProtected) || !needs_protected_mode(instruction);
+    if (emit && in_mode && !is_of_coprocessor(instruction) && available(instruction, features)) emit(decoding);
     if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
     if (!op.handler) {
       op.handler = &undefined;

@@ -41,7 +41,11 @@ void Decoding::use_memory(unsigned n) {
     op.displacement = static_cast<std::int32_t>(raw.disp.value);
   }
   // RIP-relative: kRipBase holds the offset of the block's start, the displacement counts from the next instruction.
-  if (op.base == kRipBase) op.displacement += op.offset + op.length;
+  if (op.base == kRipBase) {
+    const std::int64_t from_block = std::int64_t{op.displacement} + op.offset + op.length;
+    op.displacement = static_cast<std::int32_t>(from_block);
+    if (from_block != op.displacement) op.index = kTwoTo32;
+  }
   const unsigned bits = instruction.address_width;
   op.address_mask = bits == 64 ? ~std::uint64_t{0} : bits == 32 ? 0xffffffff : 0xffff;
   const std::uint8_t segment = segment_number(mem.segment);

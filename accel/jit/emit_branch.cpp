@@ -7,15 +7,14 @@ namespace machina::jit {
 
 namespace {
 
-/// Targets are cut to the operand size: SDM vol. 2, JMP.
 template <class T>
 const Block* jcc(Cpu& cpu, const Op* op) {
-  if (cpu.flags.condition(op->extra)) return go_direct(cpu, op, 0, static_cast<T>(cpu.gpr[kRipBase] + op->immediate));
+  if (cpu.flags.condition(op->extra)) return go_relative<T>(cpu, op);
   return go_on(cpu, op, after(cpu, op));
 }
 template <class T>
 const Block* jmp(Cpu& cpu, const Op* op) {
-  return go_direct(cpu, op, 0, static_cast<T>(cpu.gpr[kRipBase] + op->immediate));
+  return go_relative<T>(cpu, op);
 }
 template <class T>
 const Block* jmp_r(Cpu& cpu, const Op* op) {
@@ -36,9 +35,8 @@ void push_return(Cpu& cpu, const Op* op, std::uint64_t target) {
 }
 template <class T>
 const Block* call(Cpu& cpu, const Op* op) {
-  const std::uint64_t target = static_cast<T>(cpu.gpr[kRipBase] + op->immediate);
-  push_return<T>(cpu, op, target);
-  return go_direct(cpu, op, 0, target);
+  push_return<T>(cpu, op, relative_target<T>(cpu, op));
+  return go_relative<T>(cpu, op);
 }
 template <class T>
 const Block* call_r(Cpu& cpu, const Op* op) {
@@ -127,10 +125,9 @@ const Block* loop(Cpu& cpu, const Op* op) {
     if constexpr (Kind == LoopKind::WhileEqual) taken = taken && cpu.flags.zf();
     if constexpr (Kind == LoopKind::WhileNotEqual) taken = taken && !cpu.flags.zf();
   }
-  const std::uint64_t target = static_cast<T>(cpu.gpr[kRipBase] + op->immediate);
-  if (taken) set_rip(cpu, op, target);  // may fault, before the counter changes
+  if (taken) set_rip(cpu, op, relative_target<T>(cpu, op));  // may fault, before the counter changes
   if constexpr (Kind != LoopKind::IfZero) cpu.gpr[kRcx] = mask == 0xffff ? (cpu.gpr[kRcx] & ~mask) | count : count;
-  return taken ? follow_chain(cpu, op, 0) : go_on(cpu, op, after(cpu, op));
+  return taken ? follow_relative<T>(cpu, op) : go_on(cpu, op, after(cpu, op));
 }
 template <LoopKind Kind>
 void emit_loop(Decoding& d) {

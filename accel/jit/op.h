@@ -19,7 +19,9 @@ using Handler = const Block* (*)(Cpu&, const Op*);
 /// Numbers in Op::base and Op::index beyond the 16 general registers.
 inline constexpr std::uint8_t kNoRegister = 16;  ///< reads as zero
 inline constexpr std::uint8_t kRipBase = 17;     ///< linear... offset of the block's first byte: RIP-relative operands
-inline constexpr unsigned kGprSlots = 18;
+/// Reads as 2^32: makes up for a displacement that RIP-relative operands have beyond 32 bits, as the index of one.
+inline constexpr std::uint8_t kTwoTo32 = 18;
+inline constexpr unsigned kGprSlots = 19;
 /// In Op::segment beyond the six of SegmentIndex: base 0, no limit.
 inline constexpr std::uint8_t kNoSegment = 6;
 

@@ -44,7 +44,10 @@ void take_interrupt(Cpu& cpu) {
     cpu.request(kRequestInterrupt);
   } else if ((cpu.system_flags & kIf) && env.interrupt_pending()) {
     const int vector = env.acknowledge_interrupt();
-    if (vector >= 0) deliver(cpu, Event{.vector = static_cast<std::uint8_t>(vector), .kind = Event::Kind::External});
+    if (vector < 0) return;
+    deliver(cpu, Event{.vector = static_cast<std::uint8_t>(vector), .kind = Event::Kind::External});
+    // Through a trap gate IF stays set, and INTR may be high still, or again: its rise has been told already.
+    if (cpu.system_flags & kIf) cpu.request(kRequestInterrupt);
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/accel/jit/bare_machine.h"
+#include "tests/unit/accel/jit/descriptor_tables.h"
 
 namespace machina::jit {
 namespace {
@@ -74,6 +74,85 @@ TEST(JitRun, TheLimitOfCsEndsABlock) {
     EXPECT_EQ(m.cpu().gpr[kRax], 3U);
     EXPECT_EQ(m.get<std::uint16_t>(0xffa), kLast);
   }
+}
+
+// A target is cut to 16 bits from the start of CS, so the distance to it is not always the same.
+TEST(JitRun, SixteenBitTargetsWrapWhereCsSays) {
+  BareMachine m;
+  m.put_code(0x2100, std::array<std::uint8_t, 2>{0xeb, 0xde});      // jmp $-20h
+  m.put_code(0x20e0, std::array<std::uint8_t, 3>{0xb0, 1, 0xf4});   // mov al, 1; hlt
+  m.put_code(0x120e0, std::array<std::uint8_t, 3>{0xb0, 2, 0xf4});  // mov al, 2; hlt
+  const auto run_as = [&m](std::uint16_t cs, std::uint64_t ip) {
+    m.cpu().set_segment(kCs, {.selector = cs, .rights = 0x9b, .limit = 0xffff, .base = std::uint64_t{cs} << 4});
+    m.cpu().rip = ip;
+    m.cpu().update_mode();
+    run_blocks(m.cpu());
+    return m.cpu().gpr[kRax] & 0xff;
+  };
+  EXPECT_EQ(run_as(0x200, 0x100), 1U);
+  EXPECT_EQ(run_as(0x200, 0x100), 1U);
+  EXPECT_EQ(run_as(0x210, 0), 2U) << "the same bytes, 64 KiB on";
+  EXPECT_EQ(run_as(0x200, 0x100), 1U);
+}
+
+TEST(JitRun, RipRelativeOperandsReachToTheEndOfTheirDisplacement) {
+  BareMachine m;
+  m.long_64();
+  m.put<std::uint64_t>(0x101010, 0x103007);  // the third GiB: its first 2 MiB are those at 0
+  m.put<std::uint64_t>(0x103000, 0x87);
+  m.put<std::uint64_t>(0xfff7, 0x1122334455667788);
+  // mov rax, [rip+7ffffff0h]; lea rbx, [rip+7ffffff0h]; lea ecx, [eip+7ffffff0h]; hlt
+  m.run({0x48, 0x8b, 5,    0xf0, 0xff, 0xff, 0x7f, 0x48, 0x8d, 0x1d, 0xf0,
+         0xff, 0xff, 0x7f, 0x67, 0x8d, 0x0d, 0xf0, 0xff, 0xff, 0x7f, 0xf4});
+  EXPECT_EQ(m.cpu().gpr[kRax], 0x1122334455667788U);
+  EXPECT_EQ(m.cpu().gpr[kRbx], 0x8000fffeU);
+  EXPECT_EQ(m.cpu().gpr[kRcx], 0x80010005U);
+}
+
+// An 8259 that ends interrupts by itself, with INT high all the time.
+TEST(JitRun, AnInterruptThatStaysIsTakenAgainThroughATrapGate) {
+  class Twice : public BareMachine {
+   public:
+    bool interrupt_pending() override { return left != 0; }
+    int acknowledge_interrupt() override { return --left, 0x30; }
+    int left = 2;
+  } m;
+  m.protected_32();
+  DescriptorTables tables(m);
+  tables.stop_at_every_vector();
+  tables.gate(0x30, tables.handler(0x30), 0x8f);
+  m.cpu().set_eflags(kIf | 2);
+  m.run({0x90, 0xf4});
+  EXPECT_EQ(tables.stopped_at(), 0x30);
+  EXPECT_EQ(m.left, 0);
+  EXPECT_EQ(m.cpu().gpr[kRsp], BareMachine::kStack - 24) << "two frames";
+}
+
+// Code that left protected mode with CS.D set is 32-bit code until CS is loaded with another descriptor.
+TEST(JitRun, RealModeObeysTheSizeThatCsWasGiven) {
+  BareMachine m;
+  m.cpu().set_segment(kCs, {.selector = 0x1000, .rights = 0x409b, .limit = 0xffff, .base = 0x10000});
+  m.cpu().gpr[kRsp] = 0x8000;
+  m.cpu().update_mode();
+  for (const unsigned vector : {6U, 13U}) {
+    m.put<std::uint32_t>(vector * 4, 0x20000000 + 16 * vector);
+    m.put<std::uint8_t>(0x20000 + 16 * vector, 0xf4);
+  }
+  const auto run = [&m](std::initializer_list<std::uint8_t> code) {
+    m.cpu().set_segment(kCs, {.selector = 0x1000, .rights = 0x409b, .limit = 0xffff, .base = 0x10000});
+    m.put_code(BareMachine::kCode, std::span(code.begin(), code.size()));
+    m.cpu().rip = 0;
+    m.cpu().update_mode();
+    run_blocks(m.cpu());
+    return m.cpu().rip;
+  };
+  EXPECT_EQ(run({0xb8, 0x78, 0x56, 0x34, 0x12, 0x66, 0xbb, 0x34, 0x12, 0xf4}),
+            10U);  // mov eax, ...; mov bx, 1234h; hlt
+  EXPECT_EQ(m.cpu().gpr[kRax], 0x12345678U);
+  EXPECT_EQ(m.cpu().gpr[kRbx], 0x1234U);
+  EXPECT_EQ(run({0x63, 0xc0, 0xf4}), 0x61U) << "ARPL is #UD";
+  EXPECT_EQ(run({0x0f, 0x00, 0xc0, 0xf4}), 0x61U) << "SLDT";
+  EXPECT_EQ(run({0xc4, 0xe2, 0x70, 0xf2, 0xc3, 0xf4}), 0x61U) << "ANDN, in a VEX encoding";
 }
 
 }  // namespace
