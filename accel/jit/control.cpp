@@ -41,9 +41,11 @@ std::uint64_t efer_with(const Cpu& cpu, std::uint64_t cr0) {
 
 }  // namespace
 
+std::uint64_t cr0_holding(std::uint64_t value) { return (value & kCr0Defined) | kCr0Et; }
+
 void load_cr0(Cpu& cpu, std::uint64_t value) {
   if (value >> 32) refuse();
-  value = (value & kCr0Defined) | kCr0Et;  // other bits are ignored, ET is always set
+  value = cr0_holding(value);
   if ((value & kCr0Pg) && !(value & kCr0Pe)) refuse();
   if ((value & kCr0Nw) && !(value & kCr0Cd)) refuse();
   const std::uint64_t changed = value ^ cpu.cr0;

@@ -16,6 +16,8 @@ void load_xcr0(Cpu& cpu, std::uint64_t value);
 /// WRMSR of EFER; LMA is what it was.
 void load_efer(Cpu& cpu, std::uint64_t value);
 
+/// What CR0 holds after a load of `value`: bits that are not defined are ignored, ET is always set.
+std::uint64_t cr0_holding(std::uint64_t value);
 /// Bits that CR4 may have with this model.
 std::uint64_t cr4_allowed(const FeatureSet& features);
 /// State components of XSAVE that this model has: what CPUID leaf 0Dh tells.

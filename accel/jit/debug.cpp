@@ -90,6 +90,10 @@ unsigned accessible_debug_register(Cpu& cpu, const Op* op, unsigned n) {
   return n;
 }
 
+// Bits that are always clear or set: SDM vol. 3, figure 18-1. No RTM, no detection of bus locks.
+std::uint64_t dr6_holding(std::uint64_t value) { return (value & 0xe00f) | 0xffff0ff0; }
+std::uint64_t dr7_holding(std::uint64_t value) { return (value & 0xffff23ff) | 0x400; }
+
 std::uint64_t read_debug_register(const Cpu& cpu, unsigned n) {
   return n == 6 ? cpu.dr6 : n == 7 ? cpu.dr7 : cpu.dr[n];
 }
@@ -100,11 +104,10 @@ void write_debug_register(Cpu& cpu, unsigned n, std::uint64_t value) {
     cpu.dr[n] = value;
   } else {
     if (value >> 32) refuse();
-    // Bits that are always clear or set: SDM vol. 3, figure 18-1. No RTM, no detection of bus locks.
     if (n == 6) {
-      cpu.dr6 = (value & 0xe00f) | 0xffff0ff0;
+      cpu.dr6 = dr6_holding(value);
     } else {
-      cpu.dr7 = (value & 0xffff23ff) | 0x400;
+      cpu.dr7 = dr7_holding(value);
     }
   }
   if (watched || has_data_breakpoints(cpu)) cpu.flush_tlb();

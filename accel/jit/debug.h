@@ -31,6 +31,9 @@ void note_port_access(Cpu& cpu, std::uint16_t port, unsigned width);
 /// The checks of MOV to and from DRn, whose faults are those of `op`; the register that `n` stands for (DR4 and DR5 are
 /// others' names).
 unsigned accessible_debug_register(Cpu& cpu, const Op* op, unsigned n);
+/// What DR6 and DR7 hold after a load of `value`.
+std::uint64_t dr6_holding(std::uint64_t value);
+std::uint64_t dr7_holding(std::uint64_t value);
 std::uint64_t read_debug_register(const Cpu& cpu, unsigned n);
 /// Throws #GP(0) for bits 63 to 32 of DR6 and DR7. The caller updates the mode.
 void write_debug_register(Cpu& cpu, unsigned n, std::uint64_t value);

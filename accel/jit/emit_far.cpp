@@ -81,12 +81,16 @@ const Block* into(Cpu& cpu, const Op* op) {
   return enter(cpu, op,
                {.vector = static_cast<std::uint8_t>(Vector::Overflow), .kind = Event::Kind::SoftwareException});
 }
-/// As if the processor had found it: the gate's DPL does not count. SDM vol. 2, INT n. Breakpoints that wait come with
-/// it.
+/// As if the processor had found it: the gate's DPL does not count, and faults on the way have EXT. SDM vol. 2, INT n.
+/// Breakpoints that wait come with it.
 const Block* int1(Cpu& cpu, const Op* op) {
-  const Block* block = enter(cpu, op, {.vector = static_cast<std::uint8_t>(Vector::Debug)});
+  try {
+    enter(cpu, op, {.vector = static_cast<std::uint8_t>(Vector::Debug)});
+  } catch (const GuestFault& fault) {
+    throw of_external_event(fault);
+  }
   cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
-  return block;
+  return nullptr;
 }
 
 void emit_int(Decoding& d) {

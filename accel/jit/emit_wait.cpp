@@ -49,9 +49,15 @@ bool line_changed(Cpu& cpu, const Op* op) {
   }
 }
 
+/// MONITOR and MWAIT do not exist for programs, which see #UD and not #GP. SDM vol. 2, MONITOR.
+void require_supervisor(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
+  if (cpu.cpl != 0) raise(Vector::InvalidOpcode);
+}
+
 /// The address is that of one byte, in DS unless another segment is named.
 const Block* monitor(Cpu& cpu, const Op* op) {
-  require_cpl0(cpu, op);
+  require_supervisor(cpu, op);
   if ((cpu.gpr[kRcx] & 0xffffffff) != 0) refuse();  // no extensions
   const std::uint64_t linear = linear_in_segment(cpu, op, op->segment, cpu.gpr[kRax] & op->address_mask, 1, false);
   load<std::uint8_t>(cpu, op, linear);
@@ -62,7 +68,7 @@ const Block* monitor(Cpu& cpu, const Op* op) {
 }
 
 const Block* mwait(Cpu& cpu, const Op* op) {
-  require_cpl0(cpu, op);
+  require_supervisor(cpu, op);
   // Extension 0: masked interrupts end it, too. Everything does, in time.
   if (static_cast<std::uint32_t>(cpu.gpr[kRcx]) > 1) refuse();
   leave_guest_float(cpu);

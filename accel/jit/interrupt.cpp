@@ -53,14 +53,6 @@ GuestFault fault_of(const Event& event) {
           .address = event.address};
 }
 
-/// Error codes that have the bit EXT: SDM vol. 3, 6.13.
-void mark_external(Event& event) {
-  const auto vector = static_cast<Vector>(event.vector);
-  if (vector == Vector::InvalidTss || vector == Vector::SegmentNotPresent || vector == Vector::StackSegment ||
-      vector == Vector::GeneralProtection)
-    event.error_code |= 1;
-}
-
 /// #DB's handler may use the debug registers, and is not stepped from branch to branch: SDM vol. 3, 18.2.4 and 18.4.1.
 void note_debug(Cpu& cpu, const Event& event) {
   if (event.kind != Event::Kind::Exception || event.vector != static_cast<std::uint8_t>(Vector::Debug)) return;
@@ -102,7 +94,7 @@ bool fails(Cpu& cpu, const Event& event, Event& fault) {
   try {
     enter_handler(cpu, event, cpu.rip);
   } catch (const GuestFault& f) {
-    fault = event_of(f);
+    fault = event_of(is_external(event) ? of_external_event(f) : f);
     failed = true;
   }
   auto& recorded = chain.deliveries[(chain.delivery_count - 1) % FaultChain::kDeliveries];
@@ -122,7 +114,6 @@ void deliver(Cpu& cpu, const Event& first) {
   note_debug(cpu, first);
   Event event = first;
   for (Event fault; fails(cpu, event, fault); event = fault) {
-    if (is_external(event)) mark_external(fault);
     note_address(cpu, fault);
     if (combine(event, fault)) {
       record(cpu, fault);

@@ -152,6 +152,14 @@ void enter_gate(Cpu& cpu, const Event& event, const Gate& gate, std::uint64_t re
 
 bool is_external(const Event& event) { return !is_software(event); }
 
+GuestFault of_external_event(GuestFault fault) {
+  const Vector v = fault.vector;
+  if (v == Vector::InvalidTss || v == Vector::SegmentNotPresent || v == Vector::StackSegment ||
+      v == Vector::GeneralProtection)
+    fault.error_code |= 1;
+  return fault;
+}
+
 void enter_handler(Cpu& cpu, const Event& event, std::uint64_t return_rip) {
   if (!(cpu.cr0 & kCr0Pe)) return enter_real(cpu, event, return_rip);
   if (cpu.virtual_8086() && event.kind == Event::Kind::Software && redirect_interrupt(cpu, event.vector, return_rip))

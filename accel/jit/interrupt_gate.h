@@ -12,5 +12,7 @@ void enter_handler(Cpu& cpu, const Event& event, std::uint64_t return_rip);
 
 /// Did the event come from outside of the program? Then EXT is set in error codes: SDM vol. 3, 6.13.
 bool is_external(const Event& event);
+/// The fault that kept such an event from its handler, with EXT in its error code, if it has one with that bit.
+GuestFault of_external_event(GuestFault fault);
 
 }  // namespace machina::jit

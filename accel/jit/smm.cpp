@@ -145,6 +145,8 @@ bool possible(const Cpu& cpu, const SaveArea& a) {
   if ((cr0 & kCr0Nw) && !(cr0 & kCr0Cd)) return false;
   if (cr0 >> 32 || (cr4 & ~cr4_allowed(cpu.features))) return false;
   if ((efer & kEferLma) && !((cr0 & kCr0Pg) && (cr4 & kCr4Pae) && (efer & kEferLme))) return false;
+  if ((cr4 & kCr4Pcide) && !(efer & kEferLma)) return false;
+  if ((a.get<std::uint64_t>(kRflags) & kVm) && (efer & kEferLma)) return false;  // no such mode
   return (efer & ~(kEferSce | kEferLme | kEferLma | kEferNxe | kEferAibrse)) == 0;
 }
 
@@ -163,9 +165,9 @@ void take(Cpu& cpu, const SaveArea& a) {
   cpu.smbase = a.get<std::uint32_t>(kSmbase);
   cpu.cr4 = a.get<std::uint64_t>(kCr4);
   cpu.cr3 = a.get<std::uint64_t>(kCr3);
-  cpu.cr0 = a.get<std::uint64_t>(kCr0);
-  cpu.dr7 = a.get<std::uint64_t>(kDr7);
-  cpu.dr6 = a.get<std::uint64_t>(kDr6);
+  cpu.cr0 = cr0_holding(a.get<std::uint64_t>(kCr0));
+  cpu.dr7 = dr7_holding(a.get<std::uint64_t>(kDr7));
+  cpu.dr6 = dr6_holding(a.get<std::uint64_t>(kDr6));
   cpu.set_eflags(static_cast<std::uint32_t>(a.get<std::uint64_t>(kRflags)));
   cpu.rip = a.get<std::uint64_t>(kRip);
   for (unsigned i = 0; i < 16; ++i) cpu.gpr[i] = a.get<std::uint64_t>(kGprFields[i]);

@@ -189,6 +189,18 @@ TEST_F(ProtectedMode, ExternalEventsSetExtInTheErrorCode) {
   EXPECT_EQ(tables.stacked(1), kCode);
 }
 
+// SDM vol. 3, 6.13, and vol. 2, INT n: INT1 counts as an event from outside, INT3 does not.
+TEST_F(ProtectedMode, Int1SetsExtInTheErrorCode) {
+  tables.gate(1, Tables::handler(1), 0x0e);
+  tables.gate(3, Tables::handler(3), 0x0e);
+  m.run({0xf1});
+  EXPECT_EQ(tables.stopped_at(), 11);
+  EXPECT_EQ(tables.stacked(0), 1U << 3 | 3);
+  m.run({0xcc});
+  EXPECT_EQ(tables.stopped_at(), 11);
+  EXPECT_EQ(tables.stacked(0), 3U << 3 | 2);
+}
+
 TEST_F(ProtectedMode, ABadCodeSegmentIsNamedByItsSelector) {
   tables.gate(0x30, 0, 0x8e, Tables::kData0);
   m.run({0xcd, 0x30});

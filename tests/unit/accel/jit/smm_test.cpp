@@ -110,6 +110,29 @@ TEST_F(JitSmm, ImpossibleStatesShutDown) {
   EXPECT_EQ(m.run({0xf4}), VcpuExit::Shutdown);
 }
 
+TEST_F(JitSmm, ImpossibleModesShutDown) {
+  handler({0x2e, 0x66, 0xc7, 0x06, 0x70, 0xff, 2, 0, 2, 0, 0x0f, 0xaa});  // RFLAGS.VM, with EFER.LMA
+  m.smi = true;
+  EXPECT_EQ(m.run({0xf4}), VcpuExit::Shutdown);
+  BareMachine legacy;
+  legacy.protected_32();
+  legacy.put_code(kHandler, std::array<std::uint8_t, 12>{0x2e, 0x66, 0xc7, 0x06, 0x48, 0xff, 0, 0, 2, 0, 0x0f, 0xaa});
+  legacy.smi = true;
+  EXPECT_EQ(legacy.run({0xf4}), VcpuExit::Shutdown) << "CR4.PCIDE without EFER.LMA";
+}
+
+TEST_F(JitSmm, RsmLoadsWhatRegistersCanHold) {
+  handler({0x2e, 0x66, 0xc7, 0x06, 0x58, 0xff, 0x23, 0x00, 0x00, 0x90,  // CR0: bit 28, and no ET
+           0x2e, 0x66, 0xc7, 0x06, 0x60, 0xff, 0x00, 0xd0, 0x00, 0x00,  // DR7
+           0x2e, 0x66, 0xc7, 0x06, 0x68, 0xff, 0x00, 0x10, 0x00, 0x00,  // DR6
+           0x0f, 0xaa});
+  m.smi = true;
+  EXPECT_EQ(m.run({0xf4}), VcpuExit::HaltedMasked);
+  EXPECT_EQ(m.cpu().cr0, 0x80000033U);
+  EXPECT_EQ(m.cpu().dr7, 0x400U);
+  EXPECT_EQ(m.cpu().dr6, 0xffff0ff0U);
+}
+
 TEST_F(JitSmm, RsmOutsideIsUndefined) {
   EXPECT_EQ(m.run({0x0f, 0xaa}), VcpuExit::Shutdown);
   EXPECT_EQ(m.cpu().rip, BareMachine::kCode);

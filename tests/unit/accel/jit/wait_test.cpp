@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "accel/jit/cpuid_leaf.h"
-#include "tests/unit/accel/jit/bare_machine.h"
+#include "tests/unit/accel/jit/descriptor_tables.h"
 
 namespace machina::jit {
 namespace {
@@ -55,6 +55,19 @@ TEST(JitWait, MwaitWithoutAnythingEndsAllTheSame) {
   EXPECT_EQ(m.run({0x0f, 0x01, 0xc8, 0xf4}), VcpuExit::Shutdown) << "an extension of MONITOR";
   m.cpu().gpr[kRcx] = 2;
   EXPECT_EQ(m.run({0x0f, 0x01, 0xc9, 0xf4}), VcpuExit::Shutdown);
+}
+
+// SDM vol. 2, MONITOR and MWAIT: #UD, where other instructions of the system give #GP(0).
+TEST(JitWait, ProgramsHaveNoMonitorAndNoMwait) {
+  BareMachine m;
+  m.long_64();
+  DescriptorTables tables(m);
+  tables.stop_at_every_vector();
+  for (const std::uint8_t last : {0xc8, 0xc9}) {
+    tables.user();
+    m.run({0x0f, 0x01, last});
+    EXPECT_EQ(tables.stopped_at(), 6);
+  }
 }
 
 TEST(JitWait, TimeStampsAndProcessorIds) {
