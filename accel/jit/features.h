@@ -32,8 +32,8 @@ namespace feature {
 inline constexpr FeatureBit kFpu{kWord1Edx, 0}, kVme{kWord1Edx, 1}, kDe{kWord1Edx, 2}, kPse{kWord1Edx, 3},
     kTsc{kWord1Edx, 4}, kMsr{kWord1Edx, 5}, kPae{kWord1Edx, 6}, kMce{kWord1Edx, 7}, kCx8{kWord1Edx, 8},
     kApic{kWord1Edx, 9}, kSep{kWord1Edx, 11}, kMtrr{kWord1Edx, 12}, kPge{kWord1Edx, 13}, kMca{kWord1Edx, 14},
-    kCmov{kWord1Edx, 15}, kPat{kWord1Edx, 16}, kClflush{kWord1Edx, 19}, kMmx{kWord1Edx, 23}, kFxsr{kWord1Edx, 24},
-    kSse{kWord1Edx, 25}, kSse2{kWord1Edx, 26};
+    kCmov{kWord1Edx, 15}, kPat{kWord1Edx, 16}, kPse36{kWord1Edx, 17}, kClflush{kWord1Edx, 19}, kMmx{kWord1Edx, 23},
+    kFxsr{kWord1Edx, 24}, kSse{kWord1Edx, 25}, kSse2{kWord1Edx, 26};
 inline constexpr FeatureBit kSse3{kWord1Ecx, 0}, kPclmulqdq{kWord1Ecx, 1}, kMonitor{kWord1Ecx, 3}, kSsse3{kWord1Ecx, 9},
     kFma{kWord1Ecx, 12}, kCx16{kWord1Ecx, 13}, kPcid{kWord1Ecx, 17}, kSse41{kWord1Ecx, 19}, kSse42{kWord1Ecx, 20},
     kX2apic{kWord1Ecx, 21}, kMovbe{kWord1Ecx, 22}, kPopcnt{kWord1Ecx, 23}, kTscDeadline{kWord1Ecx, 24},

@@ -75,10 +75,10 @@ void check_alignment(Cpu& cpu, std::uint64_t linear, unsigned width) {
     raise(Vector::AlignmentCheck, 0);
 }
 
-bool is_stack(const Op* op) { return op && op->segment == kSs; }
+bool is_stack(const Op* op, Of of = Of::Operand) { return of == Of::Stack || (op && op->segment == kSs); }
 
-std::uint64_t read_piece(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
-  const Target t = fill(cpu, linear, Access::Read, is_stack(op));
+std::uint64_t read_piece(Cpu& cpu, std::uint64_t linear, unsigned width, bool stack) {
+  const Target t = fill(cpu, linear, Access::Read, stack);
   if (!t.page.host) return cpu.environment.read_physical(t.physical, width);
   std::uint64_t value = 0;
   switch (width) {  // in one piece, for whoever else looks at this memory
@@ -129,6 +129,16 @@ void write_piece(Cpu& cpu, const Target& t, unsigned width, std::uint64_t value)
   written(cpu, t.host(), width);
 }
 
+/// A store to registers may have moved memory: a BAR, a window of SMRAM. What the block does next must see that, so
+/// nothing waits for its end; only its instructions have been fetched already. No Target is good after this.
+void follow_memory_map(Cpu& cpu) {
+  if (!(cpu.requests.load(std::memory_order_relaxed) & kRequestFlush)) [[likely]]
+    return;
+  cpu.requests.fetch_and(~std::uint32_t{kRequestFlush}, std::memory_order_seq_cst);
+  cpu.environment.refresh();
+  cpu.flush_tlb();
+}
+
 }  // namespace
 
 namespace {
@@ -150,32 +160,35 @@ void written(Cpu& cpu, const void* host, unsigned width) {
   cpu.blocks.written(reinterpret_cast<std::uintptr_t>(host), width);
 }
 
-std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, Of of) {
   cpu.fault_op = op;
   check_alignment(cpu, linear, width);
+  const bool stack = is_stack(op, of);
   const unsigned room = room_in_page(linear);
   std::uint64_t value = 0;
   if (room >= width) {
-    value = read_piece(cpu, op, linear, width);
+    value = read_piece(cpu, linear, width, stack);
   } else {
-    for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, op, advance(cpu, linear, i), 1) << (8 * i);
+    for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, advance(cpu, linear, i), 1, stack) << (8 * i);
   }
   note_access(cpu, linear, width, false);
   return value;
 }
 
-void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, std::uint64_t value) {
+void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, std::uint64_t value, Of of) {
   cpu.fault_op = op;
   check_alignment(cpu, linear, width);
+  const bool stack = is_stack(op, of);
   const unsigned room = room_in_page(linear);
-  const Target first = fill(cpu, linear, Access::Write, is_stack(op));
+  const Target first = fill(cpu, linear, Access::Write, stack);
   spare_block(cpu, first, std::min(room, width));
   if (room >= width) {
     note_access(cpu, linear, width, true);
-    return write_piece(cpu, first, width, value);
+    write_piece(cpu, first, width, value);
+    return follow_memory_map(cpu);
   }
   // Both pages are checked before either is written.
-  const Target second = fill(cpu, advance(cpu, linear, room), Access::Write, is_stack(op));
+  const Target second = fill(cpu, advance(cpu, linear, room), Access::Write, stack);
   spare_block(cpu, second, width - room);
   note_access(cpu, linear, width, true);
   for (unsigned i = 0; i < width; ++i) {
@@ -183,6 +196,7 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
     t.physical += i < room ? i : i - room;
     write_piece(cpu, t, 1, value >> (8 * i) & 0xff);
   }
+  follow_memory_map(cpu);
 }
 
 void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned size) {
@@ -242,6 +256,7 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
     }
     done += piece;
   }
+  follow_memory_map(cpu);
 }
 
 void* map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {

@@ -17,9 +17,13 @@ namespace machina::jit {
 /// its own, so that those after it are decoded from what it wrote.
 struct ChangesItself {};
 
+/// Whose address it is, where that is not for Op::segment to say: one that is not canonical is #SS of the stack's, else
+/// #GP. PUSH, POP and CALL of an operand in memory have one of each.
+enum class Of : bool { Operand, Stack };
+
 // memory.cpp. Faults are those of `op`.
-std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
-void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, std::uint64_t value);
+std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, Of of = Of::Operand);
+void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, std::uint64_t value, Of of = Of::Operand);
 /// Any number of bytes; all of them are checked before one is written.
 void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned size);
 void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned size);
@@ -39,17 +43,17 @@ constexpr std::uint64_t tag_of(std::uint64_t linear) {
   return (linear + sizeof(T) - 1) & kPageMask;
 }
 
-template <class T>
+template <class T, Of Whose = Of::Operand>
 inline T load(Cpu& cpu, const Op* op, std::uint64_t linear) {
   static_assert(std::is_unsigned_v<T>);
   const TlbEntry& e = cpu.tlb->entry(linear);
   if (e.read.load(std::memory_order_relaxed) == tag_of<T>(linear)) [[likely]] {
     return ram_load<T>(reinterpret_cast<const void*>(linear + e.addend));
   }
-  return static_cast<T>(read_slow(cpu, op, linear, sizeof(T)));
+  return static_cast<T>(read_slow(cpu, op, linear, sizeof(T), Whose));
 }
 
-template <class T>
+template <class T, Of Whose = Of::Operand>
 inline void store(Cpu& cpu, const Op* op, std::uint64_t linear, T value) {
   static_assert(std::is_unsigned_v<T>);
   const TlbEntry& e = cpu.tlb->entry(linear);
@@ -57,7 +61,7 @@ inline void store(Cpu& cpu, const Op* op, std::uint64_t linear, T value) {
     ram_store<T>(reinterpret_cast<void*>(linear + e.addend), value);
     return;
   }
-  write_slow(cpu, op, linear, sizeof(T), value);
+  write_slow(cpu, op, linear, sizeof(T), value, Whose);
 }
 
 /// While it lives, accesses are those of the processor itself to its tables (descriptors, TSS, stacks of another

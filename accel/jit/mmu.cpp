@@ -1,9 +1,11 @@
 #include "accel/jit/mmu.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "accel/jit/control_registers.h"
 #include "accel/jit/fault.h"
+#include "accel/jit/features.h"
 
 namespace machina::jit {
 
@@ -33,10 +35,17 @@ std::uint64_t bits(unsigned from, unsigned to) {  // inclusive; none when from >
   return (~std::uint64_t{0} >> (63 - to)) & (~std::uint64_t{0} << from);
 }
 
+/// Of a PDE that maps 4 MiB: bits 39 to 32 of the address are in bits 20 to 13, as many as the model has. SDM vol. 3,
+/// table 4-4.
+std::uint64_t reserved_in_4m_page(const Cpu& cpu) {
+  const unsigned width = has(cpu.features, feature::kPse36) ? std::min(cpu.physical_bits, 40U) : 32;
+  return bits(width - 19, 21);
+}
+
 /// Reserved bits that are set make the entry a fault: SDM vol. 3, 4.4 to 4.6.
 bool has_reserved_bits(const Cpu& cpu, const Layout& layout, unsigned level, std::uint64_t entry, bool leaf) {
   const bool long_mode = cpu.efer & kEferLma;
-  if (!layout.wide()) return leaf && level == 2 && (entry & (1U << 21));  // PSE-36: bits 20 to 13 are address bits
+  if (!layout.wide()) return leaf && level == 2 && (entry & reserved_in_4m_page(cpu));
   std::uint64_t reserved = bits(cpu.physical_bits, long_mode ? 51 : 62);
   if (!(cpu.efer & kEferNxe)) reserved |= kNoExecute;
   if (leaf && level > 1) reserved |= bits(13, 12 + 9 * (level - 1) - 1);

@@ -27,7 +27,7 @@ inline void push(Cpu& cpu, const Op* op, T value) {
   const std::uint64_t offset = (cpu.gpr[kRsp] - sizeof(T)) & stack_mask(cpu);
   const std::uint64_t linear =
       cpu.mode & (kModeLong | kModeFlat) ? offset : stack_linear(cpu, op, offset, sizeof(T), true);
-  store<T>(cpu, op, linear, value);
+  store<T, Of::Stack>(cpu, op, linear, value);
   set_stack_pointer(cpu, offset);
 }
 
@@ -37,7 +37,7 @@ inline T top(Cpu& cpu, const Op* op) {
   const std::uint64_t offset = cpu.gpr[kRsp] & stack_mask(cpu);
   const std::uint64_t linear =
       cpu.mode & (kModeLong | kModeFlat) ? offset : stack_linear(cpu, op, offset, sizeof(T), false);
-  return load<T>(cpu, op, linear);
+  return load<T, Of::Stack>(cpu, op, linear);
 }
 
 template <class T>

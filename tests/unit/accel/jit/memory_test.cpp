@@ -1,0 +1,104 @@
+#include "accel/jit/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tests/unit/accel/jit/descriptor_tables.h"
+
+namespace machina::jit {
+namespace {
+
+struct JitMemory : testing::Test {
+  /// Which exception it ends with, from CPL 3 with this RSP.
+  int fault_of(std::initializer_list<std::uint8_t> code, std::uint64_t rsp) {
+    tables->user();
+    m.cpu().gpr[kRsp] = rsp;
+    m.run(code);
+    return tables->stopped_at();
+  }
+  /// For the mode that the machine is in.
+  void make_tables() {
+    tables.emplace(m);
+    tables->stop_at_every_vector();
+  }
+  BareMachine m;
+  std::optional<DescriptorTables> tables;
+};
+
+// SDM vol. 2, PUSH, POP and CALL: #SS(0) is for the stack's address, #GP(0) for the operand's.
+TEST_F(JitMemory, AnAddressThatIsNotCanonicalFaultsAsThatOfItsOwner) {
+  m.long_64();
+  make_tables();
+  constexpr std::uint64_t kNowhere = std::uint64_t{1} << 63;
+  m.cpu().gpr[kRbx] = 0x20000;
+  EXPECT_EQ(fault_of({0xff, 0x33}, kNowhere), 12) << "push [rbx]";
+  EXPECT_EQ(fault_of({0xff, 0x13}, kNowhere), 12) << "call [rbx]";
+  EXPECT_EQ(fault_of({0x8f, 0x03}, kNowhere), 12) << "pop [rbx]";
+  m.cpu().gpr[kRbx] = kNowhere;
+  EXPECT_EQ(fault_of({0xff, 0x33}, BareMachine::kStack), 13);
+  EXPECT_EQ(fault_of({0xff, 0x13}, BareMachine::kStack), 13);
+}
+
+/// A register that makes the page at 30000h show what is at 40000h.
+class MovingMemory : public BareMachine {
+ public:
+  static constexpr std::uint32_t kRegister = 0x2000000;
+  HostPage page(std::uint64_t physical) override {
+    return BareMachine::page(physical == 0x30000 && seen_ ? 0x40000 : physical);
+  }
+  void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) override {
+    if (physical != kRegister) return BareMachine::write_physical(physical, width, value);
+    moved_ = true;
+    cpu().request(kRequestFlush);
+  }
+  void refresh() override { seen_ = moved_; }
+
+ private:
+  bool moved_ = false, seen_ = false;
+};
+
+TEST(JitMemoryMap, AStoreThatMovesMemoryIsSeenByTheNextInstruction) {
+  MovingMemory m;
+  m.protected_32();
+  m.put<std::uint32_t>(0x30000, 3);
+  m.put<std::uint32_t>(0x40000, 4);
+  // mov eax, [30000h]; mov [2000000h], eax; mov ebx, [30000h]; mov dword [30000h], 5; hlt
+  m.run({0xa1, 0, 0, 3, 0, 0xa3, 0, 0, 0, 2, 0x8b, 0x1d, 0, 0, 3, 0, 0xc7, 5, 0, 0, 3, 0, 5, 0, 0, 0, 0xf4});
+  EXPECT_EQ(m.cpu().gpr[kRax], 3U);
+  EXPECT_EQ(m.cpu().gpr[kRbx], 4U);
+  EXPECT_EQ(m.get<std::uint32_t>(0x30000), 3U);
+  EXPECT_EQ(m.get<std::uint32_t>(0x40000), 5U);
+}
+
+// SDM vol. 3, table 4-4: M is the width of physical addresses, 40 at most, and 32 without PSE-36.
+TEST_F(JitMemory, ReservedBitsOf4MiBPagesGoByTheWidthOfAddresses) {
+  m.protected_32();
+  make_tables();
+  Cpu& c = m.cpu();
+  constexpr std::uint32_t kDirectory = 0x100000, kPage = 0x87;
+  m.put<std::uint32_t>(kDirectory, kPage);
+  c.cr3 = kDirectory;
+  c.cr4 = kCr4Pse;
+  c.cr0 |= kCr0Pg;
+  const auto faults = [&](std::uint32_t bit) {
+    m.put<std::uint32_t>(kDirectory + 12, kPage | 1U << bit);
+    c.flush_tlb();
+    c.gpr[kRsp] = BareMachine::kStack;
+    m.run({0xa1, 0, 0, 0xc0, 0, 0xf4});  // mov eax, [c00000h]; hlt
+    const bool faulted = tables->stopped_at() == 14;
+    if (faulted) {
+      EXPECT_EQ(tables->stacked(0), kPfPresent | kPfReserved) << bit;
+    }
+    return faulted;
+  };
+  for (const unsigned width : {36U, 40U, 46U}) {
+    c.physical_bits = width;
+    for (unsigned bit = 13; bit <= 21; ++bit) EXPECT_EQ(faults(bit), bit >= std::min(width, 40U) - 19) << width << bit;
+  }
+  set_feature(c.features, "pse36", false);
+  for (unsigned bit = 13; bit <= 21; ++bit) EXPECT_TRUE(faults(bit)) << bit;
+}
+
+}  // namespace
+}  // namespace machina::jit
