@@ -122,6 +122,7 @@ void BlockCache::clear() {
   pages_.clear();
   blocks_.clear();
   dead_.clear();
+  thunks_.clear();
   bytes_.store(0, std::memory_order_relaxed);
   ++emptied_;
 }

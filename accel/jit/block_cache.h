@@ -16,13 +16,16 @@
 
 #include "accel/jit/code_map.h"
 #include "accel/jit/op.h"
+#include "accel/jit/thunk_cache.h"
 
 namespace machina::jit {
 
 class BlockCache {
  public:
-  /// Bytes of decoded instructions after which full() asks for the cache to be emptied.
+  /// Bytes of decoded instructions and thunks after which full() asks for the cache to be emptied.
   static constexpr std::size_t kLimit = std::size_t{256} << 20;
+
+  explicit BlockCache(std::size_t limit = kLimit) : limit_(limit) {}
 
   const Block* find(std::uintptr_t host, std::uint32_t mode);
   /// The block, or the one that another CPU made meanwhile, or null: start over. Its pages are claimed. `unchanged`
@@ -37,11 +40,13 @@ class BlockCache {
   void release(std::uintptr_t host_page);
   /// The memory at [host, host + size) is about to go.
   void forget_range(std::uintptr_t host, std::uint64_t size);
-  bool full() const { return bytes_.load(std::memory_order_relaxed) > kLimit; }
+  bool full() const { return bytes_.load(std::memory_order_relaxed) + thunks_.bytes() > limit_; }
   /// No CPU is in a block, nor keeps one.
   void clear();
 
   CodeMap& code() { return code_; }
+  /// What blocks call; emptied with them.
+  ThunkCache& thunks() { return thunks_; }
 
   struct Statistics {
     std::size_t blocks = 0, bytes = 0;
@@ -68,7 +73,9 @@ class BlockCache {
   void kill(Block* block);              // lock held
   void drop_if_empty(Pages::iterator);  // lock held
 
+  const std::size_t limit_;
   CodeMap code_;
+  ThunkCache thunks_;
   std::mutex mutex_;
   std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;
   Pages pages_;

@@ -12,8 +12,6 @@ namespace machina::jit {
 
 namespace {
 
-constexpr std::size_t kAlignment = 32;  // of entry points: a line of the host's decoded instructions is no longer
-
 [[noreturn]] void fail(const char* what) {
   const int error = errno;
   throw Error("cannot get memory for code that is made at run time")
@@ -23,11 +21,15 @@ constexpr std::size_t kAlignment = 32;  // of entry points: a line of the host's
 
 }  // namespace
 
-CodeArea::~CodeArea() {
+CodeArea::~CodeArea() { clear(); }
+
+void CodeArea::clear() {
   for (const Chunk& c : chunks_) {
     munmap(c.writable, kChunk);
     munmap(c.executable, kChunk);
   }
+  chunks_.clear();
+  used_ = kChunk;
 }
 
 void CodeArea::grow() {
@@ -58,7 +60,6 @@ const std::uint8_t* CodeArea::add(std::span<const std::uint8_t> code) {
   const Chunk& chunk = chunks_.back();
   std::memcpy(chunk.writable + used_, code.data(), code.size());
   const std::uint8_t* entry = chunk.executable + used_;
-  bytes_ += code.size();
   used_ = (used_ + code.size() + kAlignment - 1) & ~(kAlignment - 1);
   return entry;
 }

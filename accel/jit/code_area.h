@@ -19,9 +19,12 @@ class CodeArea {
   /// Copies position-independent code, at most kChunk bytes, to where it can run; it stays there. One thread at a time.
   /// Throws Error when the host gives no memory for it.
   const std::uint8_t* add(std::span<const std::uint8_t> code);
-  std::size_t bytes() const { return bytes_; }
+  /// Gives everything back: nobody runs what was added.
+  void clear();
 
   static constexpr std::size_t kChunk = std::size_t{1} << 20;
+  /// Of entry points: a line of the host's decoded instructions is no longer.
+  static constexpr std::size_t kAlignment = 32;
 
  private:
   struct Chunk {
@@ -32,7 +35,6 @@ class CodeArea {
 
   std::vector<Chunk> chunks_;
   std::size_t used_ = kChunk;  ///< of the last chunk
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace machina::jit

@@ -190,7 +190,8 @@ unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOp
   return instruction.mnemonic;
 }
 
-std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode) {
+std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode,
+                                    ThunkCache& thunks) {
   auto block = std::make_unique<Block>();
   block->mode = mode;
   block->ops.reserve(8);
@@ -221,7 +222,7 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
       break;
     }
     op.length = instruction.length;
-    Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op};
+    Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op, thunks};
     const Emitter emit = emitters()[row_of(instruction, operands)];
     const bool in_mode = (mode & kModeProtected) || !needs_protected_mode(instruction);
     if (emit && in_mode && !is_of_coprocessor(instruction) && available(instruction, features)) emit(decoding);

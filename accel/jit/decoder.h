@@ -10,6 +10,8 @@
 
 namespace machina::jit {
 
+class ThunkCache;
+
 /// The most instructions of a block: bounds how long an interrupt waits, and the depth of calls where the compiler does
 /// not make jumps of them.
 inline constexpr unsigned kMaxOps = 64;
@@ -24,7 +26,9 @@ class CodeBytes {
 };
 
 /// Decodes until a branch, an instruction that may change the mode, the end of the page, or kMaxOps.
-/// Instructions that are not among `features` raise #UD.
-std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode);
+/// Instructions that are not among `features` raise #UD. The block lives no longer than its thunks. Throws Error when
+/// the host gives no memory for those.
+std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features, std::uint32_t mode,
+                                    ThunkCache& thunks);
 
 }  // namespace machina::jit

@@ -10,11 +10,14 @@
 
 namespace machina::jit {
 
+class ThunkCache;
+
 struct Decoding {
   const ZydisDecodedInstruction& instruction;
   std::span<const ZydisDecodedOperand> operands;  ///< the visible ones come first
   std::uint32_t mode;                             ///< ModeBits
   Op& op;
+  ThunkCache& thunks;
   bool ends_block = false;
 
   const ZydisDecodedOperand& operand(unsigned n) const { return operands[n]; }

@@ -322,7 +322,7 @@ Thunk make_thunk(const Decoding& d) {
   if (sets_flags(d)) code.store_flags();
   if (wide) code.vzeroupper();
   code.next();
-  return code.finish();
+  return code.finish(d.thunks);
 }
 
 /// An operand in memory is the result where it comes first, and is only read elsewhere.

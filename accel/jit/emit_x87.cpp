@@ -59,7 +59,7 @@ Thunk make_x87_thunk(const Decoding& d, bool memory) {
   if (writes) code.store_flags();
   if (leaves_pointers(d.instruction.mnemonic)) code.note_x87(fop_of(d));
   code.next();
-  return code.finish();
+  return code.finish(d.thunks);
 }
 
 /// FDP and FDS. The address that is noted is the offset, without the segment's base.

@@ -116,7 +116,8 @@ const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
   leave_guest_float(cpu);
   for (;;) {
     Bytes bytes(cpu, linear, page);
-    std::unique_ptr<Block> made = decode_block(bytes, cpu.features, cpu.mode | (page.host ? 0U : kModeSingle));
+    std::unique_ptr<Block> made =
+        decode_block(bytes, cpu.features, cpu.mode | (page.host ? 0U : kModeSingle), cpu.blocks.thunks());
     const bool across = bytes.has_second() && made->size > bytes.in_page();
     if (!page.host || (across && !bytes.second().host)) {
       cpu.uncached = std::move(made);

@@ -2,11 +2,7 @@
 
 #include <bit>
 #include <cstring>
-#include <mutex>
-#include <string>
-#include <unordered_map>
 
-#include "accel/jit/code_area.h"
 #include "accel/jit/cpu_layout.h"
 #include "qom/error.h"
 
@@ -37,22 +33,6 @@ ZydisEncoderOperand imm(std::uint64_t value) {
 ZydisRegister numbered(ZydisRegister first, unsigned number) { return static_cast<ZydisRegister>(first + number); }
 
 constexpr ZydisRegister kCpu = ZYDIS_REGISTER_RDI, kOp = ZYDIS_REGISTER_RSI, kPointer = ZYDIS_REGISTER_RDX;
-
-/// All thunks of the process: they depend on nothing of a machine.
-class ThunkCache {
- public:
-  Thunk intern(const std::vector<std::uint8_t>& code) {
-    const std::lock_guard guard(mutex_);
-    const auto [it, is_new] = thunks_.try_emplace(std::string(code.begin(), code.end()), nullptr);
-    if (is_new) it->second = area_.add(code);
-    return std::bit_cast<Thunk>(it->second);
-  }
-
- private:
-  std::mutex mutex_;
-  CodeArea area_;
-  std::unordered_map<std::string, const std::uint8_t*> thunks_;
-};
 
 template <class T>
 void append(std::vector<std::uint8_t>& code, T value) {
@@ -130,7 +110,7 @@ void ThunkCode::next() {
   encode(ZYDIS_MNEMONIC_JMP, {mem(kOp, layout::kOpHandler, 8)});
 }
 
-Thunk ThunkCode::finish() {
+Thunk ThunkCode::finish(ThunkCache& cache) {
   for (const Guard& g : guards_) {
     const auto to_slow = static_cast<std::int32_t>(code_.size() - (g.jump + 4));
     std::memcpy(code_.data() + g.jump, &to_slow, sizeof to_slow);
@@ -140,8 +120,7 @@ Thunk ThunkCode::finish() {
     append(code_, std::bit_cast<std::uint64_t>(g.enter));
     bytes(std::initializer_list<std::uint8_t>{0xff, 0xe0});  // JMP RAX
   }
-  static ThunkCache cache;
-  return cache.intern(code_);
+  return std::bit_cast<Thunk>(cache.intern(code_));
 }
 
 }  // namespace machina::jit

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "accel/jit/host_float.h"
+#include "accel/jit/thunk_cache.h"
 
 namespace machina::jit {
 
@@ -37,8 +38,8 @@ class ThunkCode {
 
   /// Ends it: the next instruction.
   void next();
-  /// The code, shared with all who wrote the same. Any thread. Throws Error.
-  Thunk finish();
+  /// The code, shared with all who wrote the same. Throws Error.
+  Thunk finish(ThunkCache& cache);
 
  private:
   void encode(ZydisMnemonic mnemonic, std::initializer_list<ZydisEncoderOperand> operands);

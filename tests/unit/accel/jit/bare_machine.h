@@ -29,7 +29,9 @@ class BareMachine : public Environment {
   static constexpr std::uint64_t kRamSize = 16 << 20;
   static constexpr std::uint64_t kCode = 0x10000, kStack = 0x80000;
 
-  BareMachine() : BareMachine(std::make_shared<Common>()) {}
+  /// `block_limit`: of the cache of blocks, in bytes.
+  explicit BareMachine(std::size_t block_limit = BlockCache::kLimit)
+      : BareMachine(std::make_shared<Common>(block_limit)) {}
   /// Another CPU of the same machine: its RAM, its blocks.
   explicit BareMachine(BareMachine& first) : BareMachine(first.common_) {}
   ~BareMachine() override { common_->group.remove(*cpu_); }
@@ -190,9 +192,10 @@ class BareMachine : public Environment {
 
   /// What the CPUs of a machine share.
   struct Common {
-    Common()
+    explicit Common(std::size_t block_limit)
         : ram(static_cast<std::uint8_t*>(
-              mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {}
+              mmap(nullptr, kRamSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))),
+          blocks(block_limit) {}
     ~Common() { munmap(ram, kRamSize); }
     Common(const Common&) = delete;
     Common& operator=(const Common&) = delete;
