@@ -96,7 +96,7 @@ bool exchange_16(Cpu& cpu, void* host) {
                : "memory");
   return equal;
 }
-/// Where the host cannot: not RAM, or a page whose writes are noted.
+/// Where the host cannot: not RAM.
 bool exchange_16_in_pieces(Cpu& cpu, const Op* op, std::uint64_t linear) {
   const SplitLock lock;
   check_write(cpu, op, linear, 16);
@@ -114,10 +114,10 @@ bool exchange_16_in_pieces(Cpu& cpu, const Op* op, std::uint64_t linear) {
     cpu.fault_op = op;
     raise(Vector::GeneralProtection, 0);
   }
-  void* host = map_for_update(cpu, op, linear, 16);
-  if (!host) return exchange_16_in_pieces(cpu, op, linear);
-  const bool equal = exchange_16(cpu, host);
-  written(cpu, host, 16);
+  const HostAccess access = map_for_update(cpu, op, linear, 16);
+  if (!access.host) return exchange_16_in_pieces(cpu, op, linear);
+  const bool equal = exchange_16(cpu, access.host);
+  written(cpu, access, 16);
   return equal;
 }
 const Block* cmpxchg16b(Cpu& cpu, const Op* op) {

@@ -12,7 +12,8 @@ namespace machina::jit {
 struct HostPage {
   std::uint8_t* host = nullptr;  ///< null: not RAM
   bool readonly = false;
-  bool logged = false;  ///< writes are noted in the dirty log: they go the slow way, by write_physical()
+  bool logged =
+      false;  ///< writes are noted in the dirty log: they go the slow way, by write_physical() or to note_write()
 };
 
 class Environment : public PhysicalMemory {
@@ -23,6 +24,9 @@ class Environment : public PhysicalMemory {
   /// blocks of RAM that is written so are the caller's to see to.
   virtual std::uint64_t read_physical(std::uint64_t physical, unsigned width) = 0;
   virtual void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) = 0;
+
+  /// RAM of a page that is logged has been written in place.
+  virtual void note_write(std::uint64_t /*physical*/, unsigned /*width*/) {}
 
   virtual std::uint64_t read_port(std::uint16_t port, unsigned width) = 0;
   virtual void write_port(std::uint16_t port, unsigned width, std::uint64_t value) = 0;

@@ -8,6 +8,7 @@
 #include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/features.h"
+#include "accel/jit/host_float.h"
 
 namespace machina::jit {
 
@@ -134,6 +135,7 @@ void write_piece(Cpu& cpu, const Target& t, unsigned width, std::uint64_t value)
 void follow_memory_map(Cpu& cpu) {
   if (!(cpu.requests.load(std::memory_order_relaxed) & kRequestFlush)) [[likely]]
     return;
+  leave_guest_float(cpu);
   cpu.requests.fetch_and(~std::uint32_t{kRequestFlush}, std::memory_order_seq_cst);
   cpu.environment.refresh();
   cpu.flush_tlb();
@@ -158,6 +160,11 @@ bool canonical_for_model(const Cpu& cpu, std::uint64_t linear) {
 
 void written(Cpu& cpu, const void* host, unsigned width) {
   cpu.blocks.written(reinterpret_cast<std::uintptr_t>(host), width);
+}
+
+void written(Cpu& cpu, const HostAccess& access, unsigned width) {
+  if (access.logged) cpu.environment.note_write(access.physical, width);
+  written(cpu, access.host, width);
 }
 
 std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, Of of) {
@@ -259,15 +266,15 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
   follow_memory_map(cpu);
 }
 
-void* map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
+HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
   cpu.fault_op = op;
   check_alignment(cpu, linear, width);
-  if (room_in_page(linear) < width) return nullptr;
+  if (room_in_page(linear) < width) return {};
   const Target t = fill(cpu, linear, Access::Write, is_stack(op));
-  if (!t.page.host || t.page.readonly || t.page.logged) return nullptr;
+  if (!t.page.host || t.page.readonly) return {};
   spare_block(cpu, t, width);
   note_access(cpu, linear, width, true);
-  return t.host();
+  return {.host = t.host(), .logged = t.page.logged, .physical = t.physical};
 }
 
 std::uint64_t linear_checked(Cpu& cpu, const Op* op, unsigned width, bool write) {

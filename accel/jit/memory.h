@@ -31,9 +31,15 @@ void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from,
 void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size);
 
-/// Host memory for an access that reads and writes it in one piece; null: not RAM, or across pages. Faults as a write
-/// does. written() is due after the store.
-void* map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
+/// Host memory for an access that reads and writes it in one piece.
+struct HostAccess {
+  void* host = nullptr;        ///< null: not RAM that can be written, or across pages
+  bool logged = false;         ///< the write is to be noted in the dirty log
+  std::uint64_t physical = 0;  ///< where it is logged
+};
+/// Faults as a write does. written() is due after the store.
+HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width);
+void written(Cpu& cpu, const HostAccess& access, unsigned width);
 /// After a store that did not go the quick way: blocks of these bytes die.
 void written(Cpu& cpu, const void* host, unsigned width);
 

@@ -48,10 +48,10 @@ template <class T, class Change>
 [[gnu::noinline, gnu::cold]] T update_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
   ArithmeticFlags flags = cpu.flags;
   T old;
-  if (void* host = map_for_update(cpu, op, linear, sizeof(T))) {
-    old = ram_load<T>(host);
-    ram_store<T>(host, change(flags, old));
-    written(cpu, host, sizeof(T));
+  if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
+    old = ram_load<T>(access.host);
+    ram_store<T>(access.host, change(flags, old));
+    written(cpu, access, sizeof(T));
   } else {
     // Registers, or two pages. Every fault is that of a write: the processor reads for ownership.
     check_write(cpu, op, linear, sizeof(T));
@@ -94,9 +94,9 @@ template <class T, class Change>
 
 template <class T, class Change>
 [[gnu::noinline, gnu::cold]] T update_locked_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, Change change) {
-  if (void* host = map_for_update(cpu, op, linear, sizeof(T))) {
-    const T old = exchange_atomically<T>(cpu, host, change);
-    written(cpu, host, sizeof(T));
+  if (const HostAccess access = map_for_update(cpu, op, linear, sizeof(T)); access.host) {
+    const T old = exchange_atomically<T>(cpu, access.host, change);
+    written(cpu, access, sizeof(T));
     return old;
   }
   const SplitLock lock;

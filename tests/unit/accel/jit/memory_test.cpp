@@ -71,6 +71,38 @@ TEST(JitMemoryMap, AStoreThatMovesMemoryIsSeenByTheNextInstruction) {
   EXPECT_EQ(m.get<std::uint32_t>(0x40000), 5U);
 }
 
+/// The page at 30000h is logged.
+class LoggedMemory : public BareMachine {
+ public:
+  HostPage page(std::uint64_t physical) override {
+    HostPage p = BareMachine::page(physical);
+    p.logged = physical == 0x30000;
+    return p;
+  }
+  void note_write(std::uint64_t physical, unsigned width) override { noted.emplace_back(physical, width); }
+  void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) override {
+    BareMachine::write_physical(physical, width, value);
+    plain.emplace_back(physical, width);
+  }
+  using Writes = std::vector<std::pair<std::uint64_t, unsigned>>;
+  Writes noted, plain;
+};
+
+// Read and write in one piece there, too: other CPUs' plain stores ask for no lock.
+TEST(JitLoggedMemory, IsUpdatedInPlaceAndNoted) {
+  LoggedMemory m;
+  m.long_64();
+  m.put<std::uint64_t>(0x30008, 5);
+  m.cpu().gpr[kRbx] = 0x30000;
+  m.cpu().gpr[kRcx] = 7;
+  // lock xadd [rbx+8], rcx; inc dword [rbx+8]; mov [rbx+10h], ecx; lock cmpxchg16b [rbx+20h]; hlt
+  m.run({0xf0, 0x48, 0x0f, 0xc1, 0x4b, 8, 0xff, 0x43, 8, 0x89, 0x4b, 0x10, 0xf0, 0x48, 0x0f, 0xc7, 0x4b, 0x20, 0xf4});
+  EXPECT_EQ(m.get<std::uint64_t>(0x30008), 13U);
+  EXPECT_EQ(m.cpu().gpr[kRcx], 5U);
+  EXPECT_EQ(m.noted, (LoggedMemory::Writes{{0x30008, 8}, {0x30008, 4}, {0x30020, 16}}));
+  EXPECT_EQ(m.plain, (LoggedMemory::Writes{{0x30010, 4}}));
+}
+
 // SDM vol. 3, table 4-4: M is the width of physical addresses, 40 at most, and 32 without PSE-36.
 TEST_F(JitMemory, ReservedBitsOf4MiBPagesGoByTheWidthOfAddresses) {
   m.protected_32();
