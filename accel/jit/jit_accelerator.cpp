@@ -4,27 +4,38 @@
 
 #include <algorithm>
 
+#include "accel/jit/code_area.h"
 #include "accel/jit/jit_vcpu.h"
 #include "accel/jit/tlb.h"
 #include "core/system.h"
+#include "qom/error.h"
 
 namespace machina {
 
 void JitAccelerator::class_init(qom::ObjectClass& c) {
-  c.description = "The software CPU: runs everywhere, needs nothing of the host";
+  c.description = "The software CPU: needs nothing of the host but memory for code that is made at run time";
 }
 
 JitAccelerator::JitAccelerator() = default;
 
 JitAccelerator::~JitAccelerator() {
-  for (const auto& ram : watched_) ram->watch_writes(nullptr);
+  for (const auto& [ram, uses] : watched_) ram->watch_writes(nullptr);
   if (!system_) return;
   const MachineLock::Guard guard(system_->lock);
   if (smm_memory_) smm_memory_->remove_listener(*this);
   system_->memory.remove_listener(*this);
 }
 
-Accelerator::Probe JitAccelerator::probe() { return {true, 0, "interprets decoded blocks; needs nothing of the host"}; }
+// Code that is made at run time is what hardened hosts forbid.
+Accelerator::Probe JitAccelerator::probe() {
+  constexpr std::uint8_t kRet = 0xc3;
+  try {
+    jit::CodeArea().add({&kRet, 1});
+  } catch (const Error& e) {
+    return {false, 0, fmt::format("{}: {}", e.message(), e.cause())};
+  }
+  return {true, 0, "interprets decoded blocks; needs no help of the host"};
+}
 
 std::string JitAccelerator::details() {
   return "Interprets blocks of decoded instructions. x87, SSE and AVX instructions execute on the host's own units.\n";
@@ -49,8 +60,11 @@ void JitAccelerator::add_vcpu(jit::JitVcpu& vcpu) {
 }
 
 void JitAccelerator::remove_vcpu(jit::JitVcpu& vcpu) {
-  const std::lock_guard guard(vcpus_mutex_);
-  std::erase(vcpus_, &vcpu);
+  {
+    const std::lock_guard guard(vcpus_mutex_);
+    std::erase(vcpus_, &vcpu);
+  }
+  forget_removed();
 }
 
 void JitAccelerator::empty_cache() {
@@ -69,19 +83,47 @@ void JitAccelerator::empty_cache() {
 // --- memory ---
 
 void JitAccelerator::range_added(const FlatRange& range) {
-  if (!range.ram || std::find(watched_.begin(), watched_.end(), range.ram) != watched_.end()) return;
-  watched_.push_back(range.ram);
-  range.ram->watch_writes(this);
+  if (range.ram && watched_[range.ram]++ == 0) range.ram->watch_writes(this);
 }
 
-// The memory may be gone soon, and other memory at its place in this process.
+// The memory may be gone soon, and other memory at its place in this process. Its blocks die now, so that no CPU finds
+// one that it does not hold; and again once no CPU has translations that lead there, since until then it may make more.
 void JitAccelerator::range_removed(const FlatRange& range) {
-  if (range.host) blocks_.forget_range(reinterpret_cast<std::uintptr_t>(range.host), range.size());
+  if (!range.host) return;
+  forget_blocks(range);
+  {
+    const std::lock_guard guard(vcpus_mutex_);
+    removed_.push_back({range, map_changes_ + 1});
+  }
+  const auto watched = watched_.find(range.ram);
+  if (watched == watched_.end() || --watched->second != 0) return;
+  range.ram->watch_writes(nullptr);
+  watched_.erase(watched);
+}
+
+void JitAccelerator::forget_blocks(const FlatRange& range) {
+  blocks_.forget_range(reinterpret_cast<std::uintptr_t>(range.host), range.size());
 }
 
 void JitAccelerator::commit() {
+  {
+    const std::lock_guard guard(vcpus_mutex_);
+    ++map_changes_;
+    for (jit::JitVcpu* vcpu : vcpus_) vcpu->memory_changed();
+  }
+  forget_removed();
+}
+
+void JitAccelerator::forget_removed() {
+  std::vector<Removed> gone;  // dies without the lock: with it the last of a range's memory may go
   const std::lock_guard guard(vcpus_mutex_);
-  for (jit::JitVcpu* vcpu : vcpus_) vcpu->memory_changed();
+  std::uint64_t all_know = map_changes_;
+  for (const jit::JitVcpu* vcpu : vcpus_) all_know = std::min(all_know, vcpu->map_known());
+  const auto first = std::stable_partition(removed_.begin(), removed_.end(),
+                                           [all_know](const Removed& r) { return r.change > all_know; });
+  gone.assign(std::make_move_iterator(first), std::make_move_iterator(removed_.end()));
+  removed_.erase(first, removed_.end());
+  for (const Removed& r : gone) forget_blocks(r.range);
 }
 
 void JitAccelerator::written(const std::uint8_t* host, std::uint64_t length) {

@@ -2,6 +2,7 @@
 /// The software CPU as an accelerator: it runs everywhere, by interpreting decoded blocks (docs/jit.md).
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -47,6 +48,10 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   /// The next report of a triple fault is among the first few of this machine. Any thread.
   bool tells_triple_fault() { return triple_faults_.fetch_add(1, std::memory_order_relaxed) < kToldTripleFaults; }
 
+  /// How often the memory map has changed. Any thread.
+  std::uint64_t map_changes() const { return map_changes_; }
+  /// A CPU has forgotten its translations: blocks of memory that none can reach any more die. Any thread.
+  void forget_removed();
   /// A vCPU's thread, outside of blocks: empties the cache if it is still full.
   void empty_cache();
 
@@ -58,6 +63,8 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   // WriteWatcher: devices write into RAM
   void written(const std::uint8_t* host, std::uint64_t length) override;
 
+  void forget_blocks(const FlatRange& range);
+
   System* system_ = nullptr;
   ContainerRegion smm_root_{"smm", MemoryRegion::kWholeSpace};
   std::unique_ptr<AliasRegion> smm_memory_alias_, smm_smram_alias_;
@@ -66,9 +73,17 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   jit::BlockCache blocks_;
   jit::World world_;
   jit::CpuGroup cpus_;
-  std::mutex vcpus_mutex_;  ///< of vcpus_; taken under the machine lock or without it, and nothing is locked under it
+  /// RAM that is gone from the map, and kept until all CPUs know of the change that took it.
+  struct Removed {
+    FlatRange range;
+    std::uint64_t change;
+  };
+  /// Of vcpus_ and removed_; taken under the machine lock or without it, and under it the cache's.
+  std::mutex vcpus_mutex_;
   std::vector<jit::JitVcpu*> vcpus_;
-  std::vector<std::shared_ptr<RamBlock>> watched_;
+  std::vector<Removed> removed_;
+  std::atomic<std::uint64_t> map_changes_{0};
+  std::map<std::shared_ptr<RamBlock>, unsigned> watched_;  ///< how many ranges show it; machine lock
   static constexpr unsigned kToldTripleFaults = 3;
   std::atomic<unsigned> triple_faults_{0};
 };

@@ -1,13 +1,21 @@
 #include "accel/jit/jit_state.h"
 
+#include <fmt/format.h>
+
 #include "accel/jit/control_registers.h"
+#include "accel/jit/debug.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/fault.h"
 #include "accel/jit/msr.h"
 #include "accel/jit/xsave.h"
+#include "core/log.h"
 
 namespace machina::jit {
 
 namespace {
+
+/// What Cpu::pending_debug may have.
+constexpr std::uint32_t kDr6Pending = kDr6DataBreakpoints | kDr6SingleStep | kDr6TaskSwitch;
 
 Segment from(const X86Segment& s) {
   Segment out;
@@ -71,21 +79,27 @@ void load_state(Cpu& cpu, const X86State& s) {
   if (e.exception_injected)
     cpu.undelivered =
         GuestFault{static_cast<Vector>(e.exception_vector), e.exception_has_error_code, e.exception_error_code, s.cr2};
-  cpu.pending_debug = 0;
+  // A #DB that is due is an exception that waits, with what DR6 will say.
+  const bool debug = e.exception_pending && !e.exception_injected && e.exception_has_payload &&
+                     e.exception_vector == static_cast<std::uint8_t>(Vector::Debug);
+  cpu.pending_debug = debug ? static_cast<std::uint32_t>(e.exception_payload) & kDr6Pending : 0;
   cpu.triple_fault = false;
   cpu.cpl = privilege_of(cpu);
+  cpu.environment.refresh();  // before memory is used
+  cpu.flush_tlb();
   const bool pae = (cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode();
   if (s.pdptr_valid) {
     cpu.pdptr = s.pdptr;
-  } else if (pae) {
-    load_pdptrs(cpu, cpu.environment, cpu.cr3);
+  } else if (pae && !load_pdptrs(cpu, cpu.environment, cpu.cr3)) {
+    cpu.pdptr = {};
+    log::warn_once("jit-pdptr", "a state has CR3 point at PDPTEs with reserved bits: none of them is used");
   }
   load_xsave(cpu, s.xsave);
-  load_msrs(cpu, s);
+  for (const X86Msr& refused : load_msrs(cpu, s))
+    log::warn_once(fmt::format("jit-msr {:#x}", refused.index),
+                   fmt::format("the software CPU cannot have {:#x} in MSR {:#x}", refused.value, refused.index));
   cpu.block = nullptr;
   cpu.chain_slot = nullptr;
-  cpu.environment.refresh();
-  cpu.flush_tlb();
   cpu.update_mode();
   cpu.request(kRequestInterrupt);
 }
@@ -119,6 +133,10 @@ void store_state(Cpu& cpu, X86State& s) {
     s.events.exception_vector = static_cast<std::uint8_t>(cpu.undelivered->vector);
     s.events.exception_has_error_code = cpu.undelivered->has_error_code;
     s.events.exception_error_code = cpu.undelivered->error_code;
+  } else if (cpu.pending_debug != 0) {
+    s.events.exception_pending = s.events.exception_has_payload = true;
+    s.events.exception_vector = static_cast<std::uint8_t>(Vector::Debug);
+    s.events.exception_payload = cpu.pending_debug;
   }
   store_xsave(cpu, s.xsave);
   store_msrs(cpu, s);

@@ -93,7 +93,7 @@ void JitVcpu::load_state(const X86State& state) {
   const std::uint64_t offset = tsc_offset_;
   jit::load_state(*cpu_, state);
   // A state that comes back, as that of a CPU does which takes an INIT: its counter went on meanwhile.
-  if (state.msr(kMsrTsc) == stored_tsc_) tsc_offset_ = offset;
+  if (state.msr(kMsrTsc) == stored_tsc_) set_tsc_offset(offset);
   apic_page_ = ~std::uint64_t{0};
   if (x86_.local_apic() && (state.apic_base & apic::kBaseEnable) && !(state.apic_base & apic::kBaseExtended))
     apic_page_ = state.apic_base & apic::kBaseAddress;
@@ -121,16 +121,31 @@ std::uint64_t JitVcpu::tsc() const {
   return mul_div(now, tsc_hz_, static_cast<std::uint64_t>(kNsPerSecond)) + tsc_offset_;
 }
 
-void JitVcpu::set_tsc(std::uint64_t value) { tsc_offset_ += value - tsc(); }
+void JitVcpu::set_tsc(std::uint64_t value) { set_tsc_offset(tsc_offset_ + value - tsc()); }
+
+/// Deadlines count by the TSC, wherever it stands now. SDM vol. 3, 11.5.4.1.
+void JitVcpu::set_tsc_offset(std::uint64_t offset) {
+  if (!x86_.local_apic()) {
+    tsc_offset_ = offset;
+    return;
+  }
+  const MachineLock::Guard guard(accelerator_.system().lock);
+  tsc_offset_ = offset;
+  x86_.local_apic()->tsc_changed();
+}
 
 // --- physical memory ---
 
 void JitVcpu::refresh() {
+  // Before the view: a change between the two is asked for again. The caller forgets translations before it makes more,
+  // and makes blocks of none.
+  map_known_ = accelerator_.map_changes();
   const AddressSpace& space = cpu_->smm ? accelerator_.smm_memory() : accelerator_.system().memory;
   view_ = space.view();
   smm_view_ = cpu_->smm;
   a20_ = x86_.a20_enabled();
   pages_.fill({});
+  accelerator_.forget_removed();
 }
 
 HostPage JitVcpu::page(std::uint64_t physical) {
@@ -169,6 +184,7 @@ bool JitVcpu::replace_entry(std::uint64_t physical, unsigned width, std::uint64_
     done = __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &expected, value, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
   }
+  if (done && p.logged) note_write(physical, width);
   if (done) cpu_->blocks.written(reinterpret_cast<std::uintptr_t>(at), width);
   return done;
 }
@@ -189,6 +205,14 @@ void JitVcpu::write_physical(std::uint64_t physical, unsigned width, std::uint64
   if (!in_apic_page(physical)) return memory().write(physical, static_cast<Width>(width), value);
   const MachineLock::Guard guard(accelerator_.system().lock);
   x86_.local_apic()->mmio_write(physical % kPageSize, static_cast<Width>(width), value);
+}
+
+void JitVcpu::note_write(std::uint64_t physical, unsigned width) {
+  physical = through_a20(physical);
+  const FlatRange* range = view_->find(physical);
+  if (!range || !range->ram) return;
+  const std::uint8_t* at = range->host + (physical - range->first);
+  range->ram->mark_dirty(static_cast<std::uint64_t>(at - range->ram->host()), width);
 }
 
 std::uint64_t JitVcpu::read_port(std::uint16_t port, unsigned width) {

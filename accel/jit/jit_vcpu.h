@@ -2,6 +2,7 @@
 /// One vCPU of the software CPU: what run_blocks() needs of a machine.
 
 #include <array>
+#include <atomic>
 #include <memory>
 
 #include "accel/jit/cpu.h"
@@ -31,6 +32,8 @@ class JitVcpu final : public Vcpu, public Environment {
 
   // --- by the accelerator, any thread ---
   void memory_changed() { cpu_->request(kRequestFlush); }
+  /// The change of the memory map, as JitAccelerator counts them, up to which it has no translations from before.
+  std::uint64_t map_known() const { return map_known_; }
 
  private:
   // PhysicalMemory, Environment
@@ -39,6 +42,7 @@ class JitVcpu final : public Vcpu, public Environment {
   HostPage page(std::uint64_t physical) override;
   std::uint64_t read_physical(std::uint64_t physical, unsigned width) override;
   void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) override;
+  void note_write(std::uint64_t physical, unsigned width) override;
   std::uint64_t read_port(std::uint16_t port, unsigned width) override;
   void write_port(std::uint16_t port, unsigned width, std::uint64_t value) override;
   void protect(std::uintptr_t host_page) override;
@@ -58,6 +62,7 @@ class JitVcpu final : public Vcpu, public Environment {
   void set_tsc(std::uint64_t value) override;
 
   void set_cpu_model();
+  void set_tsc_offset(std::uint64_t offset);
   void report_triple_fault();
   MemoryDispatch& memory() { return cpu_->smm ? smm_memory_ : main_memory_; }
   bool in_apic_page(std::uint64_t physical) const;
@@ -70,7 +75,7 @@ class JitVcpu final : public Vcpu, public Environment {
   std::unique_ptr<Cpu> cpu_;
 
   std::uint64_t tsc_hz_ = 0;
-  std::uint64_t tsc_offset_ = 0;
+  std::atomic<std::uint64_t> tsc_offset_{0};
   std::uint64_t stored_tsc_ = ~std::uint64_t{0};  ///< as store_state() gave it last
 
   // The memory map as of the last refresh(): it keeps the RAM alive that translations lead to.
@@ -81,6 +86,7 @@ class JitVcpu final : public Vcpu, public Environment {
   static constexpr unsigned kCachedPages = 1024;
   std::array<CachedPage, kCachedPages> pages_;
   std::shared_ptr<const FlatView> view_;
+  std::atomic<std::uint64_t> map_known_{0};
   bool smm_view_ = false;
   bool a20_ = true;
   std::uint64_t apic_page_ = ~std::uint64_t{0};  ///< physical; none: all ones

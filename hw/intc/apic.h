@@ -50,6 +50,8 @@ class Apic final : public ApicCommon, public InterruptAcknowledge {
   /// Where the page is, and whether it is there at all: not while disabled, nor in x2APIC mode.
   bool page_enabled() const { return enabled() && !x2apic(); }
   std::uint64_t page_address() const { return state_.base & apic::kBaseAddress; }
+  /// Somebody set the TSC: what a deadline waits for may be nearer or farther.
+  void tsc_changed();
   /// CR8 is TPR bits 7-4.
   std::uint64_t cr8() const { return state_.tpr >> 4; }
   void set_cr8(std::uint64_t value);

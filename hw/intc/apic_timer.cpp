@@ -74,6 +74,12 @@ void Apic::arm_timer() {
   timer_->arm(done > 0 ? std::max(due, timer_served_ + kMinPeriodNs) : due);
 }
 
+void Apic::tsc_changed() {
+  if (timer_mode() != kLvtTimerDeadline || state_.tsc_deadline == 0) return;
+  arm_timer();
+  signal_due_timer();
+}
+
 void Apic::timer_expired() {
   timer_->cancel();  // it may be called for before the event loop is
   timer_served_ = clock().now_ns();

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/thread_name.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/apic_regs.h"
 #include "hw/intc/interrupt_acknowledge.h"
 #include "hw/x86/cpu_model.h"
 
@@ -194,6 +195,9 @@ X86State X86Cpu::state() {
   if (local_apic_) {
     s.lapic = local_apic_->registers();
     s.lapic_valid = true;
+    // KVM knows nothing of the deadline of an APIC that is here.
+    if (std::uint64_t deadline = 0; local_apic_->msr_read(apic::kMsrTscDeadline, deadline) && deadline != 0)
+      s.set_msr(apic::kMsrTscDeadline, deadline);
   }
   if (!accelerator_->handles_mp_state()) {
     const bool halted = sleep_ == Sleep::Halted || sleep_ == Sleep::HaltedMasked;
@@ -208,7 +212,11 @@ void X86Cpu::set_state(const X86State& state) {
     ApicState apic = local_apic_->get_state();
     apic.base = state.apic_base;
     local_apic_->set_state(apic);
-    if (state.lapic_valid) local_apic_->set_registers(state.lapic);
+    if (state.lapic_valid) {
+      local_apic_->set_registers(state.lapic);
+      // Last: it counts only once the timer's mode is "deadline", and by the TSC that the CPU has by now.
+      local_apic_->msr_write(apic::kMsrTscDeadline, state.msr(apic::kMsrTscDeadline));
+    }
   }
   sleep_ = Sleep::Running;
   if (accelerator_->handles_mp_state()) return;

@@ -21,7 +21,7 @@ struct FakeCpu final : ApicCpu {
   void apic_init() override { ++inits; }
   void apic_sipi(std::uint8_t vector) override { sipis.push_back(vector); }
   std::uint64_t apic_tsc() const override {
-    return mul_div(static_cast<std::uint64_t>(clock->now_ns()), hz, kNsPerSecond);
+    return mul_div(static_cast<std::uint64_t>(clock->now_ns()), hz, kNsPerSecond) + tsc_offset;
   }
   std::uint64_t apic_tsc_frequency() const override { return hz; }
   bool apic_has_x2apic() const override { return has_x2apic; }
@@ -31,6 +31,7 @@ struct FakeCpu final : ApicCpu {
   int nmis = 0, smis = 0, inits = 0, helds = 0;
   std::vector<std::uint8_t> sipis;
   std::uint64_t hz = 2'500'000'000;
+  std::uint64_t tsc_offset = 0;
   bool has_x2apic = true;
   unsigned physical_bits = 40;
   Clock* clock = nullptr;

@@ -181,6 +181,23 @@ TEST_F(ApicTimerTest, MaskedTimerCountsSilently) {
   EXPECT_FALSE(cpus_[0].intr);
 }
 
+TEST_F(ApicTimerTest, ADeadlineFollowsTheTsc) {
+  start();
+  put(apic(), LvtTimer, 0x40040);
+  EXPECT_TRUE(apic().msr_write(0x6e0, cpus_[0].apic_tsc() + 5'000'000));  // 2 ms
+  cpus_[0].tsc_offset = 2'500'000;
+  apic().tsc_changed();
+  machine_.step(999'999);
+  EXPECT_FALSE(cpus_[0].intr);
+  machine_.step(1);
+  EXPECT_EQ(apic().acknowledge(), 0x40);
+  eoi();
+  EXPECT_TRUE(apic().msr_write(0x6e0, cpus_[0].apic_tsc() + 2'500'000));
+  cpus_[0].tsc_offset += 2'500'000;
+  apic().tsc_changed();
+  EXPECT_EQ(apic().acknowledge(), 0x40) << "reached by the write";
+}
+
 TEST_F(ApicTimerTest, TscDeadline) {
   start();
   std::uint64_t value = 1;
