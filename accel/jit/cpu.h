@@ -59,6 +59,9 @@ enum Request : std::uint32_t {
   kRequestSettle = 16,    ///< another CPU waits for the end of the block that runs: CpuGroup
 };
 
+/// In Cpu::interrupt_shadow: the next instruction runs before any interrupt. MOV SS and POP SS hold #DB back, too.
+inline constexpr std::uint8_t kShadowOfSti = 1, kShadowOfMovSs = 2;
+
 struct Cpu {
   Cpu(Environment& environment, BlockCache& blocks) : environment(environment), blocks(blocks) {
     gpr.fill(0);
@@ -93,8 +96,7 @@ struct Cpu {
   std::uint64_t dr6 = 0xffff0ff0, dr7 = 0x400;
   std::uint32_t pkru = 0;
   Msrs msrs;
-  /// The next instruction runs before any interrupt (1: STI, 2: MOV SS or POP SS, which holds #DB back, too).
-  std::uint8_t interrupt_shadow = 0;
+  std::uint8_t interrupt_shadow = 0;  ///< 0 or one of those above
   bool nmi_masked = false;
   bool smm = false;
   std::uint32_t smbase = 0x30000;
@@ -105,7 +107,6 @@ struct Cpu {
   std::optional<GuestFault> undelivered;  ///< what deliver() was at when it was told to leave; nothing comes before it
   bool skip_trap = false;  ///< the instruction leaves no single-step trap behind: INT n, IRET and the like
   VcpuExit exit = VcpuExit::Interrupted;
-  bool triple_fault = false;
   FaultChain fault_chain;
 
   WaitState wait;
@@ -142,6 +143,13 @@ struct Cpu {
   bool long_mode() const { return efer & 0x400; }  ///< EFER.LMA: also compatibility mode
   /// RIP of the instruction `op` of the block that runs.
   std::uint64_t rip_of(const Op* op) const { return gpr[kRipBase] + op->offset; }
+
+  /// Where an offset of CS is.
+  std::uint64_t linear_rip(std::uint64_t offset) const {
+    return long_code() ? offset : (segment_base[kCs] + offset) & 0xffffffff;
+  }
+  /// CPL as CR0, EFLAGS and SS say: SDM vol. 3, 5.5. mode.cpp
+  std::uint8_t privilege() const;
 
   void set_segment(unsigned index, const Segment& value) {
     segment[index] = value;

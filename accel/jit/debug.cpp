@@ -40,7 +40,7 @@ bool has_data_breakpoints(const Cpu& cpu) {
 }  // namespace
 
 bool meets_instruction_breakpoint(Cpu& cpu) {
-  const std::uint64_t linear = cpu.long_code() ? cpu.rip : (cpu.segment[kCs].base + cpu.rip) & 0xffffffff;
+  const std::uint64_t linear = cpu.linear_rip(cpu.rip);
   std::uint32_t met = 0;
   for (unsigned n = 0; n < 4; ++n) {
     const Breakpoint b = breakpoint(cpu, n);

@@ -8,6 +8,7 @@
 #include "accel/jit/emitters.h"
 #include "accel/jit/feature_gate.h"
 #include "accel/jit/features.h"
+#include "accel/jit/float_gate.h"
 
 namespace machina::jit {
 
@@ -72,31 +73,10 @@ ZydisDecoder decoder_for(std::uint32_t mode, const FeatureSet& features) {
   return decoder;
 }
 
-/// #UD in real and virtual-8086 mode, of which Zydis knows only with 16-bit code: SDM vol. 3, 20.1.3 and 20.2.7; for
-/// VEX encodings vol. 2, 2.3.
-bool needs_protected_mode(const ZydisDecodedInstruction& instruction) {
-  if (instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-      instruction.encoding != ZYDIS_INSTRUCTION_ENCODING_3DNOW)
-    return true;
-  switch (instruction.mnemonic) {
-    case ZYDIS_MNEMONIC_ARPL:
-    case ZYDIS_MNEMONIC_LAR:
-    case ZYDIS_MNEMONIC_LLDT:
-    case ZYDIS_MNEMONIC_LSL:
-    case ZYDIS_MNEMONIC_LTR:
-    case ZYDIS_MNEMONIC_SLDT:
-    case ZYDIS_MNEMONIC_STR:
-    case ZYDIS_MNEMONIC_VERR:
-    case ZYDIS_MNEMONIC_VERW:
-      return true;
-    default:
-      return false;
-  }
-}
-
-const Block* undefined(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::InvalidOpcode);
+/// VEX and its like are #UD in real and virtual-8086 mode, of which Zydis knows only with 16-bit code. SDM vol. 2, 2.3.
+bool encoding_exists(const ZydisDecodedInstruction& instruction, std::uint32_t mode) {
+  return (mode & kModeProtected) || instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+         instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW;
 }
 
 /// Longer than 15 bytes: SDM vol. 3, 6.15, #GP.
@@ -131,9 +111,6 @@ bool uses_stack(const ZydisDecodedInstruction& instruction) {
   }
 }
 
-}  // namespace
-
-namespace {
 /// Zydis knows the scalar instructions of a coprocessor, too, to which VEX encodings were lent: #UD on processors.
 bool is_of_coprocessor(const ZydisDecodedInstruction& instruction) {
   switch (instruction.meta.isa_ext) {
@@ -145,6 +122,7 @@ bool is_of_coprocessor(const ZydisDecodedInstruction& instruction) {
       return false;
   }
 }
+
 }  // namespace
 
 unsigned row_of(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands) {
@@ -214,8 +192,9 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     Op& op = block->ops.emplace_back();
     op.offset = static_cast<std::uint16_t>(at);
     if (!ZYAN_SUCCESS(status)) {
-      op.handler =
-          status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? &too_long : &undefined;
+      op.handler = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA
+                       ? &too_long
+                       : &undefined_instruction;
       op.length = 1;
       ended = true;
       at += 1;
@@ -224,12 +203,12 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     op.length = instruction.length;
     Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op, thunks};
     const Emitter emit = emitters()[row_of(instruction, operands)];
-    const bool in_mode = (mode & kModeProtected) || !needs_protected_mode(instruction);
-    if (emit && in_mode && !is_of_coprocessor(instruction) && available(instruction, features)) emit(decoding);
+    if (emit && encoding_exists(instruction, mode) && !is_of_coprocessor(instruction) &&
+        available(instruction, features))
+      emit(decoding);
     if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
     if (!op.handler) {
-      op.handler = &undefined;
-      decoding.ends_block = true;
+      make_undefined(decoding);
     }
     at += instruction.length;
     ended = decoding.ends_block || across;

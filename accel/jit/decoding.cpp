@@ -23,6 +23,13 @@ std::uint8_t segment_number(ZydisRegister reg) {
 
 }  // namespace
 
+const Block* undefined_instruction(Cpu& cpu, const Op* op) { raise_of(cpu, op, Vector::InvalidOpcode); }
+
+void make_undefined(Decoding& d) {
+  d.op.handler = &undefined_instruction;
+  d.ends_block = true;
+}
+
 void Decoding::use_destination(unsigned n) { op.destination = register_offset(operand(n).reg.value); }
 void Decoding::use_source(unsigned n) { op.source = register_offset(operand(n).reg.value); }
 void Decoding::use_immediate(unsigned n) { op.immediate = operand(n).imm.value.u; }

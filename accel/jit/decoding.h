@@ -41,8 +41,24 @@ struct Decoding {
 /// The offset into Cpu::gpr of a general register of any size, AH to BH among them.
 std::uint8_t register_offset(ZydisRegister reg);
 
+/// #UD.
+const Block* undefined_instruction(Cpu& cpu, const Op* op);
+void make_undefined(Decoding& d);
+
+/// The number of a vector register.
+inline std::uint8_t vector_number(const ZydisDecodedOperand& operand) {
+  return static_cast<std::uint8_t>(ZydisRegisterGetId(operand.reg.value));
+}
+
 /// Fills in the Op. Leaving its handler null makes the instruction raise #UD.
 using Emitter = void (*)(Decoding&);
+
+/// The emitter of an instruction that has one handler, and no operands that are not always the same.
+template <Handler H, bool EndsBlock = false>
+void emit_fixed(Decoding& d) {
+  d.op.handler = H;
+  d.ends_block = EndsBlock;
+}
 
 /// `choose.template operator()<T>()` for the unsigned type of that many bits.
 template <class Choose>

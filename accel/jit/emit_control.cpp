@@ -107,10 +107,6 @@ void emit_mov_control(Decoding& d) {
 
 /// The machine status word is CR0 bits 15 to 0. SDM vol. 2, SMSW: a 32-bit register gets more of CR0, as it does on
 /// processors.
-void check_umip(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  if (cpu.cpl != 0 && (cpu.cr4 & kCr4Umip)) refuse();
-}
 template <class T>
 const Block* smsw_r(Cpu& cpu, const Op* op) {
   check_umip(cpu, op);
@@ -187,21 +183,15 @@ const Block* xgetbv(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 
-template <Handler H, bool EndsBlock>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-  d.ends_block = EndsBlock;
-}
-
 }  // namespace
 
 void add_control_emitters(EmitterTable& table) {
   table[kRowMovControl] = &emit_mov_control;
   table[ZYDIS_MNEMONIC_SMSW] = &emit_smsw;
   table[ZYDIS_MNEMONIC_LMSW] = &emit_lmsw;
-  table[ZYDIS_MNEMONIC_CLTS] = &emit_plain<&clts, false>;
-  table[ZYDIS_MNEMONIC_XSETBV] = &emit_plain<&xsetbv, true>;
-  table[ZYDIS_MNEMONIC_XGETBV] = &emit_plain<&xgetbv, false>;
+  table[ZYDIS_MNEMONIC_CLTS] = &emit_fixed<&clts>;
+  table[ZYDIS_MNEMONIC_XSETBV] = &emit_fixed<&xsetbv, true>;
+  table[ZYDIS_MNEMONIC_XGETBV] = &emit_fixed<&xgetbv>;
 }
 
 }  // namespace machina::jit

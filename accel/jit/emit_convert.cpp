@@ -22,11 +22,6 @@ const Block* sign_to_rdx(Cpu& cpu, const Op* op) {
   set_register<T>(cpu, kRdx * 8, static_cast<T>(negative ? ~T{0} : T{0}));
   return next(cpu, op);
 }
-template <Handler H>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-}
-
 template <class T>
 T byte_swapped(T value) {
   if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
@@ -90,12 +85,12 @@ void emit_xlat(Decoding& d) {
 }  // namespace
 
 void add_convert_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_CBW] = &emit_plain<&widen_accumulator<std::uint8_t, std::uint16_t>>;
-  table[ZYDIS_MNEMONIC_CWDE] = &emit_plain<&widen_accumulator<std::uint16_t, std::uint32_t>>;
-  table[ZYDIS_MNEMONIC_CDQE] = &emit_plain<&widen_accumulator<std::uint32_t, std::uint64_t>>;
-  table[ZYDIS_MNEMONIC_CWD] = &emit_plain<&sign_to_rdx<std::uint16_t>>;
-  table[ZYDIS_MNEMONIC_CDQ] = &emit_plain<&sign_to_rdx<std::uint32_t>>;
-  table[ZYDIS_MNEMONIC_CQO] = &emit_plain<&sign_to_rdx<std::uint64_t>>;
+  table[ZYDIS_MNEMONIC_CBW] = &emit_fixed<&widen_accumulator<std::uint8_t, std::uint16_t>>;
+  table[ZYDIS_MNEMONIC_CWDE] = &emit_fixed<&widen_accumulator<std::uint16_t, std::uint32_t>>;
+  table[ZYDIS_MNEMONIC_CDQE] = &emit_fixed<&widen_accumulator<std::uint32_t, std::uint64_t>>;
+  table[ZYDIS_MNEMONIC_CWD] = &emit_fixed<&sign_to_rdx<std::uint16_t>>;
+  table[ZYDIS_MNEMONIC_CDQ] = &emit_fixed<&sign_to_rdx<std::uint32_t>>;
+  table[ZYDIS_MNEMONIC_CQO] = &emit_fixed<&sign_to_rdx<std::uint64_t>>;
   table[ZYDIS_MNEMONIC_BSWAP] = &emit_bswap;
   table[ZYDIS_MNEMONIC_MOVBE] = &emit_movbe;
   table[ZYDIS_MNEMONIC_XLAT] = &emit_xlat;

@@ -53,13 +53,9 @@ const Block* adjust(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 
-[[noreturn, gnu::noinline, gnu::cold]] void divide_error(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::DivideError);
-}
 const Block* aam(Cpu& cpu, const Op* op) {
   const auto base = static_cast<std::uint8_t>(op->immediate);
-  if (base == 0) divide_error(cpu, op);
+  if (base == 0) raise_of(cpu, op, Vector::DivideError);
   const auto al = get_register<std::uint8_t>(cpu, kAl);
   const auto low = static_cast<std::uint8_t>(al % base);
   set_register<std::uint16_t>(cpu, kAx, static_cast<std::uint16_t>((al / base) << 8 | low));
@@ -75,10 +71,6 @@ const Block* aad(Cpu& cpu, const Op* op) {
 }
 
 template <Handler H>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-}
-template <Handler H>
 void emit_with_base(Decoding& d) {
   d.use_immediate(0);
   d.op.handler = H;
@@ -87,10 +79,10 @@ void emit_with_base(Decoding& d) {
 }  // namespace
 
 void add_decimal_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_DAA] = &emit_plain<&daa>;
-  table[ZYDIS_MNEMONIC_DAS] = &emit_plain<&das>;
-  table[ZYDIS_MNEMONIC_AAA] = &emit_plain<&adjust<1>>;
-  table[ZYDIS_MNEMONIC_AAS] = &emit_plain<&adjust<-1>>;
+  table[ZYDIS_MNEMONIC_DAA] = &emit_fixed<&daa>;
+  table[ZYDIS_MNEMONIC_DAS] = &emit_fixed<&das>;
+  table[ZYDIS_MNEMONIC_AAA] = &emit_fixed<&adjust<1>>;
+  table[ZYDIS_MNEMONIC_AAS] = &emit_fixed<&adjust<-1>>;
   table[ZYDIS_MNEMONIC_AAM] = &emit_with_base<&aam>;
   table[ZYDIS_MNEMONIC_AAD] = &emit_with_base<&aad>;
 }

@@ -9,10 +9,6 @@ namespace machina::jit {
 
 namespace {
 
-void set_zf(Cpu& cpu, bool value) {
-  cpu.flags.low = static_cast<std::uint8_t>(value ? cpu.flags.low | kZf : cpu.flags.low & ~kZf);
-}
-
 /// The descriptor, if CPL and RPL may see it.
 bool visible(Cpu& cpu, std::uint16_t selector, Descriptor& d) {
   if (is_null(selector) || !read_descriptor(cpu, selector, d)) return false;
@@ -73,7 +69,7 @@ const Block* ask(Cpu& cpu, const Op* op) {
   std::uint32_t value = 0;
   const bool known = What(cpu, selector_of<Memory>(cpu, op), value);
   if (known) set_register<T>(cpu, op->destination, static_cast<T>(value));
-  set_zf(cpu, known);
+  cpu.flags.set_zf(known);
   return next(cpu, op);
 }
 template <Ask What>
@@ -88,7 +84,7 @@ void emit_ask(Decoding& d) {
 using Verify = bool (*)(Cpu&, std::uint16_t);
 template <Verify What, bool Memory>
 const Block* verify(Cpu& cpu, const Op* op) {
-  set_zf(cpu, What(cpu, selector_of<Memory>(cpu, op)));
+  cpu.flags.set_zf(What(cpu, selector_of<Memory>(cpu, op)));
   return next(cpu, op);
 }
 template <Verify What>

@@ -66,10 +66,6 @@ void emit_cmpxchg(Decoding& d) {
   });
 }
 
-void set_zf(Cpu& cpu, bool equal) {
-  cpu.flags.low = static_cast<std::uint8_t>((cpu.flags.low & ~kZf) | (equal ? kZf : 0U));
-}
-
 /// Locked whether it says so or not: nobody can tell.
 template <Addressing A>
 const Block* cmpxchg8b(Cpu& cpu, const Op* op) {
@@ -78,7 +74,7 @@ const Block* cmpxchg8b(Cpu& cpu, const Op* op) {
   const std::uint64_t value = (cpu.gpr[kRcx] << 32) | (cpu.gpr[kRbx] & 0xffffffff);
   const std::uint64_t old = update_locked<std::uint64_t>(
       cpu, op, linear, [=](ArithmeticFlags&, std::uint64_t a) { return a == expected ? value : a; });
-  set_zf(cpu, old == expected);
+  cpu.flags.set_zf(old == expected);
   if (old != expected) {
     cpu.gpr[kRax] = old & 0xffffffff;
     cpu.gpr[kRdx] = old >> 32;
@@ -98,7 +94,7 @@ bool exchange_16(Cpu& cpu, void* host) {
 }
 /// Where the host cannot: not RAM.
 bool exchange_16_in_pieces(Cpu& cpu, const Op* op, std::uint64_t linear) {
-  const SplitLock lock;
+  const std::lock_guard lock(cpu.environment.bus_lock());
   check_write(cpu, op, linear, 16);
   std::array<std::uint64_t, 2> old{};
   read_bytes(cpu, op, linear, old.data(), 16);
@@ -121,7 +117,7 @@ bool exchange_16_in_pieces(Cpu& cpu, const Op* op, std::uint64_t linear) {
   return equal;
 }
 const Block* cmpxchg16b(Cpu& cpu, const Op* op) {
-  set_zf(cpu, compare_and_exchange_16(cpu, op, linear_flat(cpu, op)));
+  cpu.flags.set_zf(compare_and_exchange_16(cpu, op, linear_flat(cpu, op)));
   return next(cpu, op);
 }
 

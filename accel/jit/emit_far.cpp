@@ -51,8 +51,7 @@ const Block* ret_far(Cpu& cpu, const Op* op) {
 }
 
 template <class T>
-Handler choose_far(const Decoding& d, bool call, bool memory) {
-  (void)d;
+Handler choose_far(bool call, bool memory) {
   if constexpr (sizeof(T) == 1) {
     return nullptr;
   } else if (memory) {
@@ -98,11 +97,6 @@ void emit_int(Decoding& d) {
   d.op.handler = &int_n;
   d.ends_block = true;
 }
-template <Handler H>
-void emit_ending(Decoding& d) {
-  d.op.handler = H;
-  d.ends_block = true;
-}
 
 template <class T>
 const Block* iret(Cpu& cpu, const Op* op) {
@@ -121,7 +115,7 @@ void emit_far_branch(Decoding& d) {
     d.op.immediate = d.operand(0).ptr.offset;
     d.op.displacement = d.operand(0).ptr.segment;
   }
-  d.op.handler = by_width(d.instruction.operand_width, [&]<class T>() { return choose_far<T>(d, call, memory); });
+  d.op.handler = by_width(d.instruction.operand_width, [&]<class T>() { return choose_far<T>(call, memory); });
 }
 
 void emit_far_return(Decoding& d) {
@@ -136,12 +130,12 @@ void add_far_emitters(EmitterTable& table) {
   table[kRowFarJmp] = table[kRowFarCall] = &emit_far_branch;
   table[kRowFarRet] = &emit_far_return;
   table[ZYDIS_MNEMONIC_INT] = &emit_int;
-  table[ZYDIS_MNEMONIC_INT1] = &emit_ending<&int1>;
-  table[ZYDIS_MNEMONIC_INT3] = &emit_ending<&int3>;
-  table[ZYDIS_MNEMONIC_INTO] = &emit_ending<&into>;
-  table[ZYDIS_MNEMONIC_IRET] = &emit_ending<&iret<std::uint16_t>>;
-  table[ZYDIS_MNEMONIC_IRETD] = &emit_ending<&iret<std::uint32_t>>;
-  table[ZYDIS_MNEMONIC_IRETQ] = &emit_ending<&iret<std::uint64_t>>;
+  table[ZYDIS_MNEMONIC_INT1] = &emit_fixed<&int1, true>;
+  table[ZYDIS_MNEMONIC_INT3] = &emit_fixed<&int3, true>;
+  table[ZYDIS_MNEMONIC_INTO] = &emit_fixed<&into, true>;
+  table[ZYDIS_MNEMONIC_IRET] = &emit_fixed<&iret<std::uint16_t>, true>;
+  table[ZYDIS_MNEMONIC_IRETD] = &emit_fixed<&iret<std::uint32_t>, true>;
+  table[ZYDIS_MNEMONIC_IRETQ] = &emit_fixed<&iret<std::uint64_t>, true>;
 }
 
 }  // namespace machina::jit

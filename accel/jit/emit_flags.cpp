@@ -39,22 +39,18 @@ const Block* salc(Cpu& cpu, const Op* op) {
   set_register<std::uint8_t>(cpu, kRax * 8, cpu.flags.cf() ? 0xff : 0);
   return next(cpu, op);
 }
-template <Handler H>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-}
 
 }  // namespace
 
 void add_flag_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_LAHF] = &emit_plain<&lahf>;
-  table[ZYDIS_MNEMONIC_SAHF] = &emit_plain<&sahf>;
-  table[ZYDIS_MNEMONIC_CLC] = &emit_plain<&clc>;
-  table[ZYDIS_MNEMONIC_STC] = &emit_plain<&stc>;
-  table[ZYDIS_MNEMONIC_CMC] = &emit_plain<&cmc>;
-  table[ZYDIS_MNEMONIC_CLD] = &emit_plain<&cld>;
-  table[ZYDIS_MNEMONIC_STD] = &emit_plain<&std_>;
-  table[ZYDIS_MNEMONIC_SALC] = &emit_plain<&salc>;
+  table[ZYDIS_MNEMONIC_LAHF] = &emit_fixed<&lahf>;
+  table[ZYDIS_MNEMONIC_SAHF] = &emit_fixed<&sahf>;
+  table[ZYDIS_MNEMONIC_CLC] = &emit_fixed<&clc>;
+  table[ZYDIS_MNEMONIC_STC] = &emit_fixed<&stc>;
+  table[ZYDIS_MNEMONIC_CMC] = &emit_fixed<&cmc>;
+  table[ZYDIS_MNEMONIC_CLD] = &emit_fixed<&cld>;
+  table[ZYDIS_MNEMONIC_STD] = &emit_fixed<&std_>;
+  table[ZYDIS_MNEMONIC_SALC] = &emit_fixed<&salc>;
 }
 
 }  // namespace machina::jit

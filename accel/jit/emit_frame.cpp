@@ -100,10 +100,6 @@ struct Popa {
   static constexpr Handler kHandler = &popa<T>;
 };
 
-[[noreturn, gnu::noinline, gnu::cold]] void out_of_bounds(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::BoundRange);
-}
 /// The two bounds follow each other and are part of the range. SDM vol. 2, BOUND.
 template <class T, Addressing A>
 const Block* bound(Cpu& cpu, const Op* op) {
@@ -111,7 +107,7 @@ const Block* bound(Cpu& cpu, const Op* op) {
   const auto lower = static_cast<S>(load<T>(cpu, op, linear_of<A, T>(cpu, op, false)));
   const auto upper = static_cast<S>(load<T>(cpu, op, linear_beyond<A, T>(cpu, op, sizeof(T), false)));
   const auto value = static_cast<S>(get_register<T>(cpu, op->destination));
-  if (value < lower || value > upper) out_of_bounds(cpu, op);
+  if (value < lower || value > upper) raise_of(cpu, op, Vector::BoundRange);
   return next(cpu, op);
 }
 template <class T>

@@ -24,10 +24,6 @@ const Block* mfence(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 const Block* serialize(Cpu& cpu, const Op* op) { return next_fetched(cpu, op); }
-template <Handler H>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-}
 
 /// Checked as a load of a byte. SDM vol. 2, CLFLUSH.
 template <Addressing A>
@@ -84,9 +80,9 @@ void add_hint_emitters(EmitterTable& table) {
         ZYDIS_MNEMONIC_RDSSPQ,     ZYDIS_MNEMONIC_BNDMK,      ZYDIS_MNEMONIC_BNDCL,       ZYDIS_MNEMONIC_BNDCU,
         ZYDIS_MNEMONIC_BNDCN,      ZYDIS_MNEMONIC_BNDMOV,     ZYDIS_MNEMONIC_BNDLDX,      ZYDIS_MNEMONIC_BNDSTX,
         ZYDIS_MNEMONIC_LFENCE,     ZYDIS_MNEMONIC_SFENCE})
-    table[m] = &emit_plain<&nop>;
-  table[ZYDIS_MNEMONIC_SERIALIZE] = &emit_plain<&serialize>;
-  table[ZYDIS_MNEMONIC_MFENCE] = &emit_plain<&mfence>;
+    table[m] = &emit_fixed<&nop>;
+  table[ZYDIS_MNEMONIC_SERIALIZE] = &emit_fixed<&serialize>;
+  table[ZYDIS_MNEMONIC_MFENCE] = &emit_fixed<&mfence>;
   table[ZYDIS_MNEMONIC_CLFLUSH] = &emit_flush_line;
   table[ZYDIS_MNEMONIC_CLFLUSHOPT] = &emit_flush_line;
   table[ZYDIS_MNEMONIC_CLWB] = &emit_flush_line;

@@ -92,29 +92,21 @@ void emit_out(Decoding& d) {
 
 // --- strings ---
 
-void advance(Cpu& cpu, const Op* op, Gpr reg, unsigned width) {
-  const std::uint64_t mask = op->address_mask;
-  const std::uint64_t moved = (cpu.system_flags & kDf) ? cpu.gpr[reg] - width : cpu.gpr[reg] + width;
-  // As any write of a register: 16 bits keep the rest, 32 bits clear it.
-  cpu.gpr[reg] = mask == 0xffff ? (cpu.gpr[reg] & ~mask) | (moved & mask) : moved & mask;
-}
-
 /// Everything that can fault comes before the port is read: reading it twice would lose what it gave.
 template <class T>
 void ins_once(Cpu& cpu, const Op* op, std::uint16_t port) {
-  const std::uint64_t linear = linear_in_segment(cpu, op, kEs, cpu.gpr[kRdi] & op->address_mask, sizeof(T), true);
+  const std::uint64_t linear = linear_in_segment(cpu, op, kEs, string_offset(cpu, op, kRdi), sizeof(T), true);
   check_write(cpu, op, linear, sizeof(T));
   const T value = read_port<T>(cpu, port);
   store<T>(cpu, op, linear, value);
-  advance(cpu, op, kRdi, sizeof(T));
+  advance_string_register(cpu, op, kRdi, string_step(cpu, sizeof(T)));
 }
 template <class T>
 void outs_once(Cpu& cpu, const Op* op, std::uint16_t port) {
-  const std::uint64_t linear =
-      linear_in_segment(cpu, op, op->segment, cpu.gpr[kRsi] & op->address_mask, sizeof(T), false);
+  const std::uint64_t linear = linear_in_segment(cpu, op, op->segment, string_offset(cpu, op, kRsi), sizeof(T), false);
   const T value = load<T>(cpu, op, linear);
   write_port<T>(cpu, port, value);
-  advance(cpu, op, kRsi, sizeof(T));
+  advance_string_register(cpu, op, kRsi, string_step(cpu, sizeof(T)));
 }
 
 /// With REP, registers say after each item how far it came, so that a fault, an interrupt or a trap between two items
@@ -127,13 +119,10 @@ const Block* string_io(Cpu& cpu, const Op* op) {
     Once(cpu, op, port);
     return leave(cpu, op);
   }
-  const std::uint64_t mask = op->address_mask;
-  while ((cpu.gpr[kRcx] & mask) != 0) {
+  while (string_offset(cpu, op, kRcx) != 0) {
     Once(cpu, op, port);
-    const std::uint64_t left = (cpu.gpr[kRcx] & mask) - 1;
-    cpu.gpr[kRcx] = mask == 0xffff ? (cpu.gpr[kRcx] & ~mask) | left : left;
-    const bool interrupted = (cpu.mode & kModeSingle) || cpu.requests.load(std::memory_order_relaxed) != 0;
-    if (left != 0 && interrupted) return leave_repetition(cpu, op);
+    advance_string_register(cpu, op, kRcx, ~std::uint64_t{0});
+    if (string_offset(cpu, op, kRcx) != 0 && !repeat_on(cpu)) return leave_repetition(cpu, op);
   }
   return leave(cpu, op);
 }

@@ -143,9 +143,7 @@ void emit_extend(Decoding& d) {
 
 template <class T>
 const Block* lea(Cpu& cpu, const Op* op) {
-  const std::uint64_t offset = cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-                               static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement));
-  set_register<T>(cpu, op->destination, static_cast<T>(offset & op->address_mask));
+  set_register<T>(cpu, op->destination, static_cast<T>(effective_offset(cpu, op)));
   return next(cpu, op);
 }
 void emit_lea(Decoding& d) {

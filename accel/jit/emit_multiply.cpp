@@ -34,11 +34,6 @@ MACHINA_WIDE(Div, "div")
 MACHINA_WIDE(SignedDiv, "idiv")
 #undef MACHINA_WIDE
 
-[[noreturn, gnu::noinline, gnu::cold]] void divide_error(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::DivideError);
-}
-
 /// The halves of the dividend: AH:AL, DX:AX, EDX:EAX or RDX:RAX.
 template <class T>
 T low_half(Pair v) {
@@ -76,7 +71,7 @@ const Block* wide(Cpu& cpu, const Op* op) {
   const T b = read_place<T, P>(cpu, op, op->source);
   const Pair before{cpu.gpr[kRax], cpu.gpr[kRdx]};
   if constexpr (kIsDivision<Alu>)
-    if (!divides(Alu{}, before, b)) divide_error(cpu, op);
+    if (!divides(Alu{}, before, b)) raise_of(cpu, op, Vector::DivideError);
   const Pair after = Alu::template apply<T>(cpu.flags, before, b);
   cpu.gpr[kRax] = after.rax;
   cpu.gpr[kRdx] = after.rdx;

@@ -8,8 +8,6 @@ namespace machina::jit {
 
 namespace {
 
-constexpr std::uint8_t kShadowOfMovSs = 2;
-
 bool is_segment_register(const Decoding& d, unsigned n) {
   return d.is_register(n) && d.operand(n).reg.value >= ZYDIS_REGISTER_ES && d.operand(n).reg.value <= ZYDIS_REGISTER_GS;
 }

@@ -59,7 +59,7 @@ const Block* sysret(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
   if (!(cpu.efer & kEferSce) || (!cpu.long_code() && !is_amd(cpu))) raise(Vector::InvalidOpcode);
   if (!cpu.protected_mode()) raise(Vector::GeneralProtection, 0);
-  require_cpl0(cpu);
+  require_cpl0(cpu, op);
   const auto base = static_cast<std::uint16_t>(cpu.msrs.star >> 48);
   const std::uint64_t target = To64 ? cpu.gpr[kRcx] : cpu.gpr[kRcx] & 0xffffffff;
   // Intel checks here, with the kernel's stack; AMD at the first fetch.
@@ -104,7 +104,7 @@ const Block* sysenter(Cpu& cpu, const Op* op) {
 template <bool To64>
 const Block* sysexit(Cpu& cpu, const Op* op) {
   check_sysenter(cpu, op);
-  require_cpl0(cpu);
+  require_cpl0(cpu, op);
   const std::uint64_t mask = To64 ? ~std::uint64_t{0} : 0xffffffff;
   const std::uint64_t target = cpu.gpr[kRdx] & mask, stack = cpu.gpr[kRcx] & mask;
   if (To64 && (!canonical(cpu, target) || !canonical(cpu, stack))) raise(Vector::GeneralProtection, 0);
@@ -116,8 +116,7 @@ const Block* sysexit(Cpu& cpu, const Op* op) {
 }
 
 const Block* swapgs(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  require_cpl0(cpu);
+  require_cpl0(cpu, op);
   Segment gs = cpu.segment[kGs];
   std::swap(gs.base, cpu.msrs.kernel_gs_base);
   cpu.set_segment(kGs, gs);
@@ -144,17 +143,11 @@ const Block* write_base(Cpu& cpu, const Op* op) {
   return next(cpu, op);
 }
 
-template <Handler H>
-void emit_ending(Decoding& d) {
-  d.op.handler = H;
-  d.ends_block = true;
-}
 template <Handler With32, Handler With64>
 void emit_returning(Decoding& d) {
   d.op.handler = d.instruction.operand_width == 64 ? With64 : With32;
   d.ends_block = true;
 }
-void emit_swapgs(Decoding& d) { d.op.handler = &swapgs; }
 template <SegmentIndex Index>
 void emit_read_base(Decoding& d) {
   d.use_destination(0);
@@ -169,11 +162,11 @@ void emit_write_base(Decoding& d) {
 }  // namespace
 
 void add_syscall_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_SYSCALL] = &emit_ending<&syscall>;
+  table[ZYDIS_MNEMONIC_SYSCALL] = &emit_fixed<&syscall, true>;
   table[ZYDIS_MNEMONIC_SYSRET] = &emit_returning<&sysret<false>, &sysret<true>>;
-  table[ZYDIS_MNEMONIC_SYSENTER] = &emit_ending<&sysenter>;
+  table[ZYDIS_MNEMONIC_SYSENTER] = &emit_fixed<&sysenter, true>;
   table[ZYDIS_MNEMONIC_SYSEXIT] = &emit_returning<&sysexit<false>, &sysexit<true>>;
-  table[ZYDIS_MNEMONIC_SWAPGS] = &emit_swapgs;
+  table[ZYDIS_MNEMONIC_SWAPGS] = &emit_fixed<&swapgs>;
   table[ZYDIS_MNEMONIC_RDFSBASE] = &emit_read_base<kFs>;
   table[ZYDIS_MNEMONIC_RDGSBASE] = &emit_read_base<kGs>;
   table[ZYDIS_MNEMONIC_WRFSBASE] = &emit_write_base<kFs>;

@@ -8,8 +8,6 @@ namespace machina::jit {
 
 namespace {
 
-constexpr std::uint8_t kShadowOfSti = 1;
-
 /// Virtual-8086 code whose IOPL keeps IF from it. With CR4.VME it has VIF instead, in instructions of 16 bits.
 bool has_virtual_flag_only(const Cpu& cpu, unsigned width) {
   if (!cpu.virtual_8086() || cpu.iopl() == 3) return false;

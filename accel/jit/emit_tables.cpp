@@ -13,17 +13,10 @@ namespace machina::jit {
 
 namespace {
 
-/// User-mode instruction prevention: SDM vol. 3, 2.5, CR4.UMIP.
-void check_umip(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  if (cpu.cpl != 0 && (cpu.cr4 & kCr4Umip)) raise(Vector::GeneralProtection, 0);
-}
-
 /// `Width` of the base in bytes; operands of 16 bits have 3. SDM vol. 2, LGDT.
 template <DescriptorTable Cpu::*Table, unsigned Width>
 const Block* load_table(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  require_cpl0(cpu);
+  require_cpl0(cpu, op);
   constexpr unsigned kStored = Width == 8 ? 8 : 4;
   const std::uint64_t linear = linear_checked(cpu, op, 2 + kStored, false);
   DescriptorTable table;
@@ -79,7 +72,6 @@ bool is_free_tss(const Cpu& cpu, const Descriptor& d) {
 }
 
 void load_ldt(Cpu& cpu, std::uint16_t selector) {
-  require_cpl0(cpu);
   if (is_null(selector)) {
     cpu.ldt = null_segment(selector);
     return;
@@ -87,7 +79,6 @@ void load_ldt(Cpu& cpu, std::uint16_t selector) {
   cpu.ldt = system_segment(cpu, selector, &is_ldt).segment(selector);
 }
 void load_task_register(Cpu& cpu, std::uint16_t selector) {
-  require_cpl0(cpu);
   if (is_null(selector)) raise(Vector::GeneralProtection, 0);
   Descriptor d = system_segment(cpu, selector, &is_free_tss);
   mark_busy(cpu, d, true);
@@ -96,14 +87,13 @@ void load_task_register(Cpu& cpu, std::uint16_t selector) {
 
 template <void (*Load)(Cpu&, std::uint16_t)>
 const Block* load_r(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
+  require_cpl0(cpu, op);
   Load(cpu, get_register<std::uint16_t>(cpu, op->source));
   return next_fetched(cpu, op);
 }
 template <void (*Load)(Cpu&, std::uint16_t)>
 const Block* load_m(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  require_cpl0(cpu);
+  require_cpl0(cpu, op);
   Load(cpu, load_operand<std::uint16_t>(cpu, op));
   return next_fetched(cpu, op);
 }

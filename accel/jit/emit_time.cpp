@@ -35,10 +35,6 @@ const Block* rdpmc(Cpu& cpu, const Op* op) {
   refuse();
 }
 
-template <Handler H>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-}
 void emit_rdpid(Decoding& d) {
   d.use_destination(0);
   d.op.handler = &rdpid;
@@ -47,10 +43,10 @@ void emit_rdpid(Decoding& d) {
 }  // namespace
 
 void add_time_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_RDTSC] = &emit_plain<&rdtsc>;
-  table[ZYDIS_MNEMONIC_RDTSCP] = &emit_plain<&rdtscp>;
+  table[ZYDIS_MNEMONIC_RDTSC] = &emit_fixed<&rdtsc>;
+  table[ZYDIS_MNEMONIC_RDTSCP] = &emit_fixed<&rdtscp>;
   table[ZYDIS_MNEMONIC_RDPID] = &emit_rdpid;
-  table[ZYDIS_MNEMONIC_RDPMC] = &emit_plain<&rdpmc>;
+  table[ZYDIS_MNEMONIC_RDPMC] = &emit_fixed<&rdpmc>;
 }
 
 }  // namespace machina::jit

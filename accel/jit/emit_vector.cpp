@@ -81,10 +81,6 @@ bool is_aligned(const Decoding& d, const ZydisDecodedOperand& memory) {
   }
 }
 
-std::uint8_t vector_number(const ZydisDecodedOperand& o) {
-  return static_cast<std::uint8_t>(ZydisRegisterGetId(o.reg.value));
-}
-
 // --- moves ---
 
 /// The register that a move names, and what VEX does to its upper half.
@@ -126,7 +122,7 @@ const Block* load_xmm(Cpu& cpu, const Op* op) {
 }
 
 [[gnu::noinline]] const Block* store_slowly(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width) {
-  store_operand(cpu, op, linear, cpu.vector.ymm[op->source].data(), width);
+  store_in_one(cpu, op, linear, cpu.vector.ymm[op->source].data(), width);
   return next(cpu, op);
 }
 template <unsigned Width, bool Aligned, Addressing A>

@@ -12,16 +12,6 @@ namespace machina::jit {
 
 namespace {
 
-std::uint8_t vector_number(const ZydisDecodedOperand& o) {
-  return static_cast<std::uint8_t>(ZydisRegisterGetId(o.reg.value));
-}
-
-std::uint64_t effective_offset(const Cpu& cpu, const Op* op) {
-  return (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-          static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement))) &
-         op->address_mask;
-}
-
 template <unsigned Width>
 const void* element_at(Cpu& cpu, const Op* op, std::uint64_t linear) {
   const void* host = readable<Width>(cpu, linear);
@@ -40,7 +30,7 @@ void store_masked(Cpu& cpu, const Op* op, const std::uint8_t* from, const std::u
     if (mask[i + Width - 1] & 0x80) check_write(cpu, op, element_linear(cpu, op, offset + i, Width, true), Width);
   for (unsigned i = 0; i < size; i += Width)
     if (mask[i + Width - 1] & 0x80)
-      store_operand(cpu, op, element_linear(cpu, op, offset + i, Width, true), from + i, Width);
+      store_in_one(cpu, op, element_linear(cpu, op, offset + i, Width, true), from + i, Width);
 }
 
 const Block* maskmovdqu(Cpu& cpu, const Op* op) {

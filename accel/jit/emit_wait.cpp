@@ -51,7 +51,7 @@ bool line_changed(Cpu& cpu, const Op* op) {
 
 /// MONITOR and MWAIT do not exist for programs, which see #UD and not #GP. SDM vol. 2, MONITOR.
 void require_supervisor(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
+  cpu.fault_op = op;  // also of what they do later
   if (cpu.cpl != 0) raise(Vector::InvalidOpcode);
 }
 
@@ -84,12 +84,6 @@ const Block* mwait(Cpu& cpu, const Op* op) {
 const Block* pause(Cpu& cpu, const Op* op) {
   if (++cpu.wait.pauses % kPausesPerYield == 0) std::this_thread::yield();
   return next(cpu, op);
-}
-
-template <Handler H, bool EndsBlock>
-void emit_plain(Decoding& d) {
-  d.op.handler = H;
-  d.ends_block = EndsBlock;
 }
 
 /// Zydis has no operand for the address of MONITOR, so its segment is to be found here. In 64-bit code the others than
@@ -133,10 +127,10 @@ void emit_monitor(Decoding& d) {
 }  // namespace
 
 void add_wait_emitters(EmitterTable& table) {
-  table[ZYDIS_MNEMONIC_HLT] = &emit_plain<&hlt, true>;
+  table[ZYDIS_MNEMONIC_HLT] = &emit_fixed<&hlt, true>;
   table[ZYDIS_MNEMONIC_MONITOR] = &emit_monitor;
-  table[ZYDIS_MNEMONIC_MWAIT] = &emit_plain<&mwait, true>;
-  table[ZYDIS_MNEMONIC_PAUSE] = &emit_plain<&pause, false>;
+  table[ZYDIS_MNEMONIC_MWAIT] = &emit_fixed<&mwait, true>;
+  table[ZYDIS_MNEMONIC_PAUSE] = &emit_fixed<&pause>;
 }
 
 }  // namespace machina::jit

@@ -64,9 +64,7 @@ Thunk make_x87_thunk(const Decoding& d, bool memory) {
 
 /// FDP and FDS. The address that is noted is the offset, without the segment's base.
 void note_operand(Cpu& cpu, const Op* op) {
-  cpu.x87.last_dp = (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-                     static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement))) &
-                    op->address_mask;
+  cpu.x87.last_dp = effective_offset(cpu, op);
   cpu.x87.last_ds = cpu.segment[op->segment].selector;
 }
 

@@ -3,6 +3,7 @@
 /// it; a test may be another. Called on the CPU's own thread.
 
 #include <cstdint>
+#include <mutex>
 
 #include "accel/jit/mmu.h"
 
@@ -27,6 +28,10 @@ class Environment : public PhysicalMemory {
 
   /// RAM of a page that is logged has been written in place.
   virtual void note_write(std::uint64_t /*physical*/, unsigned /*width*/) {}
+
+  /// Of the machine: held while an atomic access that the host cannot do in one piece is done in several. Taken before
+  /// the machine lock, never after it.
+  virtual std::mutex& bus_lock() = 0;
 
   virtual std::uint64_t read_port(std::uint16_t port, unsigned width) = 0;
   virtual void write_port(std::uint16_t port, unsigned width, std::uint64_t value) = 0;

@@ -6,6 +6,9 @@
 
 namespace machina::jit {
 
+struct Cpu;
+struct Op;
+
 /// SDM vol. 3, table 6-1.
 enum class Vector : std::uint8_t {
   DivideError = 0,
@@ -38,6 +41,8 @@ struct GuestFault {
 
 [[noreturn]] void raise(Vector vector);                       ///< without an error code
 [[noreturn]] void raise(Vector vector, std::uint32_t error);  ///< with one
+/// The same of this instruction, for handlers that have no other slow path.
+[[noreturn, gnu::cold]] void raise_of(Cpu& cpu, const Op* op, Vector vector);
 /// The fault that a segment limit or a non-canonical address gives: #SS(0) for the stack segment, else #GP(0).
 [[noreturn]] void raise_segment_fault(bool stack);
 

@@ -135,7 +135,7 @@ const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
 }  // namespace
 
 const Block* find_block(Cpu& cpu) {
-  const std::uint64_t linear = cpu.long_code() ? cpu.rip : (cpu.segment_base[kCs] + cpu.rip) & 0xffffffff;
+  const std::uint64_t linear = cpu.linear_rip(cpu.rip);
   if (const Block* known = cpu.jumps.find(linear, cpu.mode)) return known;
   cpu.fault_op = nullptr;
   const CodePage page = find_page(cpu, linear);

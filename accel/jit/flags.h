@@ -24,6 +24,7 @@ struct ArithmeticFlags {
   }
   bool cf() const { return low & kCf; }
   bool zf() const { return low & kZf; }
+  void set_zf(bool on) { low = static_cast<std::uint8_t>(on ? low | kZf : low & ~kZf); }
   /// The condition of Jcc, SETcc and CMOVcc; `code` is the low four bits of the opcode. SDM vol. 1, appendix B.
   bool condition(unsigned code) const {
     bool value = false;

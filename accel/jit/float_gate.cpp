@@ -16,21 +16,10 @@ HostLeaf host_cpuid(std::uint32_t leaf) {
   return l;
 }
 
-const Block* undefined(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::InvalidOpcode);
-}
-const Block* not_available(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  raise(Vector::DeviceNotAvailable);
-}
+const Block* not_available(Cpu& cpu, const Op* op) { raise_of(cpu, op, Vector::DeviceNotAvailable); }
 
 }  // namespace
 
-void make_undefined(Decoding& d) {
-  d.op.handler = &undefined;
-  d.ends_block = true;
-}
 void make_not_available(Decoding& d) {
   d.op.handler = &not_available;
   d.ends_block = true;

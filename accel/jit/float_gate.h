@@ -10,8 +10,6 @@ enum class FloatUnit : std::uint8_t { X87, Mmx, Sse, Avx };
 
 /// True: the unit may be used. False: the instruction has been given a handler that raises #UD or #NM.
 bool may_use(Decoding& d, FloatUnit unit);
-/// Makes the instruction raise #UD.
-void make_undefined(Decoding& d);
 void make_not_available(Decoding& d);  ///< #NM
 
 /// Instructions are carried out by this processor's own: has it them? Also false for what is no vector instruction.

@@ -79,12 +79,6 @@ void record(Cpu& cpu, const Event& event) {
   d.rsp = cpu.gpr[kRsp];
 }
 
-void shut_down(Cpu& cpu) {
-  cpu.triple_fault = true;
-  cpu.exit = VcpuExit::Shutdown;
-  cpu.request(kRequestExit);
-}
-
 /// True: `fault` kept the handler from being entered.
 bool fails(Cpu& cpu, const Event& event, Event& fault) {
   FaultChain& chain = cpu.fault_chain;
@@ -104,6 +98,11 @@ bool fails(Cpu& cpu, const Event& event, Event& fault) {
 }
 
 }  // namespace
+
+void shut_down(Cpu& cpu) {
+  cpu.exit = VcpuExit::Shutdown;
+  cpu.request(kRequestExit);
+}
 
 void deliver(Cpu& cpu, const Event& first) {
   cpu.block = nullptr;  // its bytes may be written: it is over

@@ -14,7 +14,7 @@ struct Event {
     Exception,          ///< a fault or trap of the processor, or an NMI
     External,           ///< INTR
     Software,           ///< INT n: the gate's DPL counts
-    SoftwareException,  ///< INT3, INTO: as Software, but contributory for INT1 ICEBP
+    SoftwareException,  ///< INT3, INTO: as Software, but virtual-8086 mode redirects INT n only
   };
   std::uint8_t vector = 0;
   Kind kind = Kind::Exception;
@@ -24,10 +24,12 @@ struct Event {
 };
 
 /// Enters the handler of an event at cpu.rip, which is what is pushed. Faults on the way are delivered instead, become
-/// a double fault, or a triple fault: then cpu.triple_fault is set, and the CPU asks to leave with Shutdown. Throws
-/// nothing. Ends interrupt shadows. A kick ends it, too, when it would begin again: then Cpu::undelivered is what is
-/// left.
+/// a double fault, or a triple fault, which shuts the CPU down. Throws nothing. Ends interrupt shadows. A kick ends it,
+/// too, when it would begin again: then Cpu::undelivered is what is left.
 void deliver(Cpu& cpu, const Event& event);
 void deliver(Cpu& cpu, const GuestFault& fault);
+
+/// The CPU asks to leave with Shutdown: a triple fault, or a state that RSM cannot load. SDM vol. 3, 6.15 and 31.4.
+void shut_down(Cpu& cpu);
 
 }  // namespace machina::jit

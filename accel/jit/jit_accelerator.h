@@ -40,6 +40,8 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   jit::BlockCache& blocks() { return blocks_; }
   jit::World& world() { return world_; }
   jit::CpuGroup& cpus() { return cpus_; }
+  /// See Environment::bus_lock().
+  std::mutex& bus_lock() { return bus_lock_; }
 
   // Called by vCPUs as they come and go; machine lock held.
   void add_vcpu(jit::JitVcpu& vcpu);
@@ -73,6 +75,7 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   jit::BlockCache blocks_;
   jit::World world_;
   jit::CpuGroup cpus_;
+  std::mutex bus_lock_;
   /// RAM that is gone from the map, and kept until all CPUs know of the change that took it.
   struct Removed {
     FlatRange range;

@@ -44,12 +44,6 @@ X86Segment to(const Segment& s) {
   return out;
 }
 
-std::uint8_t privilege_of(const Cpu& cpu) {
-  if (!(cpu.cr0 & kCr0Pe)) return 0;
-  if (cpu.virtual_8086()) return 3;
-  return static_cast<std::uint8_t>(cpu.segment[kSs].dpl());  // SDM vol. 3, 5.5: CPL is SS.DPL
-}
-
 }  // namespace
 
 void load_state(Cpu& cpu, const X86State& s) {
@@ -83,8 +77,7 @@ void load_state(Cpu& cpu, const X86State& s) {
   const bool debug = e.exception_pending && !e.exception_injected && e.exception_has_payload &&
                      e.exception_vector == static_cast<std::uint8_t>(Vector::Debug);
   cpu.pending_debug = debug ? static_cast<std::uint32_t>(e.exception_payload) & kDr6Pending : 0;
-  cpu.triple_fault = false;
-  cpu.cpl = privilege_of(cpu);
+  cpu.cpl = cpu.privilege();
   cpu.environment.refresh();  // before memory is used
   cpu.flush_tlb();
   const bool pae = (cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode();

@@ -207,6 +207,8 @@ void JitVcpu::write_physical(std::uint64_t physical, unsigned width, std::uint64
   x86_.local_apic()->mmio_write(physical % kPageSize, static_cast<Width>(width), value);
 }
 
+std::mutex& JitVcpu::bus_lock() { return accelerator_.bus_lock(); }
+
 void JitVcpu::note_write(std::uint64_t physical, unsigned width) {
   physical = through_a20(physical);
   const FlatRange* range = view_->find(physical);

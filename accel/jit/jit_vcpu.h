@@ -42,6 +42,7 @@ class JitVcpu final : public Vcpu, public Environment {
   HostPage page(std::uint64_t physical) override;
   std::uint64_t read_physical(std::uint64_t physical, unsigned width) override;
   void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) override;
+  std::mutex& bus_lock() override;
   void note_write(std::uint64_t physical, unsigned width) override;
   std::uint64_t read_port(std::uint16_t port, unsigned width) override;
   void write_port(std::uint16_t port, unsigned width, std::uint64_t value) override;

@@ -278,10 +278,7 @@ HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned
 }
 
 std::uint64_t linear_checked(Cpu& cpu, const Op* op, unsigned width, bool write) {
-  const std::uint64_t offset = (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-                                static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement))) &
-                               op->address_mask;
-  return linear_in_segment(cpu, op, op->segment, offset, width, write);
+  return linear_in_segment(cpu, op, op->segment, effective_offset(cpu, op), width, write);
 }
 
 std::uint64_t linear_in_segment(Cpu& cpu, const Op* op, unsigned segment, std::uint64_t offset, unsigned width,

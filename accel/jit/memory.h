@@ -86,11 +86,16 @@ class SystemAccess {
   Tlb* before_;
 };
 
+/// The offset of the operand in memory; `by` bytes beyond what the instruction says.
+inline std::uint64_t effective_offset(const Cpu& cpu, const Op* op, std::uint64_t by = 0) {
+  return (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
+          static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement)) + by) &
+         op->address_mask;
+}
+
 /// The linear address of an operand whose segment needs no check (kModeFlat, or 64-bit code).
 inline std::uint64_t linear_flat(const Cpu& cpu, const Op* op) {
-  const std::uint64_t offset = cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-                               static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement));
-  return cpu.segment_base[op->segment] + (offset & op->address_mask);
+  return cpu.segment_base[op->segment] + effective_offset(cpu, op);
 }
 
 /// The same with the checks of SDM vol. 3, 5.3; throws #GP(0) or #SS(0). `write`: the segment must be writable.

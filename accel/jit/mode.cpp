@@ -34,6 +34,11 @@ std::uint32_t float_bits(const Cpu& cpu, bool is_protected) {
 
 }  // namespace
 
+std::uint8_t Cpu::privilege() const {
+  if (!(cr0 & kCr0Pe)) return 0;
+  return virtual_8086() ? 3 : static_cast<std::uint8_t>(segment[kSs].dpl());
+}
+
 void Cpu::update_mode() {
   std::uint32_t bits = 0;
   const bool vm = system_flags & kVm;

@@ -30,7 +30,7 @@ struct Op {
   std::uint64_t immediate = 0;     ///< sign-extended; also the target of a direct branch, relative to the block
   std::uint64_t address_mask = 0;  ///< of the effective address: FFFFh, FFFFFFFFh or all ones
   std::int32_t displacement = 0;
-  std::uint8_t destination = 0, source = 0;  ///< registers; 8-bit ones: see ByteRegister in registers.h
+  std::uint8_t destination = 0, source = 0;  ///< registers: see registers.h
   std::uint8_t base = kNoRegister, index = kNoRegister, scale = 0;
   std::uint8_t segment = kNoSegment;
   std::uint8_t length = 0;   ///< bytes of the instruction
@@ -65,8 +65,7 @@ struct Block {
   std::uint32_t size = 0;  ///< bytes of code
   /// Cleared, never set again, when its bytes change. A block that is running ends first.
   std::atomic<bool> valid{true};
-  std::uintptr_t second_page = 0;   ///< host page of its tail, when it runs across a page's end; 0: it does not
-  std::uint64_t second_linear = 0;  ///< where the fetch found that page, to tell when it is mapped elsewhere
+  std::uintptr_t second_page = 0;  ///< host page of its tail, when it runs across a page's end; 0: it does not
   std::vector<Op> ops;
 };
 

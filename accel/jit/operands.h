@@ -1,21 +1,13 @@
 #pragma once
 /// Operands of handlers that need more than a register: memory that is read and written in one instruction.
 
-#include <atomic>
+#include <mutex>
 
+#include "accel/jit/environment.h"
 #include "accel/jit/memory.h"
 #include "accel/jit/registers.h"
 
 namespace machina::jit {
-
-/// Held while an atomic access that the host cannot do in one piece is done in several.
-class SplitLock {
- public:
-  SplitLock();
-  ~SplitLock();
-  SplitLock(const SplitLock&) = delete;
-  SplitLock& operator=(const SplitLock&) = delete;
-};
 
 /// Which memory handlers are used: kFlat where no segment needs a check.
 enum class Addressing : bool { Flat, Checked };
@@ -33,9 +25,7 @@ inline std::uint64_t linear_of(Cpu& cpu, const Op* op, bool write) {
 /// The same, for an operand that lies `by` bytes beyond what the instruction says: bit strings.
 template <Addressing A, class T>
 inline std::uint64_t linear_beyond(Cpu& cpu, const Op* op, std::uint64_t by, bool write) {
-  const std::uint64_t offset = (cpu.gpr[op->base] + (cpu.gpr[op->index] << op->scale) +
-                                static_cast<std::uint64_t>(static_cast<std::int64_t>(op->displacement)) + by) &
-                               op->address_mask;
+  const std::uint64_t offset = effective_offset(cpu, op, by);
   if constexpr (A == Addressing::Flat) {
     (void)write;
     return cpu.segment_base[op->segment] + offset;
@@ -99,7 +89,7 @@ template <class T, class Change>
     written(cpu, access, sizeof(T));
     return old;
   }
-  const SplitLock lock;
+  const std::lock_guard lock(cpu.environment.bus_lock());
   return update_slowly<T>(cpu, op, linear, change);
 }
 

@@ -17,12 +17,7 @@ namespace machina::jit {
 
 namespace {
 
-constexpr std::uint8_t kShadowOfMovSs = 2;
 constexpr std::uint8_t kNmiVector = 2;
-
-std::uint64_t linear_rip(const Cpu& cpu, std::uint64_t rip) {
-  return cpu.long_code() ? rip : (cpu.segment_base[kCs] + rip) & 0xffffffff;
-}
 
 /// SDM vol. 3, table 6-2: SMI before NMI before INTR.
 void take_interrupt(Cpu& cpu) {
@@ -128,7 +123,7 @@ bool beyond_limit(const Cpu& cpu, const Block* block) {
 bool may_chain(const Cpu& cpu, const Block* next) {
   if (has_limit(cpu) && cpu.segment[kCs].limit - cpu.rip < kPageSize) return false;
   return next->second_page == 0 && next != cpu.uncached.get() && !(next->mode & kModeSingle) &&
-         ((linear_rip(cpu, cpu.gpr[kRipBase]) ^ linear_rip(cpu, cpu.rip)) & kPageMask) == 0;
+         ((cpu.linear_rip(cpu.gpr[kRipBase]) ^ cpu.linear_rip(cpu.rip)) & kPageMask) == 0;
 }
 
 /// A block that would run beyond the limit of CS is carried out one by one, up to the instruction that is not wholly in

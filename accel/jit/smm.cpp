@@ -10,6 +10,7 @@
 #include "accel/jit/environment.h"
 #include "accel/jit/features.h"
 #include "accel/jit/guest_ram.h"
+#include "accel/jit/interrupt.h"
 
 namespace machina::jit {
 
@@ -150,11 +151,6 @@ bool possible(const Cpu& cpu, const SaveArea& a) {
   return (efer & ~(kEferSce | kEferLme | kEferLma | kEferNxe | kEferAibrse)) == 0;
 }
 
-std::uint8_t privilege_of(const Cpu& cpu) {
-  if (!(cpu.cr0 & kCr0Pe)) return 0;
-  return cpu.virtual_8086() ? 3 : static_cast<std::uint8_t>(cpu.segment[kSs].dpl());
-}
-
 void take(Cpu& cpu, const SaveArea& a) {
   for (unsigned i = 0; i < 6; ++i) cpu.set_segment(i, a.segment(kSegments + 16 * i));
   cpu.gdt = a.table(kGdtr);
@@ -171,13 +167,7 @@ void take(Cpu& cpu, const SaveArea& a) {
   cpu.set_eflags(static_cast<std::uint32_t>(a.get<std::uint64_t>(kRflags)));
   cpu.rip = a.get<std::uint64_t>(kRip);
   for (unsigned i = 0; i < 16; ++i) cpu.gpr[i] = a.get<std::uint64_t>(kGprFields[i]);
-  cpu.cpl = privilege_of(cpu);
-}
-
-void shut_down(Cpu& cpu) {
-  cpu.triple_fault = true;
-  cpu.exit = VcpuExit::Shutdown;
-  cpu.request(kRequestExit);
+  cpu.cpl = cpu.privilege();
 }
 
 }  // namespace

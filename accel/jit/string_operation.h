@@ -2,7 +2,8 @@
 /// What string instructions have in common: operands by RSI and RDI, REP, DF, and the ways out in the middle. INS and
 /// OUTS use it, too. SDM vol. 2, REP; vol. 1, 7.3.9.
 ///
-/// Op::extra is a Repeat, Op::segment that of the source, Op::address_mask the size of RSI, RDI and RCX.
+/// Op::extra is a Repeat, Op::segment that of the source, Op::address_mask the size of RSI, RDI and RCX; INS and OUTS
+/// have no use for the first.
 
 #include "accel/jit/decoding.h"
 #include "accel/jit/operands.h"

@@ -9,12 +9,6 @@ namespace machina::jit {
 /// Of the instruction that runs: Cpu::fault_op names it.
 [[noreturn]] inline void refuse() { raise(Vector::GeneralProtection, 0); }
 
-/// From here on faults are those of `op`, which only CPL 0 may use. In virtual-8086 mode CPL is 3.
-inline void require_cpl0(Cpu& cpu, const Op* op) {
-  cpu.fault_op = op;
-  if (cpu.cpl != 0) refuse();
-}
-
 /// Ends the block after an instruction that may have changed what code means: the mode, translations, ports.
 inline const Block* leave(Cpu& cpu, const Op* op) {
   cpu.rip = next_rip(cpu, op);

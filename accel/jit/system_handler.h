@@ -3,6 +3,7 @@
 /// everything that blocks depend on.
 
 #include "accel/jit/branch.h"
+#include "accel/jit/control_registers.h"
 #include "accel/jit/decoding.h"
 
 namespace machina::jit {
@@ -28,8 +29,15 @@ inline const Block* next_in_mode(Cpu& cpu, const Op* op) {
   return nullptr;
 }
 
-inline void require_cpl0(const Cpu& cpu) {
+/// From here on faults are those of `op`, which only CPL 0 may use. In virtual-8086 mode CPL is 3.
+inline void require_cpl0(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
   if (cpu.cpl != 0) raise(Vector::GeneralProtection, 0);
+}
+/// The same where CR4.UMIP keeps programs out: SDM vol. 3, 2.5.
+inline void check_umip(Cpu& cpu, const Op* op) {
+  cpu.fault_op = op;
+  if (cpu.cpl != 0 && (cpu.cr4 & kCr4Umip)) raise(Vector::GeneralProtection, 0);
 }
 
 /// An operand in memory, in any mode. The fault's instruction is `op`.

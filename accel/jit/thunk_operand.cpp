@@ -38,7 +38,7 @@ void* fetch_operand(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width
   return to;
 }
 
-void store_operand(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned width) {
+void store_in_one(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned width) {
   if (width <= 8) {
     std::uint64_t value = 0;
     std::memcpy(&value, from, width);
@@ -52,7 +52,7 @@ const Block* store_through_bounce(Cpu& cpu, const Op* op, std::uint64_t linear, 
   check_write(cpu, op, linear, width);
   const bool was_pending = x87_pending(cpu);
   run_alone(cpu, op, cpu.vector.bounce.data(), thunk_of(op));
-  if (was_pending || !x87_kept_its_result(cpu)) store_operand(cpu, op, linear, cpu.vector.bounce.data(), width);
+  if (was_pending || !x87_kept_its_result(cpu)) store_in_one(cpu, op, linear, cpu.vector.bounce.data(), width);
   return next(cpu, op);
 }
 

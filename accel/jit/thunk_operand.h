@@ -21,7 +21,7 @@ const Block* store_through_bounce(Cpu& cpu, const Op* op, std::uint64_t linear, 
 const Block* fail_misaligned(Cpu& cpu, const Op* op);  ///< raises #GP(0)
 const Block* fail_pending(Cpu& cpu, const Op* op);     ///< raises #MF
 /// Writes `width` bytes, as a store of one operand.
-void store_operand(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned width);
+void store_in_one(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned width);
 
 /// How the operand of an instruction is looked at before it is used.
 enum class Operand : std::uint8_t {

@@ -1,6 +1,6 @@
 #pragma once
 /// A software CPU with 16 MiB of RAM and nothing else: for tests of instructions. Code is given as bytes; it runs until
-/// HLT, or until a fault that it has no handler for (triple_fault).
+/// HLT, or until a fault that it has no handler for (Shutdown).
 
 #include <sys/mman.h>
 
@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -98,7 +99,7 @@ class BareMachine : public Environment {
   VcpuExit run(std::span<const std::uint8_t> code) {
     put_code(kCode, code);
     cpu_->rip = kCode;
-    cpu_->triple_fault = false;
+    cpu_->exit = VcpuExit::Interrupted;
     return run_blocks(*cpu_);
   }
   VcpuExit run(std::initializer_list<std::uint8_t> code) { return run(std::span(code.begin(), code.size())); }
@@ -147,6 +148,7 @@ class BareMachine : public Environment {
     auto old = static_cast<std::uint32_t>(expected);
     return ram_compare_exchange(ram_ + physical, old, static_cast<std::uint32_t>(value));
   }
+  std::mutex& bus_lock() override { return common_->bus_lock; }
   std::uint64_t read_port(std::uint16_t port, unsigned) override {
     const auto it = ports.find(port);
     return it == ports.end() ? ~std::uint64_t{0} : it->second;
@@ -203,6 +205,7 @@ class BareMachine : public Environment {
     std::uint8_t* const ram;
     BlockCache blocks;
     CpuGroup group;
+    std::mutex bus_lock;
   };
 
   explicit BareMachine(std::shared_ptr<Common> common)

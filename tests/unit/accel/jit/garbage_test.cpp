@@ -145,14 +145,14 @@ TEST(JitGarbage, EndsInWhatTheArchitectureHasForIt) {
         break;
     }
     spoil_registers(m, random);
-    m.cpu().triple_fault = false;
+    m.cpu().exit = VcpuExit::Interrupted;
     m.cpu().smm = false;
     m.cpu().nmi_masked = false;
     m.cpu().rip = BareMachine::kCode + random() % 64;
     m.port_writes.clear();
     // A kick ends each of them, so the loop ends whatever the guest does.
-    for (unsigned run = 0; run < 3 && !m.cpu().triple_fault; ++run) run_blocks(m.cpu());
-    shutdowns += m.cpu().triple_fault;
+    for (unsigned run = 0; run < 3 && m.cpu().exit != VcpuExit::Shutdown; ++run) run_blocks(m.cpu());
+    shutdowns += m.cpu().exit == VcpuExit::Shutdown;
     instructions += std::exchange(m.cpu().instructions, std::uint64_t{0});
   }
   RecordProperty("instructions", std::to_string(instructions));

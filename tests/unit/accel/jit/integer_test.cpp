@@ -202,7 +202,7 @@ TEST_F(Real, PushBeyondTheStackSegmentIsAStackFault) {
   reg(kRsp) = 0x9000;
   // No stack to deliver to either, so look at what the processor makes of it: a shutdown with nothing changed.
   run({0x50});
-  EXPECT_TRUE(m.cpu().triple_fault);
+  EXPECT_EQ(m.cpu().exit, VcpuExit::Shutdown);
   EXPECT_EQ(reg(kRsp), 0x9000U);
 }
 

@@ -261,7 +261,7 @@ TEST_F(ProtectedMode, ABenignExceptionThatFaultsGivesWayToTheFault) {
 TEST_F(ProtectedMode, AFaultOfTheDoubleFaultShutsDown) {
   for (const unsigned v : {8U, 11U, 13U}) tables.gate(static_cast<std::uint8_t>(v), 0, 0x0e);
   m.run({0x8e, 0xd0, 0x0f, 0x0b});  // mov ss, ax with a null selector
-  EXPECT_TRUE(m.cpu().triple_fault);
+  EXPECT_EQ(m.cpu().exit, VcpuExit::Shutdown);
   EXPECT_EQ(m.cpu().exit, VcpuExit::Shutdown);
   EXPECT_EQ(m.cpu().rip, kCode) << "nothing has changed";
   EXPECT_EQ(m.cpu().gpr[kRsp], kStack);
@@ -274,7 +274,7 @@ TEST_F(ProtectedMode, AFaultWhilePushingChangesNothing) {
   m.cpu().set_eflags(kIf | kCf);
   m.run({0xcd, 0x30});
   // ESP wraps to FFFFFFFCh at the third push: #SS, whose own pushes fault, and so on.
-  EXPECT_TRUE(m.cpu().triple_fault);
+  EXPECT_EQ(m.cpu().exit, VcpuExit::Shutdown);
   EXPECT_EQ(m.cpu().gpr[kRsp], 8U);
   EXPECT_EQ(m.cpu().eflags(), kIf | kCf | 2U);
   EXPECT_EQ(m.cpu().segment[kCs].selector, 8);

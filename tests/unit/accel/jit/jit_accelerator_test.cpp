@@ -54,7 +54,9 @@ TEST_F(JitMachine, MemoryThatIsGoneStaysUntilNoCpuKnowsItAndTakesItsBlocksAlong)
     auto block = std::make_unique<jit::Block>();
     block->host = host;
     block->size = 1;
-    blocks.insert(std::move(block));
+    if (blocks.claim(host)) blocks.settled(host);
+    blocks.insert(std::move(block), [](const jit::Block&) { return true; });
+    blocks.release(host);
   };
   machine_.system().memory_root.add(0x1000000, *region, 0);
   const X86State state = cpu_->state();
@@ -92,7 +94,7 @@ TEST_F(JitMachine, ADeadlineIsPartOfItsState) {
   const MachineLock::Guard guard(lock());
   Apic& apic = *cpu_->local_apic();
   apic.mmio_write(0xf0, 4, 0x1ff);
-  apic.mmio_write(0x320, 4, 0x40040);  // TSC-deadline mode
+  apic.mmio_write(0x320, 4, 0x40040);                                                        // TSC-deadline mode
   const std::uint64_t deadline = cpu_->state().msr(0x10) + 2 * std::uint64_t{kNsPerSecond};  // at 1 GHz
   ASSERT_TRUE(apic.msr_write(0x6e0, deadline));
   const X86State state = cpu_->state();

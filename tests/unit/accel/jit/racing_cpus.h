@@ -81,7 +81,7 @@ class RacingCpus {
     cpu.gpr[kRsp] = BareMachine::kStack + 0x8000 * (n + 1);
     for (const auto& [which, value] : registers) cpu.gpr[which] = value;
     cpu.set_eflags(interrupts ? 0x202 : 2);
-    cpu.triple_fault = false;
+    cpu.exit = VcpuExit::Interrupted;
     cpu.update_mode();
     nodes_[n]->wanted = true;
   }

@@ -82,11 +82,11 @@ class JitX87Environment : public testing::TestWithParam<Layout> {
     m.put_code(BareMachine::kCode, code);
     cpu.set_eflags(GetParam().mode == Mode::Virtual8086 ? kVm | 0x3002 : 2);
     cpu.idt = {0, 0};
-    cpu.triple_fault = false;
+    cpu.exit = VcpuExit::Interrupted;
     cpu.rip = segmented() ? 0 : BareMachine::kCode;
     cpu.update_mode();
     run_blocks(cpu);
-    EXPECT_TRUE(cpu.triple_fault);
+    EXPECT_EQ(cpu.exit, VcpuExit::Shutdown);
     EXPECT_EQ(cpu.rip, (segmented() ? 0 : BareMachine::kCode) + code.size() - 2) << "a fault before the end";
   }
   /// An instruction D9 or DD with memory at an address near kImage, with the operand size that is tested.
@@ -274,9 +274,9 @@ TEST_P(JitX87Environment, AnExceptionThatIsLoadedIsPending) {
   m.cpu().set_eflags(GetParam().mode == Mode::Virtual8086 ? kVm | 0x3002 : 2);
   m.cpu().rip = segmented() ? 0 : BareMachine::kCode;
   m.cpu().update_mode();
-  m.cpu().triple_fault = false;
+  m.cpu().exit = VcpuExit::Interrupted;
   run_blocks(m.cpu());
-  EXPECT_TRUE(m.cpu().triple_fault);
+  EXPECT_EQ(m.cpu().exit, VcpuExit::Shutdown);
   EXPECT_EQ(m.cpu().rip, segmented() ? 0 : BareMachine::kCode) << "#MF is FLDENV's own";
 }
 
