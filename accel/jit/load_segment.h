@@ -16,7 +16,8 @@ Segment stack_segment(Cpu& cpu, std::uint16_t selector, unsigned cpl, Vector vec
 /// ES, DS, FS or GS in protected mode.
 Segment data_segment(Cpu& cpu, std::uint16_t selector, Vector vector = Vector::GeneralProtection);
 Segment null_segment(std::uint16_t selector, unsigned dpl = 0);
-/// Real mode: base, and rights that allow everything; the limit stays what it was (SDM vol. 3, 9.9.1 relies on it).
+/// Real mode: base, and rights that allow everything; limit and size (D/B: CS decodes by it here, too) stay what they
+/// were (SDM vol. 3, 9.9.1 relies on it).
 Segment real_segment(const Segment& before, std::uint16_t selector);
 /// Virtual-8086 mode: SDM vol. 3, 20.2.1.
 Segment virtual_segment(std::uint16_t selector);
