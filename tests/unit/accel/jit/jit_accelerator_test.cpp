@@ -27,7 +27,7 @@ TEST(JitProbe, SaysWhyAHostDoesNotDo) {
 /// A CPU that stays parked, so that the test may have its state.
 class JitMachine : public testing::Test {
  protected:
-  JitMachine() : jit_(qom::create<JitAccelerator>()), machine_(1 << 20) {
+  JitMachine() : machine_(1 << 20), jit_(qom::create<JitAccelerator>()) {
     {
       const MachineLock::Guard guard(lock());
       jit_->init_machine(machine_.system(), 1);
@@ -37,10 +37,14 @@ class JitMachine : public testing::Test {
     cpu_->set_accelerator(*jit_);
     machine_.start();
   }
+  ~JitMachine() override {  // the CPU before its accelerator, and that before the memory that it listens to
+    const MachineLock::Guard guard(lock());
+    qom::unrealize_tree(*cpu_);
+  }
   MachineLock& lock() { return machine_.system().lock; }
 
-  qom::Ref<JitAccelerator> jit_;
   TestMachine machine_;
+  qom::Ref<JitAccelerator> jit_;
   X86Cpu* cpu_ = nullptr;
 };
 
