@@ -63,9 +63,9 @@ TEST(JitWait, ProgramsHaveNoMonitorAndNoMwait) {
   m.long_64();
   DescriptorTables tables(m);
   tables.stop_at_every_vector();
-  for (const std::uint8_t last : {0xc8, 0xc9}) {
+  for (const unsigned last : {0xc8U, 0xc9U}) {
     tables.user();
-    m.run({0x0f, 0x01, last});
+    m.run({0x0f, 0x01, static_cast<std::uint8_t>(last)});
     EXPECT_EQ(tables.stopped_at(), 6);
   }
 }
