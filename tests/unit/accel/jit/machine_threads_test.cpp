@@ -20,12 +20,11 @@ TEST(JitMachineThreads, CodeAndMappingsChangeUnderFourProcessors) {
   const IsolatedResult r = run_isolated(110, [] {
     GuestOptions options{.guest = "smp_code", .cpus = 4, .cpu_model = "max", .accelerator = "jit"};
     options.devices = [](Machine& m) { return add_interrupt_board(m); };
-    const auto jit = qom::TypeRegistry::global().create_as<Accelerator>(JitAccelerator::kType);
-    GuestMachine m(options, jit);
+    GuestMachine m(options);
     const int code = m.run();
     const MachineLock::Guard guard(m.system().lock);
     const auto number = [&](std::uint64_t at) { return m.system().memory.load(at, 8); };
-    auto& blocks = dynamic_cast<JitAccelerator&>(*jit).blocks();
+    auto& blocks = dynamic_cast<JitAccelerator&>(m.machine().accelerator()).blocks();
     return fmt::format("{} {} {} {} {} {} {}", code, number(0x600118), number(0x600120), number(0x600128),
                        number(0x600130), blocks.statistics().emptied, blocks.statistics().invalidated);
   });
