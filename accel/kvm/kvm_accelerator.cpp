@@ -87,6 +87,7 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   supported_cpuid_ =
       kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_),
                         {.kernel_lapic = kernel_lapic,
+                         .x2apic = kernel_lapic || x2apic_msrs_,
                          .tsc_deadline = kernel_lapic ? capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0 : deadline_msr_,
                          .machine_check = capability(KVM_CAP_MCE) > 0});
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
@@ -114,7 +115,8 @@ void KvmAccelerator::enable_capabilities() {
   const bool msrs =
       enable(KVM_CAP_X86_USER_SPACE_MSR,
              KVM_MSR_EXIT_REASON_UNKNOWN | (user_apic ? KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_FILTER : 0U));
-  deadline_msr_ = msrs && user_apic && take_deadline_msr();
+  x2apic_msrs_ = msrs && user_apic;
+  deadline_msr_ = x2apic_msrs_ && take_deadline_msr();
 }
 
 // KVM knows MSR 6E0h also where it has no local APIC to make use of it, and swallows what is written.

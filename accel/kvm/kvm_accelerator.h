@@ -99,6 +99,8 @@ class KvmAccelerator final : public Accelerator {
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;
+  // Of a local APIC in user space: which of its MSRs come to it.
+  bool x2apic_msrs_ = false;
   bool deadline_msr_ = false;
   bool memory_mapped_ = false;
 };

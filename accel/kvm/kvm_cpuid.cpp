@@ -39,11 +39,10 @@ CpuidTable usable_cpuid(CpuidTable table, const CpuidPolicy& policy) {
   FeatureSet set = features_of(table);
   // api.rst, KVM_GET_SUPPORTED_CPUID: "the TSC deadline timer feature is always returned as false".
   set_feature(set, "tsc-deadline", policy.tsc_deadline);
-  if (policy.kernel_lapic) {
-    set_feature(set, "x2apic", true);  // KVM's local APIC has it, whatever the table says
-  } else {
-    for (const char* name : {"x2apic", "arat", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi", "kvm-asyncpf",
-                             "kvm-asyncpf-int", "kvm-msi-ext-dest-id"})
+  set_feature(set, "x2apic", policy.x2apic);  // both local APICs have it, whatever the table says
+  if (!policy.kernel_lapic) {
+    for (const char* name :
+         {"arat", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-ipi", "kvm-asyncpf", "kvm-asyncpf-int", "kvm-msi-ext-dest-id"})
       set_feature(set, name, false);
   }
   if (!policy.machine_check)

@@ -13,6 +13,7 @@ CpuidTable read_supported_cpuid(const Fd& system);
 /// go; KVM's own table may leave the brand string out, which is then the host processor's.
 struct CpuidPolicy {
   bool kernel_lapic = true;
+  bool x2apic = true;         ///< the local APIC gets the MSRs of that mode, wherever it is
   bool tsc_deadline = true;   ///< the local APIC has that mode, wherever it is
   bool machine_check = true;  ///< KVM_CAP_MCE
 };

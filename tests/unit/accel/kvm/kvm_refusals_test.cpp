@@ -146,8 +146,9 @@ TEST_F(KvmRefusals, CpuidGoesToKvmAsItIs) {
 TEST_F(KvmRefusals, WithoutALocalApicInTheKernelItsFeaturesGo) {
   CpuidTable table;
   table.set({1, 0, false, 0, 0, 1U << 21 | 1U << 24 | 1, 0});
-  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false, .tsc_deadline = false}).find(1).ecx, 1U);
-  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false}).find(1).ecx, 1U << 24 | 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false, .x2apic = false, .tsc_deadline = false}).find(1).ecx, 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false, .x2apic = false}).find(1).ecx, 1U << 24 | 1U);
+  EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = false, .tsc_deadline = false}).find(1).ecx, 1U << 21 | 1U);
   EXPECT_EQ(usable_cpuid(table, {.kernel_lapic = true, .tsc_deadline = false}).find(1).ecx, 1U << 21 | 1U);
 }
 
