@@ -38,7 +38,8 @@ void CodeArea::grow() {
   Chunk chunk;
   void* writable = MAP_FAILED;
   void* executable = MAP_FAILED;
-  if (ftruncate(fd, kChunk) == 0) {
+  const bool sized = ftruncate(fd, kChunk) == 0;
+  if (sized) {
     writable = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (writable != MAP_FAILED) executable = mmap(nullptr, kChunk, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
   }
@@ -47,7 +48,7 @@ void CodeArea::grow() {
   if (executable == MAP_FAILED) {
     if (writable != MAP_FAILED) munmap(writable, kChunk);
     errno = error;
-    fail("mmap");
+    fail(sized ? "mmap" : "ftruncate");
   }
   chunk.writable = static_cast<std::uint8_t*>(writable);
   chunk.executable = static_cast<std::uint8_t*>(executable);
