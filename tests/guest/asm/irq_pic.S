@@ -49,11 +49,11 @@ start16:
         outp    0xfe, 0xa1
         outp    0x0a, 0x70
         outp    0x28, 0x71              # divider on, rate 8: 256 Hz
+        call    mark                    # before any of them can have come, however late the next instruction is
         outp    0x0c, 0x70
         in      $0x71, %al
         outp    0x0b, 0x70
         outp    0x42, 0x71              # PIE, 24 h
-        call    mark
         wait_for rtc_ticks, 8
         outp    0x0b, 0x70
         outp    0x02, 0x71
