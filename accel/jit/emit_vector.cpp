@@ -91,6 +91,9 @@ inline void set_xmm(Cpu& cpu, unsigned number, __m128i value) {
   if constexpr (Vex) _mm_store_si128(to + 1, _mm_setzero_si128());
 }
 
+template <bool Aligned>
+constexpr Operand kOperand = Aligned ? Operand::Aligned : Operand::Any;
+
 /// Zeros above what is loaded: MOVD, MOVQ, MOVSS and MOVSD from memory.
 template <unsigned Width, bool Vex>
 inline void load_from(Cpu& cpu, const Op* op, const void* from) {
@@ -112,7 +115,7 @@ template <unsigned Width, bool Vex>
 template <unsigned Width, bool Aligned, bool Vex, Addressing A>
 const Block* load_xmm(Cpu& cpu, const Op* op) {
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, false);
-  if (misaligned < Width, Aligned ? Operand::Aligned : Operand::Any > (linear)) [[unlikely]]
+  if (misaligned<Width, kOperand<Aligned>>(linear)) [[unlikely]]
     return fail_misaligned(cpu, op);
   const void* from = readable<Width>(cpu, linear);
   if (!from) [[unlikely]]
@@ -128,7 +131,7 @@ const Block* load_xmm(Cpu& cpu, const Op* op) {
 template <unsigned Width, bool Aligned, Addressing A>
 const Block* store_xmm(Cpu& cpu, const Op* op) {
   const std::uint64_t linear = operand_linear<Width, A>(cpu, op, true);
-  if (misaligned < Width, Aligned ? Operand::Aligned : Operand::Any > (linear)) [[unlikely]]
+  if (misaligned<Width, kOperand<Aligned>>(linear)) [[unlikely]]
     return fail_misaligned(cpu, op);
   void* to = writable<Width>(cpu, linear);
   if (!to) [[unlikely]]

@@ -13,8 +13,8 @@ namespace machina::jit {
 struct HostPage {
   std::uint8_t* host = nullptr;  ///< null: not RAM
   bool readonly = false;
-  bool logged =
-      false;  ///< writes are noted in the dirty log: they go the slow way, by write_physical() or to note_write()
+  /// Writes are noted in the dirty log: they go the slow way, by write_physical() or to note_write().
+  bool logged = false;
 };
 
 class Environment : public PhysicalMemory {

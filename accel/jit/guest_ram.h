@@ -3,9 +3,9 @@
 /// in assembly.
 ///
 /// CPUs of a guest may race for its memory as they like, and get what their processor gives them: an aligned access of
-/// up to 8 bytes is in one piece, and no byte is read or written twice. So these functions are not looked at by
-/// ThreadSanitizer, which is there for what is ours. They must stay functions of their own, and call none that it
-/// knows (memcpy() of a length that is not constant).
+/// up to 8 bytes is in one piece, and no byte is read or written twice, but by ram_move() and ram_fill(). So these
+/// functions are not looked at by ThreadSanitizer, which is there for what is ours. They must stay functions of their
+/// own, and call none that it knows (memcpy() of a length that is not constant).
 
 #include <emmintrin.h>
 
@@ -47,6 +47,8 @@ MACHINA_GUEST_RAM inline bool ram_compare_exchange(void* host, T& expected, T va
 void ram_read(void* to, const void* from, std::size_t size);   ///< from guest RAM
 void ram_write(void* to, const void* from, std::size_t size);  ///< to guest RAM
 bool ram_equals(const void* ram, const void* bytes, std::size_t size);
+// Of REP MOVS and REP STOS: as quick as the host can, who may write a byte twice. A guest that takes a lock within what
+// another CPU of it overwrites that way has no use for either.
 /// Both in guest RAM; where they overlap, `to` lies before `from`.
 void ram_move(void* to, const void* from, std::size_t size);
 void ram_fill(void* to, std::uint8_t value, std::size_t size);

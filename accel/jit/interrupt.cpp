@@ -120,7 +120,8 @@ void deliver(Cpu& cpu, const Event& first) {
       break;
     }
     // Some handlers can never be entered, as that of #AC with an odd stack at CPL 3: a processor tries for ever, too.
-    if (cpu.requests.load(std::memory_order_relaxed) & kRequestKick) {
+    // Nobody else may have to wait for it.
+    if (cpu.requests.load(std::memory_order_relaxed) & ~std::uint32_t{kRequestInterrupt}) {
       cpu.undelivered = fault_of(fault);
       cpu.request(kRequestInterrupt);
       break;

@@ -24,8 +24,8 @@ struct Event {
 };
 
 /// Enters the handler of an event at cpu.rip, which is what is pushed. Faults on the way are delivered instead, become
-/// a double fault, or a triple fault, which shuts the CPU down. Throws nothing. Ends interrupt shadows. A kick ends it,
-/// too, when it would begin again: then Cpu::undelivered is what is left.
+/// a double fault, or a triple fault, which shuts the CPU down. Throws nothing. Ends interrupt shadows. A request
+/// that cannot wait ends it, too, when it would begin again: then Cpu::undelivered is what is left.
 void deliver(Cpu& cpu, const Event& event);
 void deliver(Cpu& cpu, const GuestFault& fault);
 

@@ -141,13 +141,11 @@ void follow_memory_map(Cpu& cpu) {
   cpu.flush_tlb();
 }
 
-}  // namespace
-
-namespace {
 bool has_copies_of_its_sign(std::uint64_t linear, unsigned bits) {
   const unsigned unused = 64 - bits;
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(linear << unused) >> unused) == linear;
 }
+
 }  // namespace
 
 bool canonical(const Cpu& cpu, std::uint64_t linear) {

@@ -36,8 +36,8 @@ void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   fw_cfg.add_i64(FwCfgKey::RamSize, config.ram_below_4g + config.ram_above_4g);
   fw_cfg.add_i16(FwCfgKey::NbCpus, config.cpus);
   fw_cfg.add_i16(FwCfgKey::MaxCpus, config.apic_id_limit);
-  fw_cfg.add_i64(FwCfgKey::Numa,
-                 0);  // no nodes for tables of the firmware's own: those it gets have them; it reads the count
+  // No nodes for tables of the firmware's own, since those that it gets have them; it reads the count.
+  fw_cfg.add_i64(FwCfgKey::Numa, 0);
   fw_cfg.add_i32(FwCfgKey::Irq0Override, config.irq0_override ? 1 : 0);
   if (config.sleep_states)
     fw_cfg.add_file("etc/system-states", {config.sleep_states->begin(), config.sleep_states->end()});

@@ -337,14 +337,20 @@ TEST_F(ProtectedMode, AKickEndsADeliveryThatNeverEnds) {
   m.cpu().set_eflags(kAc | 2);
   m.cpu().gpr[kRsp] = kStack + 1;
   tables.user();
-  std::atomic<bool> done{false};
+  std::atomic<bool> done{false}, settled{false};
   std::thread kicker([&] {
+    // Another CPU that waits for this one is not kept waiting, nor does that end the run.
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it is in that delivery by then
+    m.cpu().request(kRequestSettle);
+    while (m.cpu().requests.load() & kRequestSettle) std::this_thread::yield();
+    settled = true;
     for (; !done; std::this_thread::sleep_for(std::chrono::milliseconds(1))) m.cpu().request(kRequestKick);
   });
   EXPECT_EQ(m.run({0xa1, 1, 0, 2, 0}), VcpuExit::Interrupted);  // mov eax, [20001]
   for (int i = 0; i < 1000 && !m.cpu().undelivered; ++i) EXPECT_EQ(run_blocks(m.cpu()), VcpuExit::Interrupted);
   done = true;
   kicker.join();
+  EXPECT_TRUE(settled);
   m.cpu().requests.fetch_and(~kRequestKick);
   ASSERT_TRUE(m.cpu().undelivered.has_value());
   X86State s;
