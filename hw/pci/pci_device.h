@@ -28,6 +28,8 @@ class PciDeviceClass : public DeviceClass {
   /// Both 0: the function has none, as chips older than PCI 2.1.
   std::uint16_t subsystem_vendor_id = pci::kSubsystemVendorDefault;
   std::uint16_t subsystem_id = pci::kSubsystemDefault;
+  /// The function does its work without its ROM: that of the class may be missing on this host, with a warning.
+  bool rom_optional = false;
 };
 
 /// Kinds of base address registers (PCI 3.0, 6.2.5.1).

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/log.h"
 #include "core/units.h"
 #include "hw/nvram/firmware_file.h"
 #include "hw/pci/pci_device.h"
@@ -30,6 +31,11 @@ void PciDevice::load_rom() {
   try {
     bytes = load_firmware_file(romfile_, kRomDirs, kMaxRom).bytes;
   } catch (Error& e) {
+    if (pci_class().rom_optional && object_class().find_property("romfile")->default_value == qom::Value(romfile_)) {
+      log::warn_once("romfile:" + romfile_,
+                     fmt::format("{}: {}; the guest cannot boot from it (romfile= says so)", type_name(), e.message()));
+      return;
+    }
     throw e.hint("name another expansion ROM with romfile=, or hide it with rombar=off");
   }
   const std::uint64_t size = std::bit_ceil(std::max<std::uint64_t>(bytes.size(), kMinRom));
