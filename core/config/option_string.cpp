@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace machina {
 
 Origin option_origin(std::string_view option, std::string_view text, std::size_t offset, std::size_t length) {
@@ -41,7 +43,8 @@ Part next_part(std::string_view text, std::size_t& offset) {
 
 }  // namespace
 
-ConfigTree parse_option(std::string_view option, std::string_view text, std::string_view implied_key) {
+ConfigTree parse_option(std::string_view option, std::string_view text, std::string_view implied_key,
+                        std::initializer_list<std::string_view> repeated) {
   ConfigTree tree;
   tree.put({}, ConfigValue{ConfigKind::Map, {}, option_origin(option, text), {}});
   const auto put = [&](std::string key, std::string value, const Origin& at, const Origin& key_at) {
@@ -75,7 +78,11 @@ ConfigTree parse_option(std::string_view option, std::string_view text, std::str
     offset = stop + 1;
     const Part value = next_part(text, offset);
     const Origin at = value.length ? option_origin(option, text, value.offset, value.length) : key_at;
-    put(std::move(key), value.text, at, key_at);
+    std::string whole = value.text;
+    const ConfigNode earlier = tree[key];
+    if (earlier && std::find(repeated.begin(), repeated.end(), key) != repeated.end())
+      whole = earlier.text() + ";" + whole;
+    put(std::move(key), std::move(whole), at, key_at);
   }
   return tree;
 }

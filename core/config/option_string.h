@@ -1,6 +1,7 @@
 #pragma once
 /// Options of the command line in QEMU's notation, "isa-serial,chardev=serial0,irq=4", as configuration trees.
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -12,9 +13,10 @@ namespace machina {
 ///  - parts are separated by a comma; a comma that belongs to a value is doubled (file=a,,b)
 ///  - the first part may be a bare value, of the key `implied_key` ("driver"); without one it is a switch as the others
 ///  - another part without '=' is a switch: "foo" is foo=on, "nofoo" is foo=off; "help" and "?" are help=on
-///  - a key that is given twice keeps its last value
+///  - a key that is given twice keeps its last value, but for those in `repeated`: their values are joined by ';'
 /// Origins are places in the option as it was typed. Throws Error when a key is missing.
-ConfigTree parse_option(std::string_view option, std::string_view text, std::string_view implied_key = {});
+ConfigTree parse_option(std::string_view option, std::string_view text, std::string_view implied_key = {},
+                        std::initializer_list<std::string_view> repeated = {});
 
 /// The whole of an option as a place, to point at when no part of it is more to blame than another.
 Origin option_origin(std::string_view option, std::string_view text);

@@ -88,6 +88,7 @@ struct BoardRequest {
   /// For each -serial, whether it is something other than none. Without any, the first line is one of the defaults.
   std::vector<bool> serials;
   std::optional<ConfigValue> firmware;  ///< -bios
+  bool default_nic = false;             ///< nothing was said of networks: the board's own card is there
 };
 
 /// The board that the request names ("pc" when it names none), with everything worked in. Faults of the text are added

@@ -44,11 +44,13 @@ std::string chardevs_help() {
   return text;
 }
 
-Backends::Backends(qom::Object& root, EventLoop& loop)
+Backends::Backends(qom::Object& root, EventLoop& loop, Clock& clock)
     : root_(root),
       loop_(loop),
+      clock_(clock),
       chardevs_(root.add_new_child<qom::Container>("chardevs")),
-      blockdevs_(root.add_new_child<qom::Container>("blockdevs")) {}
+      blockdevs_(root.add_new_child<qom::Container>("blockdevs")),
+      netdevs_(root.add_new_child<qom::Container>("netdevs")) {}
 
 void Backends::remember(qom::Object& object, const Origin& origin) {
   if (dynamic_cast<CharStdio*>(&object)) {

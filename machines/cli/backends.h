@@ -1,12 +1,14 @@
 #pragma once
-/// The host's ends of a machine: character backends and disks, made from options. Objects under /chardevs and
-/// /blockdevs. Making them touches nothing of the host; realizing them opens files and sockets.
+/// The host's ends of a machine: character backends, disks and networks, made from options. Objects under /chardevs,
+/// /blockdevs and /netdevs; those of -object under /objects. Making them touches nothing of the host; realizing them
+/// opens files and sockets.
 
 #include <map>
 #include <string>
 #include <vector>
 
 #include "core/chardev/char_backend.h"
+#include "core/clock.h"
 #include "core/config/config_tree.h"
 #include "core/event_loop.h"
 #include "machines/cli/command_line.h"
@@ -16,7 +18,7 @@ namespace machina {
 class Backends {
  public:
   /// Adds the containers to `root`.
-  Backends(qom::Object& root, EventLoop& loop);
+  Backends(qom::Object& root, EventLoop& loop, Clock& clock);
 
   /// All -chardev options. Throws Error at the option.
   void add_chardevs(const CommandLine& cl);
@@ -31,6 +33,16 @@ class Backends {
   /// All -drive options; those of interface "ide" are appended to `devices` as options of -device. Throws Error.
   void add_drives(const CommandLine& cl, ConfigTree& groups);
 
+  /// All -netdev and -nic options; the cards of -nic are appended to `devices` as options of -device. Throws Error.
+  void add_networks(const CommandLine& cl, ConfigTree& groups);
+  /// The network of the card that a board has by default, under kDefaultNetwork.
+  void add_default_network();
+  static constexpr const char* kDefaultNetwork = "nic0";
+  /// All -object options, after everything that they may refer to. Throws Error.
+  void add_objects(const CommandLine& cl);
+  /// Tells of networks that no card is connected to. Once the machine is powered on.
+  void warn_of_loose_ends() const;
+
   /// Opens everything. All or nothing. Throws Error at the option that asked for it.
   void open();
   /// Waits a second at the most for those who read what character backends still hold.
@@ -39,16 +51,23 @@ class Backends {
  private:
   CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
+  void add_network(const ConfigNode& option, const std::string& id, const std::vector<std::string>& not_its_own);
 
   qom::Object& root_;
   EventLoop& loop_;
+  Clock& clock_;
   qom::Object& chardevs_;
   qom::Object& blockdevs_;
+  qom::Object& netdevs_;
   std::vector<std::pair<qom::Object*, Origin>> origins_;
   std::map<std::string, std::string> aliases_;
 };
 
 /// -chardev help.
 std::string chardevs_help();
+/// -netdev help, -nic model=help, -object help.
+std::string netdevs_help();
+std::string nic_models_help();
+std::string objects_help();
 
 }  // namespace machina

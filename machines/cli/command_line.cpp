@@ -122,9 +122,9 @@ ConfigValue whole(const std::string& option, const std::string& text) {
 /// Groups may come from -readconfig, which knows no names: [global] is -global, and an unknown group is a mistake. What
 /// -set says of other groups than devices is applied, now that all options are there.
 void finish_groups(CommandLine& cl) {
-  static const std::vector<std::string> known{"machine",  "device", "drive", "chardev", "accel",
-                                              "smp-opts", "memory", "rtc",   "name",    "boot-opts",
-                                              "trace",    "global", "numa",  "acpi",    "smbios"};
+  static const std::vector<std::string> known{
+      "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc", "name",  "boot-opts",
+      "trace",   "global", "numa",  "acpi",    "smbios", "netdev",   "nic",    "net", "object"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);
@@ -143,7 +143,7 @@ void finish_groups(CommandLine& cl) {
   }
   for (const SetOption& set : cl.sets) {
     // What can have an id; options of which there is one are simply given again.
-    static const std::vector<std::string> with_id{"device", "drive", "chardev", "accel"};
+    static const std::vector<std::string> with_id{"device", "drive", "chardev", "accel", "netdev", "object"};
     if (std::find(with_id.begin(), with_id.end(), set.group) == with_id.end()) {
       const std::string near = did_you_mean(set.group, with_id);
       throw Error(fmt::format("no such group of options: '{}'", set.group))
@@ -190,6 +190,11 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   const auto group = [&cl](const char* name, const char* implied_key) {
     return [&cl, name, implied_key](const std::string& option, const std::string& text) {
       add_to_group(cl.groups, name, parse_option(option, text, implied_key).root());
+    };
+  };
+  const auto network = [&cl](const char* name) {
+    return [&cl, name](const std::string& option, const std::string& text) {
+      add_to_group(cl.groups, name, parse_option(option, text, "type", {"hostfwd", "dnssearch"}).root());
     };
   };
   const auto to = [](std::optional<ConfigValue> CommandLine::*field, CommandLine& target) {
@@ -251,10 +256,14 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"display", to(&CommandLine::display, cl)},
       {"nographic", flag(&CommandLine::nographic, cl)},
       {"chardev", group("chardev", "backend")},
+      {"netdev", network("netdev")},
+      {"nic", network("nic")},
+      {"net", network("net")},
       {"serial", push(&CommandLine::serials, cl)},
       {"debugcon", push(&CommandLine::debugcons, cl)},
       {"qmp", push(&CommandLine::qmps, cl)},
       {"device", group("device", "driver")},
+      {"object", group("object", "qom-type")},
       {"global", [&](const std::string&, const std::string& text) { cl.globals.push_back(parse_global_option(text)); }},
       {"set", [&](const std::string&, const std::string& text) { cl.sets.push_back(parse_set_option(text)); }},
       {"readconfig",

@@ -12,7 +12,7 @@
 namespace machina {
 
 struct CommandLine {
-  /// Options by group: machine, device, drive, chardev, accel, smp-opts, memory, rtc, boot-opts, name, trace.
+  /// Options by group: machine, device, drive, chardev, netdev, nic, object, accel, smp-opts, memory, rtc, boot-opts, …
   ConfigTree groups;
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;

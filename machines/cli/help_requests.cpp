@@ -73,6 +73,13 @@ std::optional<std::string> answer_help(const CommandLine& cl) {
   if (const auto q = asked(cl, "accel", "accel")) return answer(*q, accelerators_help, accelerator_help);
   if (const auto q = asked(cl, "chardev", "backend"))
     return answer(*q, chardevs_help, [](const std::string& name) { return type_help("chardev-" + name); });
+  if (const auto q = asked(cl, "netdev", "type"))
+    return answer(*q, netdevs_help, [](const std::string& name) { return type_help("netdev-" + name); });
+  for (const ConfigNode& nic : cl.groups["nic"].items())
+    if (const ConfigNode model = nic["model"]; model && asks(model.text())) return nic_models_help();
+  if (const auto q = asked(cl, "nic", "type"))
+    return answer(*q, netdevs_help, [](const std::string& name) { return type_help("netdev-" + name); });
+  if (const auto q = asked(cl, "object", "qom-type")) return answer(*q, objects_help, type_help);
   if (cl.cpu && asks(cl.cpu->text)) return cpu_model_help();
   if (cl.display && asks(cl.display->text))
     return std::string(

@@ -105,14 +105,17 @@ void Launch::build() {
   // What the board is, with everything that the command line says about it.
   std::vector<std::string> directories;
   for (const ConfigValue& d : cl_.directories) directories.push_back(d.text);
-  backends_ = std::make_unique<Backends>(*root_, machine_->system().loop);
+  backends_ = std::make_unique<Backends>(*root_, machine_->system().loop, machine_->system().clock);
   backends_->add_drives(cl_, cl_.groups);
+  backends_->add_networks(cl_, cl_.groups);
   BoardRequest request;
   request.groups = cl_.groups;
   request.globals = cl_.globals;
   request.sets = cl_.sets;
   request.no_defaults = cl_.nodefaults;
   request.firmware = cl_.bios;
+  const auto given = [this](const char* group) { return cl_.groups[group] && cl_.groups[group].size() > 0; };
+  request.default_nic = !given("netdev") && !given("nic") && !given("net");
   for (const ConfigValue& serial : cl_.serials) request.serials.push_back(serial.text != "none");
   Faults faults;
   std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
@@ -124,6 +127,8 @@ void Launch::build() {
 
   // Objects, none of which touches the host yet.
   backends_->add_chardevs(cl_);
+  if (request.default_nic && links_to(*board, Backends::kDefaultNetwork)) backends_->add_default_network();
+  backends_->add_objects(cl_);
   connect_consoles();
   require_ports(*board, cl_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
@@ -155,6 +160,7 @@ void Launch::build() {
     add_direct_boot(*machine_, std::move(*kernel));
   }
   power_on(*board, request, ram, cpus, std::move(choice.accelerator), devices);
+  backends_->warn_of_loose_ends();
   fill_firmware_data(*machine_, boot);
   if (boot.kernel) offer_to_firmware(*machine_, std::move(*kernel));
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);

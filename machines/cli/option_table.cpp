@@ -8,6 +8,7 @@ namespace {
 
 constexpr const char* kMachine = "The machine";
 constexpr const char* kDisks = "Disks";
+constexpr const char* kNetwork = "Networks";
 constexpr const char* kConsole = "Display, serial lines, monitors";
 constexpr const char* kObjects = "Objects and configuration";
 constexpr const char* kRun = "Running and debugging";
@@ -52,6 +53,12 @@ const std::vector<OptionSpec>& option_table() {
       {"hdd", "FILE", "as fourth", kDisks},
       {"snapshot", nullptr, "writes to all disks are forgotten at the end", kDisks},
 
+      {"netdev", "user|tap|socket,id=ID[,option…]", "a network backend, for a card of -device; 'help' lists them",
+       kNetwork},
+      {"nic", "user|tap|socket|none[,model=TYPE][,mac=ADDRESS][,id=ID][,option…]",
+       "a network card (default: e1000) and its backend; none: no card by default", kNetwork},
+      {"net", "none", "the same as -nic none", kNetwork},
+
       {"display", "none|text", "what shows the screen: nothing, or this terminal (default where it is free)", kConsole},
       {"nographic", nullptr,
        "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
@@ -62,6 +69,7 @@ const std::vector<OptionSpec>& option_table() {
       {"qmp", "as -serial", "a QMP monitor", kConsole},
 
       {"device", "TYPE[,property=value…]", "adds a device; 'help' lists types, TYPE,help its properties", kObjects},
+      {"object", "TYPE,id=ID[,property=value…]", "makes an object that is no device; 'help' lists the types", kObjects},
       {"global", "TYPE.PROPERTY=VALUE", "changes a default of a type", kObjects},
       {"set", "GROUP.ID.KEY=VALUE", "changes a device, drive, chardev or accel that has an id", kObjects},
       {"readconfig", "FILE", "reads options from an INI file", kObjects},
@@ -99,15 +107,11 @@ const char* instead_of_option(std::string_view name) {
   };
   static constexpr const char* kMonitor =
       "there is no human monitor; programs use QMP: -qmp unix:PATH,server=on,wait=off";
-  static constexpr const char* kNet = "there is no network yet";
   static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
   static constexpr const char* kMedia = "there are disks only: -hda FILE or -drive file=FILE,format=raw";
   static constexpr Foreign kForeign[] = {
       {"monitor", kMonitor},
       {"mon", kMonitor},
-      {"net", kNet},
-      {"netdev", kNet},
-      {"nic", kNet},
       {"vnc", kScreen},
       {"curses", kScreen},
       {"sdl", kScreen},

@@ -33,6 +33,11 @@ TEST(OptionString, ADoubledCommaIsPartOfTheValue) {
   EXPECT_EQ(device("a,,b,x=1"), (Pairs{{"driver", "a,b"}, {"x", "1"}}));
 }
 
+TEST(OptionString, SomeKeysMayBeRepeated) {
+  EXPECT_EQ(pairs(parse_option("-netdev", "user,hostfwd=a,x=1,hostfwd=b,x=2", "type", {"hostfwd"})),
+            (Pairs{{"type", "user"}, {"hostfwd", "a;b"}, {"x", "2"}}));
+}
+
 TEST(OptionString, BareWordsAreSwitches) {
   EXPECT_EQ(device("d,share,noread"), (Pairs{{"driver", "d"}, {"share", "on"}, {"read", "off"}}));
   EXPECT_EQ(pairs(parse_option("-drive", "snapshot")), (Pairs{{"snapshot", "on"}}));

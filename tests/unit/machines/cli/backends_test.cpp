@@ -26,7 +26,8 @@ struct BackendsTest : testing::Test {
   MachineLock lock;
   EventLoop loop{lock};
   qom::Ref<qom::Container> root = qom::create<qom::Container>();
-  Backends backends{*root, loop};
+  Clock clock{ClockKind::Virtual};
+  Backends backends{*root, loop, clock};
   std::string dir;
 };
 
