@@ -14,6 +14,8 @@ namespace {
 
 constexpr unsigned kDataPort = 0x10, kResetPort = 0x18;
 constexpr unsigned kPageRealtek = 3;
+// IEEE 802.3, 4.4.2: 10 Mbit/s; a preamble of 8 bytes and a gap of 12.
+constexpr std::int64_t kByteTime = 800, kPreamble = 8, kGap = 12;
 
 void put_low(std::uint16_t& word, std::uint8_t byte) { word = static_cast<std::uint16_t>((word & 0xff00) | byte); }
 void put_high(std::uint16_t& word, std::uint8_t byte) {
@@ -313,7 +315,7 @@ bool Ne2000::can_receive() const {
   const State& s = state_;
   // Stopped, in loopback or with a ring that is none, it hears nothing.
   if (s.cr & kCrStp || s.tcr & kTcrLb || !ring_good()) return true;
-  return ring_free() * kPage >= ethernet::kMaxFrame + ethernet::kFcs + kHeader;
+  return !s.wire_taken && ring_free() * kPage >= ethernet::kMaxFrame + ethernet::kFcs + kHeader;
 }
 
 bool Ne2000::accepts(std::span<const std::uint8_t> frame) const {
@@ -359,7 +361,14 @@ void Ne2000::receive(std::span<const std::uint8_t> given) {
     if (++at == s.pstop * kPage) at = s.pstart * kPage;
   }
   s.curr = static_cast<std::uint8_t>(next);
+  s.wire_taken = true;
+  wires_.wire_taken((kPreamble + static_cast<std::int64_t>(length) + kGap) * kByteTime);
   raise(kIsrPrx);
+}
+
+void Ne2000::wire_free() {
+  state_.wire_taken = false;
+  wires_.room();
 }
 
 }  // namespace machina

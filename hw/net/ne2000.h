@@ -3,7 +3,9 @@
 /// ne2k_pci.
 ///
 /// Source: hw/net/dp8390_regs.h; the board's ports (10h data, 18h to 1Fh reset) and memory (the address PROM from 0 on,
-/// RAM from 4000h on) as Novell's NE2000 has them. A frame leaves as soon as it is started and comes whole.
+/// RAM from 4000h on) as Novell's NE2000 has them. A frame leaves as soon as it is started and comes whole; but the
+/// next one comes no sooner than 10 Mbit/s let it. Drivers count on that: what comes between their last look into the
+/// ring and their acknowledgement of PRX is not noticed before the frame after it.
 ///
 /// Not modelled: collisions and the tally counters (nothing goes wrong on this wire), reading the FIFO, what loopback
 /// leaves in it, and the send-packet command.
@@ -27,6 +29,8 @@ class Ne2000 {
     std::function<void(bool)> interrupt;
     std::function<void(std::span<const std::uint8_t>)> send;
     std::function<void()> room;  ///< the ring may have room again
+    /// The wire is taken for so many nanoseconds; then wire_free() is to be called.
+    std::function<void(std::int64_t ns)> wire_taken;
   };
   /// `id`: what 0Ah and 0Bh of page 0 read as, by which the RTL8029 is known; both 0: neither.
   explicit Ne2000(Wires wires, std::array<std::uint8_t, 2> id = {}) : wires_(std::move(wires)), id_(id) {}
@@ -40,6 +44,7 @@ class Ne2000 {
 
   bool can_receive() const;
   void receive(std::span<const std::uint8_t> frame);
+  void wire_free();
 
  private:
   static constexpr unsigned kRamStart = 0x4000, kRamEnd = 0xc000;
@@ -70,6 +75,7 @@ class Ne2000 {
     std::uint16_t tbcr = 0, rsar = 0, rbcr = 0;
     std::uint16_t crda = 0;  ///< remote DMA, now
     std::uint16_t left = 0;  ///< bytes of it
+    bool wire_taken = false;
     std::array<std::uint8_t, 6> par{};
     std::array<std::uint8_t, 8> mar{};
     std::vector<std::uint8_t> ram = std::vector<std::uint8_t>(kRamEnd - kRamStart);

@@ -13,14 +13,17 @@ void Ne2kIsa::realize() {
   mac_ = choose_mac(*this, mac_);
   chip_.set_mac(mac_);
   map_ports(iobase_, ports_);
+  wire_ = std::make_unique<Timer>(clock(), "ne2000.wire", [this] { chip_.wire_free(); });
   if (netdev_) netdev_->attach(this);
 }
 
 void Ne2kIsa::unrealize() {
   if (netdev_) netdev_->attach(nullptr);
+  wire_.reset();
 }
 
 void Ne2kIsa::reset_exit() {
+  wire_->cancel();
   if (netdev_) netdev_->resume_input();
 }
 

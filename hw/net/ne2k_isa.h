@@ -30,6 +30,7 @@ class Ne2kIsa final : public IsaDevice, public NetworkCard, private NetClient {
   // dependencies
   qom::Link<NetBackend> netdev_;
   // sub-parts
+  std::unique_ptr<Timer> wire_;
   IrqOut irq_;
   Ne2000 chip_{{[this](bool level) { irq_.set(level); },
                 [this](std::span<const std::uint8_t> frame) {
@@ -37,7 +38,8 @@ class Ne2kIsa final : public IsaDevice, public NetworkCard, private NetClient {
                 },
                 [this] {
                   if (netdev_) netdev_->resume_input();
-                }}};
+                },
+                [this](std::int64_t ns) { wire_->arm(clock().now_ns() + ns); }}};
   // regions
   IoRegion ports_{"ne2000", Ne2000::kPorts, Widths{1, 2, true}, &chip_, &Ne2000::read, &Ne2000::write};
 };

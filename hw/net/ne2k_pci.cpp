@@ -22,11 +22,13 @@ void Ne2kPci::realize() {
   chip_.set_mac(mac_);
   add_bar(0, BarKind::Io, ports_);
   use_interrupt_pin(1);
+  wire_ = std::make_unique<Timer>(clock(), "ne2000.wire", [this] { chip_.wire_free(); });
   if (netdev_) netdev_->attach(this);
 }
 
 void Ne2kPci::unrealize() {
   if (netdev_) netdev_->attach(nullptr);
+  wire_.reset();
 }
 
 void Ne2kPci::reset_enter() {
@@ -35,6 +37,7 @@ void Ne2kPci::reset_enter() {
 }
 
 void Ne2kPci::reset_exit() {
+  wire_->cancel();
   if (netdev_) netdev_->resume_input();
 }
 

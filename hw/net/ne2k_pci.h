@@ -31,13 +31,15 @@ class Ne2kPci final : public PciDevice, public NetworkCard, private NetClient {
   // dependencies
   qom::Link<NetBackend> netdev_;
   // sub-parts
+  std::unique_ptr<Timer> wire_;
   Ne2000 chip_{{[this](bool level) { set_intx(level); },
                 [this](std::span<const std::uint8_t> frame) {
                   if (netdev_) netdev_->send(frame);
                 },
                 [this] {
                   if (netdev_) netdev_->resume_input();
-                }},
+                },
+                [this](std::int64_t ns) { wire_->arm(clock().now_ns() + ns); }},
                {0x50, 0x43}};
   // regions: the BAR has 256 ports, of which the chip decodes the first 32
   IoRegion ports_{"ne2k_pci", 0x100, Widths{1, 4, true},

@@ -148,7 +148,8 @@ bool Rtl8139::transmit_descriptors(unsigned base_register, std::uint16_t& index)
       state_.packet.resize(before + size);
       dma().read(dword(8) | std::uint64_t{dword(12)} << 32, std::span(state_.packet).subspan(before));
     }
-    dma().store(at, 4, options & ~kOwn);
+    // 9.1: what it asked for makes room for how it went: no errors, no collisions.
+    dma().store(at, 4, options & (kEor | kFs | kLs | kTxSize));
     index = static_cast<std::uint16_t>(options & kEor ? 0 : (index + 1) % kRing);
     if (options & kLs) {
       sent += finish_packet(state_.options, dword(4));

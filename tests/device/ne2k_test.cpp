@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/units.h"
 #include "hw/net/dp8390_regs.h"
 #include "hw/net/ethernet.h"
 #include "hw/net/ne2k_isa.h"
@@ -208,6 +209,7 @@ TEST_P(Ne2000Test, FramesWrapInTheRing) {
   for (unsigned n = 0; n < 40; ++n) {
     const unsigned at = curr();
     net->inject(frame);
+    m.step(2 * kNsPerMs);
     const unsigned next = at + 6 >= kStop ? at + 6 - (kStop - kFirst) : at + 6;
     ASSERT_EQ(curr(), next);
     EXPECT_EQ(bytes_at(at * kPage, 4)[1], next);
@@ -219,19 +221,35 @@ TEST_P(Ne2000Test, FramesWrapInTheRing) {
 
 TEST_P(Ne2000Test, FramesWaitForRoom) {
   start();
-  for (unsigned n = 0; n < 12; ++n) net->inject(make_frame(kMac, 1514));
+  for (unsigned n = 0; n < 12; ++n) {
+    net->inject(make_frame(kMac, 1514));
+    m.step(2 * kNsPerMs);
+  }
   EXPECT_TRUE(net->blocked());
   EXPECT_EQ(r(kIsr) & kIsrOvw, 0);
   const unsigned full = curr();
   EXPECT_NE(full, kFirst + 0U) << "the ring never looks empty";
   w(kBnry, full - 1);
-  m.step(1);
+  m.step(20 * kNsPerMs);
   EXPECT_FALSE(net->blocked());
+}
+
+// 10 Mbit/s: 1514 bytes with check sequence, preamble and gap are 1230.4 us.
+TEST_P(Ne2000Test, FramesComeAsFastAsTheWire) {
+  start();
+  net->inject(make_frame(kMac, 1514));
+  net->inject(make_frame(kMac, 60));
+  const unsigned first = curr();
+  m.step(1'230'000);
+  EXPECT_EQ(curr(), first);
+  m.step(1'000);
+  EXPECT_EQ(curr(), first + 1);
 }
 
 TEST_P(Ne2000Test, Filters) {
   const auto hears = [&](const char* to, unsigned rcr) {
     start(rcr);
+    m.step(2 * kNsPerMs);
     const unsigned before = curr();
     net->inject(make_frame(to, 60));
     return curr() != before;
@@ -249,6 +267,7 @@ TEST_P(Ne2000Test, Filters) {
   const unsigned before = curr();
   net->inject(make_frame("01:00:5e:00:00:01", 60));
   EXPECT_NE(curr(), before);
+  m.step(2 * kNsPerMs);
   net->inject(make_frame("01:00:5e:00:00:02", 60));
   EXPECT_EQ(curr(), before + 1);
 }
@@ -271,8 +290,10 @@ TEST_P(Ne2000Test, RingsThatAreNone) {
     fill(0xfff0, Frame(64, 1));
   }
   start();
-  m.step(1);
+  m.step(20 * kNsPerMs);
+  w(kIsr, 0xff);
   net->inject(make_frame(kMac, 100));
+  m.step(2 * kNsPerMs);
   EXPECT_EQ(r(kIsr) & kIsrPrx, kIsrPrx);
 }
 

@@ -365,6 +365,31 @@ TEST_F(PciTest, ExpansionRomDecodesWithBothEnableBits) {
   std::remove(path.c_str());
 }
 
+TEST_F(PciTest, AnExpansionRomForNobodyIsMadeThisFunctions) {
+  const std::string path = testing::TempDir() + "/anybody.rom";
+  std::string image("\x55\xaa\x01\xeb\x4b\x37\x00", 7);
+  image.resize(0x1c);
+  image[0x18] = 0x1c;
+  image += std::string("PCIR\0\0\0\0", 8);
+  image.resize(512);
+  const auto sum = [](const std::string& s) {
+    unsigned total = 0;
+    for (const char c : s) total += static_cast<unsigned char>(c);
+    return total & 0xff;
+  };
+  std::ofstream(path, std::ios::binary) << image;
+  m.add<TestCard>("card", {{"addr", "1"}, {"romfile", path}});
+  m.start();
+  PciConfig card(m, 1, 0);
+  card.l(0x30, 0xe0000001);
+  card.w(4, 2);
+  EXPECT_EQ(m.read(0xe0000020, 4), 0x56781234U);
+  std::string seen;
+  for (unsigned i = 0; i < 512; ++i) seen += static_cast<char>(m.read(0xe0000000 + i, 1));
+  EXPECT_EQ(sum(seen), sum(image)) << "firmware adds it up";
+  std::remove(path.c_str());
+}
+
 TEST_F(PciTest, RombarOffHidesTheRom) {
   m.add<TestCard>("card", {{"addr", "1"}, {"romfile", "/nonexistent"}, {"rombar", "off"}});
   m.start();

@@ -264,13 +264,14 @@ TEST_F(Rtl8139Test, DescriptorsOut) {
   start_cplus();
   const Frame frame = make_frame(kBroadcast, 300);
   put(kBuffers, frame);
-  descriptor(kOwn | kFs | 100, 0, kBuffers);
+  descriptor(kOwn | kFs | kTxIpcs | kTxTcpcs | 100, 0, kBuffers);
   descriptor(kOwn | kLs | kEor | 200, 0, kBuffers + 100);
   b(kTppoll, kTppollNormal);
   ASSERT_EQ(net->sent.size(), 1U);
   EXPECT_EQ(net->sent[0], frame);
   EXPECT_EQ(m.read(kTxRing, 4) & kOwn, 0U);
   EXPECT_EQ(m.read(kTxRing + 16, 4) & kOwn, 0U);
+  EXPECT_EQ(m.read(kTxRing, 4), kFs | 100U) << "no errors, no collisions";
   EXPECT_EQ(h(kIsr), kIntTok | kIntTdu);
   m.write(kTxRing, 4, kOwn | kFs | kLs | 60);
   b(kTppoll, kTppollNormal);

@@ -11,6 +11,10 @@ memtest() {
   tests/linux/fetch-guests $guests memtest || return
   timeout -s KILL 240 python3 tests/linux/memtest.py build/release/machine-run $guests/memtest.bin "$@"
 }
+network() {
+  tests/linux/fetch-guests $guests generic || return
+  timeout -s KILL 200 python3 tests/linux/network.py build/release/machine-run $guests "$1"
+}
 shell() {
   tests/linux/fetch-guests $guests cloud || return
   timeout -s KILL 240 ./quickstart --check
@@ -21,6 +25,9 @@ check "cloud kernel, 4 CPUs" linux cloud -smp 4
 check "cloud kernel without firmware" linux cloud -smp 2 -M pc,firmware=none
 check "cloud kernel on microvm" linux cloud -smp 2 -M microvm
 check "generic kernel" linux generic -smp 2
+check "e1000 fetches and serves a file" network e1000
+check "rtl8139 fetches and serves a file" network rtl8139
+check "ne2k_pci fetches and serves a file" network ne2k_pci
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
 check "memtest86+" memtest -smp 2

@@ -38,7 +38,7 @@ class NetTest : public testing::Test {
   /// A backend of the type, with properties, not realized yet.
   NetBackend& make(const std::string& type, std::initializer_list<std::pair<const char*, std::string>> properties) {
     const MachineLock::Guard guard(lock);
-    auto& b = root->add_new_child<NetBackend>("net" + std::to_string(made.size()), type);
+    auto& b = root->add_new_child<NetBackend>("net" + std::to_string(serial++), type);
     b.set_host(loop, clock);
     for (const auto& [name, value] : properties) b.set_text(name, value);
     made.push_back(&b);
@@ -73,6 +73,7 @@ class NetTest : public testing::Test {
   Clock clock{ClockKind::Virtual};
   qom::Ref<qom::Container> root = qom::create<qom::Container>();
   std::vector<NetBackend*> made;
+  unsigned serial = 0;
   TestCard card;
 };
 
