@@ -186,6 +186,7 @@ void Ne2000::write_register(unsigned n, std::uint8_t value) {
     case kIsr:
       s.isr &= static_cast<std::uint8_t>(~(value & ~kIsrRst));
       update();
+      wires_.room();
       break;
     case kRsar0:
       put_low(s.rsar, value);
@@ -301,21 +302,31 @@ void Ne2000::transmit() {
 
 bool Ne2000::ring_good() const {
   const State& s = state_;
-  return s.pstart < s.pstop && s.curr >= s.pstart && s.curr < s.pstop && s.bnry >= s.pstart && s.bnry < s.pstop;
+  return s.pstart < s.pstop && s.curr >= s.pstart && s.curr < s.pstop;
 }
 
-// Pages from CURR up to BNRY. Both equal is an empty ring, so that a frame never fills it to there.
+// Pages from CURR up to BNRY. Both equal is an empty ring, so that a frame never fills it to there. 7.0: drivers write
+// the page before the next frame to BNRY; before the ring's first, that is meant to be its last (as Linux' driver has
+// it). Another page outside of the ring is one that the chip never comes to.
 unsigned Ne2000::ring_free() const {
   const State& s = state_;
-  if (s.curr == s.bnry) return s.pstop - s.pstart;
-  return (s.curr < s.bnry ? s.bnry - s.curr : (s.pstop - s.pstart) - (s.curr - s.bnry)) - 1;
+  const unsigned pages = s.pstop - s.pstart;
+  unsigned boundary = s.bnry;
+  if (boundary + 1 == s.pstart) boundary = s.pstop - 1U;
+  if (boundary < s.pstart || boundary >= s.pstop || boundary == s.curr) return pages;
+  return (s.curr < boundary ? boundary - s.curr : pages - (s.curr - boundary)) - 1;
 }
 
 bool Ne2000::can_receive() const {
   const State& s = state_;
   // Stopped, in loopback or with a ring that is none, it hears nothing.
   if (s.cr & kCrStp || s.tcr & kTcrLb || !ring_good()) return true;
-  return !s.wire_taken && ring_free() * kPage >= ethernet::kMaxFrame + ethernet::kFcs + kHeader;
+  if (s.wire_taken) return false;
+  // Frames wait for room, but not for ever: a driver that acknowledged all it was told of, between its last look at the
+  // ring and the acknowledgement of what came meanwhile, would never look again. One frame is lost, as it would be on
+  // the wire, and the overflow tells.
+  const bool told = s.isr & (kIsrPrx | kIsrOvw);
+  return !told || ring_free() * kPage >= ethernet::kMaxFrame + ethernet::kFcs + kHeader;
 }
 
 bool Ne2000::accepts(std::span<const std::uint8_t> frame) const {

@@ -235,6 +235,34 @@ TEST_P(Ne2000Test, FramesWaitForRoom) {
 }
 
 // 10 Mbit/s: 1514 bytes with check sequence, preamble and gap are 1230.4 us.
+TEST_P(Ne2000Test, ABoundaryBeforeTheRingIsItsLastPage) {
+  start();
+  w(kBnry, kFirst - 1);
+  for (unsigned n = 0; n < 12; ++n) {
+    net->inject(make_frame(kMac, 1514));
+    m.step(2 * kNsPerMs);
+  }
+  EXPECT_TRUE(net->blocked());
+  EXPECT_EQ(curr(), kFirst + 1 + (kStop - 1 - kFirst - 2) / 6 * 6)
+      << "as many frames of six pages as fit before the last page";
+}
+
+// A driver looks into the ring for the last time, more frames come, and it acknowledges them unseen.
+TEST_P(Ne2000Test, AFullRingThatNobodyWasToldOfOverflows) {
+  start();
+  for (unsigned n = 0; n < 12; ++n) {
+    net->inject(make_frame(kMac, 1514));
+    m.step(2 * kNsPerMs);
+  }
+  EXPECT_TRUE(net->blocked());
+  const unsigned full = curr();
+  w(kIsr, kIsrPrx);
+  m.step(2 * kNsPerMs);
+  EXPECT_EQ(r(kIsr) & (kIsrPrx | kIsrOvw), kIsrOvw);
+  EXPECT_TRUE(net->blocked()) << "one frame is lost, the others wait";
+  EXPECT_EQ(curr(), full);
+}
+
 TEST_P(Ne2000Test, FramesComeAsFastAsTheWire) {
   start();
   net->inject(make_frame(kMac, 1514));
