@@ -27,6 +27,8 @@ class CharFrontend {
   virtual void event(Event) {}
   /// After a short write(): there is room again.
   virtual void writable() {}
+  /// Behind a multiplexer: what is typed comes here from now on, or goes to somebody else.
+  virtual void focused(bool /*here*/) {}
 };
 
 class CharBackend : public qom::Object {
@@ -52,6 +54,8 @@ class CharBackend : public qom::Object {
   virtual std::string description() const = 0;
   /// Waits (at most `timeout_ms`) until bytes that the backend has buffered itself have reached the host; at exit.
   virtual void drain(int /*timeout_ms*/) {}
+  /// A descriptor that the peer has sent along (SCM_RIGHTS), the oldest first; -1 when there is none. The caller's now.
+  virtual int take_fd() { return -1; }
 
   /// The loop that the backend watches its descriptors with; set before realize.
   void set_event_loop(EventLoop& loop) { loop_ = &loop; }

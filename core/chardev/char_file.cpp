@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/chardev/char_stream.h"
+#include "core/fd_sets.h"
 #include "core/log.h"
 #include "qom/error.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 OwnedFd open_or_throw(const std::string& path, int flags, const char* purpose) {
   // Without O_NONBLOCK a FIFO would be waited for.
-  OwnedFd fd(open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666));
+  OwnedFd fd(open_path(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666));
   if (!fd) {
     const int error = errno;
     Error e("cannot open '" + path + "' for " + purpose);

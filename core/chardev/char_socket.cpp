@@ -1,5 +1,4 @@
-/// chardev-socket: a TCP or unix stream socket, as server or client. Not modelled: TLS, telnet and websocket framing,
-/// passing of descriptors.
+/// chardev-socket: a TCP or unix stream socket, as server or client. Not modelled: TLS, telnet and websocket framing.
 
 #include <fcntl.h>
 #include <netdb.h>

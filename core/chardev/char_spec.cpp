@@ -1,5 +1,7 @@
 #include "core/chardev/char_spec.h"
 
+#include <algorithm>
+
 #include "qom/error.h"
 #include "qom/type.h"
 
@@ -56,9 +58,15 @@ CharSpec parse_char_spec(std::string_view text) {
   if (text == "none") return spec;
   if (text.starts_with("mon:")) {
     const std::string_view shared = text.substr(4);
-    throw Error("there is no monitor that could share a character backend: '" + std::string(text) + "'")
-        .hint("write '" + std::string(shared.empty() ? "stdio" : shared) +
-              "' for the backend alone; a monitor is -qmp unix:PATH,server=on,wait=off");
+    if (shared.empty() || shared == "none" || shared.starts_with("mon:"))
+      missing("'mon:' names no character backend", "mon:stdio");
+    spec = parse_char_spec(shared);
+    spec.with_monitor = true;
+    // Ctrl-C at such a terminal is for the guest, as with QEMU.
+    const auto is_signal = [](const auto& p) { return p.first == "signal"; };
+    if (spec.type == "chardev-stdio" && std::none_of(spec.properties.begin(), spec.properties.end(), is_signal))
+      spec.properties.emplace_back("signal", "off");
+    return spec;
   }
   if (text.starts_with("chardev:")) {
     spec.kind = CharSpec::Kind::Existing;
@@ -102,8 +110,8 @@ CharSpec parse_char_spec(std::string_view text) {
     if (!host.empty()) spec.properties.emplace_back("host", host);
     spec.properties.emplace_back("port", port);
   } else {
-    const std::vector<std::string> kinds = {"none", "null", "stdio", "pty", "ringbuf",
-                                            "file", "pipe", "unix",  "tcp", "chardev"};
+    const std::vector<std::string> kinds = {"none", "null", "stdio", "pty",     "ringbuf", "file",
+                                            "pipe", "unix", "tcp",   "chardev", "mon"};
     const std::string near = did_you_mean(kind, kinds);
     throw Error("no such character backend: '" + std::string(text) + "'")
         .hint(near.empty() ? "one of none, null, stdio, pty, ringbuf, file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, "

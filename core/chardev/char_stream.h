@@ -14,6 +14,7 @@ class CharStream : public CharBackend {
   std::size_t write(std::span<const std::byte> bytes) override;
   void accept_input() override;
   void drain(int timeout_ms) override;
+  int take_fd() override { return stream_ ? stream_->take_fd() : -1; }
 
  protected:
   void unrealize() override;

@@ -169,6 +169,37 @@ void FdStream::close_input(int error) {
   closed(error);
 }
 
+ssize_t FdStream::receive(std::span<std::byte> to) {
+  if (!duplex_ || !is_socket_) return ::read(in_.get(), to.data(), to.size());
+  constexpr std::size_t kMaxFds = 16;
+  iovec piece{to.data(), to.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control;
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t n = ::recvmsg(in_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (n < 0) return n;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    received_fds_.clear();
+    for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
+      received_fds_.emplace_back(fd);
+    }
+  }
+  return n;
+}
+
+int FdStream::take_fd() {
+  if (received_fds_.empty()) return -1;
+  const int fd = received_fds_.front().release();
+  received_fds_.erase(received_fds_.begin());
+  return fd;
+}
+
 void FdStream::on_readable() {
   const std::size_t room = handlers_.room();
   if (room == 0) {
@@ -176,7 +207,7 @@ void FdStream::on_readable() {
     return;
   }
   std::array<std::byte, kReadSize> buffer;
-  const ssize_t n = ::read(in_.get(), buffer.data(), std::min(room, buffer.size()));
+  const ssize_t n = receive(std::span(buffer).first(std::min(room, buffer.size())));
   if (n < 0) {
     if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) close_input(errno);
     return;

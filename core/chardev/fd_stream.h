@@ -4,6 +4,8 @@
 /// Output that the host does not take now is buffered up to kOutputLimit and then refused; input is read only as fast
 /// as the receiver takes it. Under the machine lock.
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -66,12 +68,16 @@ class FdStream {
   bool drain(int timeout_ms);
   /// The output may block: ask the host before each write, and write little.
   void set_may_block() { may_block_ = true; }
+  /// A descriptor that came with what was received over a unix socket, oldest first; -1 when there is none. Those that
+  /// nobody takes are closed when more come.
+  int take_fd();
   int out_fd() const { return duplex_ ? in_.get() : out_.get(); }
 
  private:
   std::size_t write_now(std::span<const std::byte> bytes);
   void flush();
   void on_readable();
+  ssize_t receive(std::span<std::byte> to);
   void on_writable();
   void fail(int error);
   void close_input(int error);
@@ -86,6 +92,7 @@ class FdStream {
   bool refused_ = false;  // a write was short
   bool failed_ = false;   // the output is broken
   bool ended_ = false;    // closed() was called
+  std::vector<OwnedFd> received_fds_;
   std::vector<std::byte> pending_;
   std::size_t sent_ = 0;  // of pending_
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -67,14 +67,30 @@ TEST(CharSpec, MistakesAreNamed) {
   expect("tcp:localhost:", "has no port");
   expect("tcp:[::1]", "has no port");
   expect("chardev:", "names no character backend");
-  expect("mon:stdio", "write 'stdio' for the backend alone; a monitor is -qmp unix:PATH,server=on,wait=off");
-  expect("mon:", "write 'stdio'");
+  expect("mon:", "mon:stdio");
+  expect("mon:none", "mon:stdio");
+  expect("mon:mon:stdio", "mon:stdio");
   expect("null:x", "takes nothing after it");
   expect("unix:/tmp/q,sever=on", "server");
   expect("unix:/tmp/q,server=maybe", "maybe");
   expect("tcp:h:1,reconnect", "needs a value");
   expect("unix:/tmp/q,connected=on", "has no option");
   expect("stdio,append=on", "'stdio' has no option 'append'");
+}
+
+TEST(CharSpec, AMonitorMayShare) {
+  const CharSpec plain = parse_char_spec("stdio");
+  EXPECT_FALSE(plain.with_monitor);
+  const CharSpec shared = parse_char_spec("mon:stdio");
+  EXPECT_TRUE(shared.with_monitor);
+  EXPECT_EQ(shared.type, "chardev-stdio");
+  ASSERT_EQ(shared.properties.size(), 1U) << "Ctrl-C is for the guest";
+  EXPECT_EQ(shared.properties[0].first, "signal");
+  EXPECT_EQ(shared.properties[0].second, "off");
+  EXPECT_EQ(parse_char_spec("mon:stdio,signal=on").properties.size(), 1U) << "unless it is said otherwise";
+  const CharSpec existing = parse_char_spec("mon:chardev:c");
+  EXPECT_TRUE(existing.with_monitor);
+  EXPECT_EQ(existing.id, "c");
 }
 
 }  // namespace
