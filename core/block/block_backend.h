@@ -50,13 +50,29 @@ class BlockBackend : public qom::Object {
   /// Waits until nothing is in flight, running completions meanwhile. Machine lock held. Before reset, pause and exit.
   virtual void drain() = 0;
 
+  /// Requests that have completed since the backend was made.
+  struct Counter {
+    std::uint64_t bytes = 0;       ///< of those that succeeded
+    std::uint64_t operations = 0;  ///< that succeeded
+    std::uint64_t failed = 0;
+    std::int64_t time_ns = 0;  ///< from request to completion, all together
+  };
+  struct Statistics {
+    Counter read, write, flush, discard;
+    std::uint64_t highest_write = 0;  ///< bytes; the end of the write that reached furthest
+  };
+  const Statistics& statistics() const { return statistics_; }
+
   void set_event_loop(EventLoop& loop) { loop_ = &loop; }
 
  protected:
   EventLoop& loop() const { return *loop_; }
+  /// For backends: `done`, after the request has been counted. `write_end` is the end of a write.
+  Completion counted(Counter Statistics::*counter, std::uint64_t bytes, Completion done, std::uint64_t write_end = 0);
 
  private:
   EventLoop* loop_ = nullptr;
+  Statistics statistics_;
 };
 
 }  // namespace machina

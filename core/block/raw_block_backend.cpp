@@ -14,6 +14,7 @@
 
 #include "core/block/image_format.h"
 #include "core/block/image_lock.h"
+#include "core/fd_sets.h"
 #include "core/log.h"
 #include "qom/error.h"
 
@@ -101,7 +102,7 @@ std::unique_ptr<ImageFile> RawBlockBackend::open_image() {
   const bool host_writes = !readonly_ && !snapshot_;
   const int mode = (host_writes ? O_RDWR : O_RDONLY) | O_CLOEXEC;
   // O_NONBLOCK: a FIFO is refused, not waited for. It means nothing to files and disks.
-  const FdGuard plain{open(filename_.c_str(), mode | O_NONBLOCK | O_NOCTTY)};
+  const FdGuard plain{open_path(filename_.c_str(), mode | O_NONBLOCK | O_NOCTTY)};
   if (plain.fd < 0) {
     const int error = errno;
     Error e("cannot open image '" + filename_ + "'");
@@ -143,6 +144,8 @@ std::unique_ptr<ImageFile> RawBlockBackend::open_image() {
   if (cache_ == BlockCache::None) flags |= O_DIRECT;
   if (cache_ == BlockCache::Writethrough) flags |= O_DSYNC;
   FdGuard used{open(("/proc/self/fd/" + std::to_string(plain.fd)).c_str(), flags)};
+  // One that was handed to this process may be closed to it by name.
+  if (used.fd < 0 && errno == EACCES && flags == mode) used.fd = fcntl(plain.fd, F_DUPFD_CLOEXEC, 0);
   const std::size_t alignment = used.fd >= 0 && cache_ == BlockCache::None ? direct_alignment(used.fd) : 0;
   if (cache_ == BlockCache::None && (used.fd < 0 || alignment == 0 || size_ % alignment != 0))
     throw Error("image '" + filename_ + "' cannot be used with cache=none")
@@ -188,6 +191,7 @@ void RawBlockBackend::read(std::uint64_t offset, std::vector<std::span<std::uint
   std::vector<iovec> pieces;
   pieces.reserve(to.size());
   for (const auto& span : to) pieces.push_back({span.data(), span.size()});
+  done = counted(&Statistics::read, total_bytes(pieces), std::move(done));
   if (!in_range(offset, total_bytes(pieces))) return pool_->complete(EINVAL, std::move(done));
   pool_->submit(
       [this, offset, p = std::move(pieces)]() mutable {
@@ -200,8 +204,10 @@ void RawBlockBackend::write(std::uint64_t offset, std::vector<std::span<const st
   std::vector<iovec> pieces;
   pieces.reserve(from.size());
   for (const auto& span : from) pieces.push_back({const_cast<std::uint8_t*>(span.data()), span.size()});  // as writev
+  const std::uint64_t length = total_bytes(pieces);
+  done = counted(&Statistics::write, length, std::move(done), offset + length);
   if (readonly_) return pool_->complete(EROFS, std::move(done));
-  if (!in_range(offset, total_bytes(pieces))) return pool_->complete(EINVAL, std::move(done));
+  if (!in_range(offset, length)) return pool_->complete(EINVAL, std::move(done));
   pool_->submit(
       [this, offset, p = std::move(pieces)]() mutable {
         return reported(image_->write(offset, std::move(p)), "write", filename_);
@@ -210,6 +216,7 @@ void RawBlockBackend::write(std::uint64_t offset, std::vector<std::span<const st
 }
 
 void RawBlockBackend::flush(Completion done) {
+  done = counted(&Statistics::flush, 0, std::move(done));
   if (readonly_ || cache_ == BlockCache::Unsafe) return pool_->complete(0, std::move(done));
   pool_->submit([this] { return reported(flush_now(), "flush", filename_); }, std::move(done));
 }
@@ -224,6 +231,7 @@ int RawBlockBackend::flush_now() {
 }
 
 void RawBlockBackend::discard(std::uint64_t offset, std::uint64_t length, Completion done) {
+  done = counted(&Statistics::discard, length, std::move(done));
   if (readonly_) return pool_->complete(EROFS, std::move(done));
   if (!in_range(offset, length)) return pool_->complete(EINVAL, std::move(done));
   if (discard_ == BlockDiscard::Ignore || length == 0) return pool_->complete(0, std::move(done));
