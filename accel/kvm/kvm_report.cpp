@@ -1,6 +1,5 @@
 #include "accel/kvm/kvm_report.h"
 
-#include <Zydis/Zydis.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,69 +12,9 @@ namespace machina::kvm {
 
 namespace {
 
-constexpr std::uint64_t kCr0Pe = 1U << 0, kCr0Pg = 1U << 31;
-constexpr std::uint64_t kCr4Pse = 1U << 4, kCr4Pae = 1U << 5, kCr4La57 = 1U << 12;
-constexpr std::uint64_t kEferLma = 1U << 10;
-constexpr std::uint64_t kRflagsVm = 1U << 17;
-constexpr std::uint64_t kPresent = 1, kLarge = 1U << 7;
-constexpr std::uint64_t kFrame = 0x000ffffffffff000;
 constexpr std::size_t kLongestInstruction = 15;  // SDM vol. 2, 2.3.11
 
-bool is_long_mode(const X86State& s) { return s.efer & kEferLma; }
-bool is_64_bit_code(const X86State& s) { return is_long_mode(s) && s.segment[kCs].l; }
-bool is_real_mode(const X86State& s) { return !(s.cr0 & kCr0Pe) || (s.rflags & kRflagsVm); }
-
-std::optional<std::uint64_t> entry(std::uint64_t address, unsigned size, const ReadPhysical& read) {
-  std::uint64_t value = 0;
-  if (!read(address, std::span(reinterpret_cast<std::uint8_t*>(&value), size)) || !(value & kPresent))
-    return std::nullopt;
-  return value;
-}
-
-/// 32-bit paging without PAE: two levels of 4-byte entries. SDM vol. 3, 4.3.
-std::optional<std::uint64_t> translate_32(const X86State& s, std::uint64_t linear, const ReadPhysical& read) {
-  const auto directory = entry((s.cr3 & 0xfffff000) + (linear >> 22 & 0x3ff) * 4, 4, read);
-  if (!directory) return std::nullopt;
-  if ((*directory & kLarge) && (s.cr4 & kCr4Pse))
-    return (*directory & 0xffc00000) | (*directory >> 13 & 0xff) << 32 | (linear & 0x3fffff);
-  const auto table = entry((*directory & 0xfffff000) + (linear >> 12 & 0x3ff) * 4, 4, read);
-  if (!table) return std::nullopt;
-  return (*table & 0xfffff000) | (linear & 0xfff);
-}
-
 }  // namespace
-
-std::optional<std::uint64_t> translate(const X86State& s, std::uint64_t linear, const ReadPhysical& read) {
-  if (!(s.cr0 & kCr0Pg)) return linear & 0xffffffff;
-  if (!(s.cr4 & kCr4Pae)) return translate_32(s, linear, read);
-  unsigned level;
-  std::uint64_t table;
-  if (is_long_mode(s)) {
-    level = (s.cr4 & kCr4La57) ? 5 : 4;
-    table = s.cr3 & kFrame;
-  } else {
-    // PAE: four pointers in registers, or where CR3 points.
-    const std::uint64_t index = linear >> 30 & 3;
-    std::uint64_t pointer = s.pdptr[index];
-    if (!s.pdptr_valid) {
-      const auto loaded = entry((s.cr3 & 0xffffffe0) + index * 8, 8, read);
-      if (!loaded) return std::nullopt;
-      pointer = *loaded;
-    }
-    if (!(pointer & kPresent)) return std::nullopt;
-    level = 2;
-    table = pointer & kFrame;
-  }
-  for (; level > 0; --level) {
-    const unsigned shift = 12 + 9 * (level - 1);
-    const auto e = entry(table + (linear >> shift & 0x1ff) * 8, 8, read);
-    if (!e) return std::nullopt;
-    const std::uint64_t in_page = (std::uint64_t{1} << shift) - 1;
-    if (level == 1 || (level <= 3 && (*e & kLarge))) return (*e & kFrame & ~in_page) | (linear & in_page);
-    table = *e & kFrame;
-  }
-  return std::nullopt;
-}
 
 std::vector<std::uint8_t> bytes_at_rip(const X86State& s, const ReadPhysical& read) {
   std::vector<std::uint8_t> bytes;
@@ -88,31 +27,6 @@ std::vector<std::uint8_t> bytes_at_rip(const X86State& s, const ReadPhysical& re
     bytes.push_back(byte);
   }
   return bytes;
-}
-
-std::string disassemble(const X86State& s, std::span<const std::uint8_t> bytes) {
-  ZydisMachineMode mode = ZYDIS_MACHINE_MODE_LONG_64;
-  ZydisStackWidth width = ZYDIS_STACK_WIDTH_64;
-  if (!is_64_bit_code(s)) {
-    const bool wide = s.segment[kCs].db && !is_real_mode(s);
-    mode = is_real_mode(s)   ? ZYDIS_MACHINE_MODE_REAL_16
-           : is_long_mode(s) ? (wide ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_COMPAT_16)
-           : wide            ? ZYDIS_MACHINE_MODE_LEGACY_32
-                             : ZYDIS_MACHINE_MODE_LEGACY_16;
-    width = wide ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
-  }
-  ZydisDecoder decoder;
-  ZydisDecodedInstruction instruction;
-  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-  ZydisFormatter formatter;
-  char text[128];
-  if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, mode, width)) ||
-      !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands)) ||
-      !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
-      !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-          &formatter, &instruction, operands, instruction.operand_count_visible, text, sizeof text, s.rip, nullptr)))
-    return {};
-  return text;
 }
 
 std::vector<std::uint8_t> emulation_bytes(const kvm_run& run) {

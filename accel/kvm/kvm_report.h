@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "accel/x86_inspect.h"
 #include "hw/x86/x86_state.h"
 
 struct kvm_run;
@@ -36,17 +37,8 @@ class ExitRing {
   std::uint64_t count_ = 0;
 };
 
-/// Reads `size` bytes of guest-physical memory; false where there is no RAM.
-using ReadPhysical = std::function<bool(std::uint64_t address, std::span<std::uint8_t> to)>;
-
-/// Linear to physical by the page tables of `state`; nullopt when not mapped. SDM vol. 3, 4.3 to 4.5.
-std::optional<std::uint64_t> translate(const X86State& state, std::uint64_t linear, const ReadPhysical& read);
-
 /// Up to 15 bytes at CS:RIP, as far as they are mapped.
 std::vector<std::uint8_t> bytes_at_rip(const X86State& state, const ReadPhysical& read);
-
-/// The instruction that `bytes` start with, in Intel's syntax, for the mode that `state` is in; empty when it is none.
-std::string disassemble(const X86State& state, std::span<const std::uint8_t> bytes);
 
 /// The bytes that KVM says it could not emulate, when the exit holds them.
 std::vector<std::uint8_t> emulation_bytes(const kvm_run& run);
