@@ -52,22 +52,77 @@ void Machine::set_ram(const RamConfig& ram) {
 void Machine::add_cpus(const CpuConfig& config) {
   cpu_config_ = config;
   for (unsigned i = 0; i < config.count; ++i) {
-    auto cpu = qom::TypeRegistry::global().create_as<X86Cpu>(config.type);
-    cpu->set("model", config.model);
-    cpu->set("index", i);
-    cpu->set("apic-id", config.topology.apic_id(i));
-    cpu->set_topology(config.topology);
-    cpu->set_accelerator(*accelerator_);
+    const auto cpu = make_cpu(i);
     cpus_.add(*cpu);
     add_child(fmt::format("cpu[{}]", i), cpu);
   }
   qom::for_each<CpuHotplug>(*this, [&](CpuHotplug& hotplug) {
     for (unsigned i = 0; i < config.max; ++i) hotplug.add_slot(config.topology.apic_id(i), i < config.count);
+    // Not from within the access of the very CPU that lets another one go.
+    hotplug.on_eject([this](unsigned index) { system_.loop.post([this, index] { unplug_cpu(index); }); });
   });
 }
 
+qom::Ref<X86Cpu> Machine::make_cpu(unsigned index) {
+  auto cpu = qom::TypeRegistry::global().create_as<X86Cpu>(cpu_config_.type);
+  cpu->set("model", cpu_config_.model);
+  cpu->set("index", index);
+  cpu->set("apic-id", cpu_config_.topology.apic_id(index));
+  cpu->set_topology(cpu_config_.topology);
+  cpu->set_accelerator(*accelerator_);
+  return cpu;
+}
+
+X86Cpu& Machine::plug_cpu(unsigned index, const std::string& id) {
+  if (cpus_.cpus().empty()) throw Error("a machine without CPUs has no place for one");
+  const X86Cpu& first = *cpus_.cpus().front();
+  const auto cpu = make_cpu(index);
+  // What the board says of its CPUs stands in the first: which interrupt controllers they are wired to.
+  for (const qom::Property& p : first.object_class().properties()) {
+    if (p.read_only || p.name == "index" || p.name == "apic-id") continue;
+    if (p.kind == qom::PropertyKind::Link) {
+      const std::string target = first.get(p.name).to_string();
+      if (!target.empty()) cpu->set_link(p.name, qom::resolve_path(root(), target));
+    } else if (p.set) {
+      cpu->set(p.name, first.get(p.name));
+    }
+  }
+  qom::Object* parent = this;
+  if (!id.empty()) {
+    parent = child("peripheral");
+    if (!parent) parent = &add_new_child<qom::Container>("peripheral");
+  }
+  parent->add_child(id.empty() ? fmt::format("cpu[{}]", index) : id, cpu);
+  try {
+    qom::realize_tree(*cpu);
+  } catch (...) {
+    parent->remove_child(*cpu);
+    throw;
+  }
+  cpus_.add(*cpu);
+  reset_tree(*cpu);
+  if (!cpus_.parked()) cpu->unpark();
+  return *cpu;
+}
+
+void Machine::unplug_cpu(unsigned index) {
+  const auto& all = cpus_.cpus();
+  const auto at = std::find_if(all.begin(), all.end(), [&](const X86Cpu* c) { return c->index() == index; });
+  if (!powered_ || at == all.end()) return;
+  const qom::Ref<X86Cpu> cpu(*at);
+  const std::string path = cpu->path(), id = cpu->name();
+  const bool named = cpu->parent() != this;
+  cpus_.remove(*cpu);
+  cpu->parent()->remove_child(*cpu);
+  qom::ValueMap data;
+  if (named) data.emplace_back("device", id);
+  data.emplace_back("path", path);
+  report_event("DEVICE_DELETED", std::move(data));
+}
+
 void Machine::power_on(const std::vector<Device*>& devices) {
-  order_ = devices;
+  order_.clear();
+  for (Device* d : devices) order_.emplace_back(d);  // kept: one that is unplugged later is still in this list
   powered_ = true;
   try {
     for (Device* d : devices) qom::realize_tree(*d);
@@ -261,7 +316,13 @@ void Machine::remove_observer(int id) {
 
 void Machine::emit(Event event, ShutdownCause cause) {
   const auto observers = observers_;  // a copy: an observer may remove itself
-  for (const auto& [id, observer] : observers) observer({event, cause});
+  for (const auto& [id, observer] : observers) observer({event, cause, {}, {}});
+}
+
+void Machine::report_event(std::string_view name, qom::ValueMap data) {
+  const EventData event{Event::Other, ShutdownCause::HostError, name, std::move(data)};
+  const auto observers = observers_;
+  for (const auto& [id, observer] : observers) observer(event);
 }
 
 MACHINA_TYPE(Machine, qom::Object, SystemHolder);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/machine_events.h"
 #include "core/system.h"
 #include "hw/base/device.h"
 #include "hw/x86/accelerator.h"
@@ -31,7 +32,7 @@ struct CpuConfig {
   CpuTopology topology;
 };
 
-class Machine final : public qom::Object, public SystemHolder, public RunControl {
+class Machine final : public qom::Object, public SystemHolder, public RunControl, public MachineEvents {
  public:
   static constexpr const char* kType = "machine";
   static void class_init(qom::ObjectClass& c);
@@ -51,6 +52,12 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   void add_cpus(const CpuConfig& cpus);
   const CpuConfig& cpu_config() const { return cpu_config_; }
   CpuSet& cpus() { return cpus_; }
+
+  /// Makes CPU `index` while the machine is there, a copy of the first in all but its number, and lets it run if the
+  /// others do. Below /machine/peripheral as `id`, else as cpu[index]. Throws Error, and nothing has changed then.
+  X86Cpu& plug_cpu(unsigned index, const std::string& id);
+  /// Takes a CPU out that the guest has let go.
+  void unplug_cpu(unsigned index);
 
   /// What the machine does when the guest resets or powers off.
   bool no_reboot = false;
@@ -85,12 +92,17 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   void request_suspend() override;
   void request_wakeup(std::string_view reason) override;
 
-  enum class Event { Reset, Shutdown, PowerDown, Stop, Resume, Suspend, Wakeup };
+  void report_event(std::string_view name, qom::ValueMap data) override;
+
+  enum class Event { Reset, Shutdown, PowerDown, Stop, Resume, Suspend, Wakeup, Other };
   struct EventData {
     Event event;
     ShutdownCause cause = ShutdownCause::HostError;  ///< for Reset and Shutdown
+    std::string_view name{};                         ///< for Other: what a device has reported
+    qom::ValueMap data{};
   };
-  /// Called for each event, in order, on the main thread. Returns an id for remove_observer().
+  /// Called for each event, in order, under the machine lock: on the main thread, but for Other. Returns an id for
+  /// remove_observer().
   int add_observer(std::function<void(const EventData&)> observer);
   void remove_observer(int id);
 
@@ -101,6 +113,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   void run_vcpus();
   bool halt_vcpus(RunState why);
   void unrealize_all();
+  qom::Ref<X86Cpu> make_cpu(unsigned index);
   void handle_requests();
   void post_requests();
   void drain_disks();
@@ -111,7 +124,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   CpuConfig cpu_config_;
   qom::Ref<Accelerator> accelerator_;
   CpuSet cpus_{system_};
-  std::vector<Device*> order_;
+  std::vector<qom::Ref<Device>> order_;
   bool powered_ = false;
 
   RunState state_ = RunState::Prelaunch;

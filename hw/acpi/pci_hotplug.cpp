@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/log.h"
+#include "core/machine_events.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
@@ -26,7 +27,15 @@ bool has_card(const PciBus& bus, unsigned slot) {
 /// All functions of the slot leave the machine.
 void take_out(PciBus& bus, unsigned slot) {
   for_each_function(bus, slot, [](PciDevice& function) {
-    if (qom::Object* parent = function.parent()) parent->remove_child(function);
+    qom::Object* parent = function.parent();
+    if (!parent) return;
+    RunControl& control = function.system().control;
+    qom::ValueMap data;
+    // One without an id of its own has a name that says nothing to users.
+    if (function.name().find('[') == std::string::npos) data.emplace_back("device", function.name());
+    data.emplace_back("path", function.path());
+    parent->remove_child(function);
+    report_event(control, "DEVICE_DELETED", std::move(data));
   });
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/memory/address_space.h"
 #include "hw/base/device.h"
@@ -171,6 +172,7 @@ class CpuSet {
  public:
   explicit CpuSet(System& system) : system_(system) {}
   void add(X86Cpu& cpu) { cpus_.push_back(&cpu); }
+  void remove(X86Cpu& cpu) { std::erase(cpus_, &cpu); }
   void clear() { cpus_.clear(); }
   const std::vector<X86Cpu*>& cpus() const { return cpus_; }
   /// Every vCPU has left guest mode and stays out when this returns. The machine lock is let go while waiting.
