@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "core/block/block_backend.h"
+#include "core/chardev/char_mux.h"
 #include "core/chardev/char_spec.h"
 #include "core/chardev/char_stdio.h"
 #include "core/config/option_groups.h"
@@ -22,7 +23,7 @@ constexpr std::chrono::seconds kDrainTime{1};
 
 std::vector<std::string> chardev_names() {
   std::vector<std::string> names = qom::TypeRegistry::global().names(CharBackend::kType);
-  std::erase_if(names, [](const std::string& n) { return !n.starts_with(kChardevPrefix); });
+  std::erase_if(names, [](const std::string& n) { return !n.starts_with(kChardevPrefix) || n == CharMuxPort::kType; });
   for (std::string& name : names) name.erase(0, kChardevPrefix.size());
   return names;
 }
@@ -55,13 +56,13 @@ Backends::Backends(qom::Object& root, EventLoop& loop, Clock& clock)
 void Backends::remember(qom::Object& object, const Origin& origin) {
   if (dynamic_cast<CharStdio*>(&object)) {
     for (const auto& [other, at] : origins_) {
-      if (!dynamic_cast<CharStdio*>(other)) continue;
+      if (!dynamic_cast<CharStdio*>(other.get())) continue;
       throw Error("standard input and output are in use already")
           .at(origin)
           .hint(fmt::format("by {}; a pty or a socket can be used as well", at.brief()));
     }
   }
-  origins_.emplace_back(&object, origin);
+  origins_.emplace_back(qom::Ref<qom::Object>(&object), origin);
 }
 
 Origin Backends::origin_of(const std::string& path) const {
@@ -72,7 +73,7 @@ Origin Backends::origin_of(const std::string& path) const {
 
 bool Backends::has_stdio() const {
   return std::any_of(origins_.begin(), origins_.end(),
-                     [](const auto& o) { return dynamic_cast<CharStdio*>(o.first) != nullptr; });
+                     [](const auto& o) { return dynamic_cast<CharStdio*>(o.first.get()) != nullptr; });
 }
 
 void Backends::add_chardevs(const CommandLine& cl) {
@@ -92,7 +93,13 @@ void Backends::add_chardevs(const CommandLine& cl) {
     auto made = qom::TypeRegistry::global().create_as<CharBackend>(std::string(kChardevPrefix) + backend.text());
     made->set_event_loop(loop_);
     for (const auto& [key, node] : option.children())
-      if (key != "backend" && key != "id") set_from_option(*made, key, node);
+      if (key != "backend" && key != "id" && key != "mux") set_from_option(*made, key, node);
+    bool mux = false;
+    if (const ConfigNode wish = option["mux"]) at_origin(wish.origin(), [&] { mux = qom::parse_bool(wish.text()); });
+    if (mux) {
+      share(id.text(), made, id.origin(), option.origin());
+      continue;
+    }
     remember(*made, option.origin());
     add_named(chardevs_, id.text(), made, id.origin());
   }
@@ -102,10 +109,34 @@ CharBackend* Backends::find_character(const std::string& id) const {
   return qom::cast<CharBackend>(chardevs_.child(id));
 }
 
-CharBackend* Backends::add_character(const ConfigValue& spec, const std::string& id) {
+void Backends::share(const std::string& id, qom::Ref<CharBackend> base, const Origin& id_at, const Origin& origin) {
+  if (base->object_class().find_property("escape")) base->set("escape", false);  // the multiplexer has these keys
+  remember(*base, origin);
+  add_named(chardevs_, id + "-base", base, id_at);
+  const auto mux = qom::create<CharMux>();
+  add_named(chardevs_, id + "-mux", mux, id_at);
+  mux->set_link("chardev", base.get());
+  remember(*mux, origin);
+  shared_[id] = mux.get();
+  add_port(id, id, false, origin);
+}
+
+CharBackend& Backends::add_port(const std::string& id, const std::string& shared, bool monitor, const Origin& origin) {
+  const auto port = qom::create<CharMuxPort>();
+  port->set_event_loop(loop_);
+  port->set("on-focus", monitor);
+  add_named(chardevs_, id, port, origin);
+  port->set_link("mux", shared_.at(shared));
+  remember(*port, origin);
+  return *port;
+}
+
+CharBackend* Backends::add_character(const ConfigValue& spec, const std::string& id, bool monitor) {
   try {
     const CharSpec parsed = parse_char_spec(spec.text);
     if (parsed.kind == CharSpec::Kind::None) return nullptr;
+    CharBackend* result = nullptr;
+    std::string shared;  // id of the multiplexer, when there is one
     if (parsed.kind == CharSpec::Kind::Existing) {
       CharBackend* found = find_character(parsed.id);
       if (!found) {
@@ -113,15 +144,32 @@ CharBackend* Backends::add_character(const ConfigValue& spec, const std::string&
         for (const auto& c : chardevs_.children()) ids.push_back(c->name());
         throw Error(fmt::format("no such character backend: '{}'", parsed.id)).hint(did_you_mean(parsed.id, ids));
       }
-      aliases_[id] = parsed.id;
-      return found;
+      if (!shared_.contains(parsed.id)) {
+        if (parsed.with_monitor)
+          throw Error(fmt::format("character backend '{}' is not shared", parsed.id))
+              .hint("add mux=on to its -chardev");
+        aliases_[id] = parsed.id;
+        return found;
+      }
+      shared = parsed.id;
+      result = &add_port(id, shared, monitor, spec.origin);
+    } else {
+      auto made = qom::TypeRegistry::global().create_as<CharBackend>(parsed.type);
+      made->set_event_loop(loop_);
+      for (const auto& [key, value] : parsed.properties) made->set_text(key, value);
+      if (parsed.with_monitor) {
+        shared = id;
+        share(id, made, spec.origin, spec.origin);
+        result = find_character(id);
+      } else {
+        remember(*made, spec.origin);
+        add_named(chardevs_, id, made, spec.origin);
+        result = made.get();
+      }
     }
-    auto made = qom::TypeRegistry::global().create_as<CharBackend>(parsed.type);
-    made->set_event_loop(loop_);
-    for (const auto& [key, value] : parsed.properties) made->set_text(key, value);
-    remember(*made, spec.origin);
-    add_named(chardevs_, id, made, spec.origin);
-    return made.get();
+    if (parsed.with_monitor)
+      monitor_ports_.emplace_back(&add_port(id + "-monitor", shared, true, spec.origin), spec.origin);
+    return result;
   } catch (Error& e) {
     throw e.at(spec.origin);
   }
@@ -199,7 +247,7 @@ void Backends::open() {
   for (const auto& [object, origin] : origins_) {
     try {
       qom::realize_tree(*object);
-      done.push_back(object);
+      done.push_back(object.get());
     } catch (Error& e) {
       for (auto it = done.rbegin(); it != done.rend(); ++it) qom::unrealize_tree(**it);
       throw e.at(origin);
@@ -215,6 +263,10 @@ void Backends::close() {
     c.drain(static_cast<int>(std::max(left.count(), std::chrono::milliseconds::rep{0})));
   });
   for (auto it = origins_.rbegin(); it != origins_.rend(); ++it) qom::unrealize_tree(*it->first);
+  // What a monitor has made since.
+  qom::unrealize_tree(chardevs_);
+  qom::unrealize_tree(blockdevs_);
+  qom::unrealize_tree(netdevs_);
 }
 
 }  // namespace machina

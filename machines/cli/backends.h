@@ -15,6 +15,8 @@
 
 namespace machina {
 
+class CharMux;
+
 class Backends {
  public:
   /// Adds the containers to `root`.
@@ -24,7 +26,10 @@ class Backends {
   void add_chardevs(const CommandLine& cl);
   /// -serial and its like: the backend that `spec` describes, made under `id`, or the one that chardev:ID names; null
   /// for "none". Throws Error.
-  CharBackend* add_character(const ConfigValue& spec, const std::string& id);
+  /// One that is shared (mux=on) gets a port for each user; `monitor`: a silent one, until it has the focus.
+  CharBackend* add_character(const ConfigValue& spec, const std::string& id, bool monitor = false);
+  /// Ports that a human monitor belongs to, since somebody asked for "mon:…"; with the place that asked.
+  const std::vector<std::pair<CharBackend*, Origin>>& monitor_ports() const { return monitor_ports_; }
   bool has_stdio() const;
   /// The option that asked for the backend at `path`; unknown when it is none.
   Origin origin_of(const std::string& path) const;
@@ -52,6 +57,9 @@ class Backends {
   CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
   void add_network(const ConfigNode& option, const std::string& id, const std::vector<std::string>& not_its_own);
+  /// Puts a backend under `id` that several can share, with a first port of that name.
+  void share(const std::string& id, qom::Ref<CharBackend> base, const Origin& id_at, const Origin& origin);
+  CharBackend& add_port(const std::string& id, const std::string& shared, bool monitor, const Origin& origin);
 
   qom::Object& root_;
   EventLoop& loop_;
@@ -59,8 +67,10 @@ class Backends {
   qom::Object& chardevs_;
   qom::Object& blockdevs_;
   qom::Object& netdevs_;
-  std::vector<std::pair<qom::Object*, Origin>> origins_;
+  std::vector<std::pair<qom::Ref<qom::Object>, Origin>> origins_;  ///< held: a monitor may remove any of them
   std::map<std::string, std::string> aliases_;
+  std::map<std::string, CharMux*> shared_;  ///< by the id that users know
+  std::vector<std::pair<CharBackend*, Origin>> monitor_ports_;
 };
 
 /// -chardev help.

@@ -123,8 +123,8 @@ ConfigValue whole(const std::string& option, const std::string& text) {
 /// -set says of other groups than devices is applied, now that all options are there.
 void finish_groups(CommandLine& cl) {
   static const std::vector<std::string> known{
-      "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc", "name",  "boot-opts",
-      "trace",   "global", "numa",  "acpi",    "smbios", "netdev",   "nic",    "net", "object"};
+      "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc",    "name", "boot-opts", "trace",
+      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);
@@ -261,6 +261,8 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"net", network("net")},
       {"serial", push(&CommandLine::serials, cl)},
       {"debugcon", push(&CommandLine::debugcons, cl)},
+      {"monitor", push(&CommandLine::monitors, cl)},
+      {"mon", group("mon", "chardev")},
       {"qmp", push(&CommandLine::qmps, cl)},
       {"device", group("device", "driver")},
       {"object", group("object", "qom-type")},
@@ -287,6 +289,9 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"d", to(&CommandLine::log_items, cl)},
       {"D", to(&CommandLine::log_file, cl)},
       {"pidfile", to(&CommandLine::pidfile, cl)},
+      {"daemonize", flag(&CommandLine::daemonize, cl)},
+      {"run-dir", to(&CommandLine::run_dir, cl)},
+      {"add-fd", group("add-fd", "fd")},
       {"version", flag(&CommandLine::version, cl)},
       {"h", flag(&CommandLine::help, cl)},
       {"help", flag(&CommandLine::help, cl)},

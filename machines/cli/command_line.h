@@ -12,15 +12,17 @@
 namespace machina {
 
 struct CommandLine {
-  /// Options by group: machine, device, drive, chardev, netdev, nic, object, accel, smp-opts, memory, rtc, boot-opts, …
+  /// Options by group: machine, device, drive, chardev, netdev, nic, object, accel, smp-opts, memory, rtc, boot-opts,
+  /// name, trace, mon, add-fd.
   ConfigTree groups;
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;
 
-  std::optional<ConfigValue> cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile;
-  std::vector<ConfigValue> serials, qmps, debugcons, qtests, plugins, directories;
+  std::optional<ConfigValue> cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile, run_dir;
+  std::vector<ConfigValue> serials, monitors, qmps, debugcons, qtests, plugins, directories;
 
   bool nodefaults = false, nographic = false, no_reboot = false, no_shutdown = false, stopped = false, snapshot = false;
+  bool daemonize = false;
   bool help = false, version = false;
 
   /// Reads `arguments` (without the program's name), -readconfig files included. Throws Error: unknown option (with the

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/chardev/char_mux.h"
 #include "core/chardev/char_stdio.h"
 #include "core/display/text_display.h"
 #include "core/log.h"
@@ -15,6 +16,7 @@
 #include "machines/cli/firmware_options.h"
 #include "machines/cli/kernel_options.h"
 #include "machines/cli/option_reader.h"
+#include "machines/cli/run_directory.h"
 #include "machines/cli/settings.h"
 #include "machines/cli/sizing.h"
 #include "machines/firmware_data.h"
@@ -92,12 +94,14 @@ void Launch::take_down() {
   signals_.reset();
   // Before the machine: they look at it, and what they still have to say goes out.
   for (auto it = servers_.rbegin(); it != servers_.rend(); ++it) qom::unrealize_tree(*it->first);
+  if (qom::Object* objects = root_->child("objects")) qom::unrealize_tree(*objects);  // those that a monitor has made
   machine_->power_off();
   if (backends_) backends_->close();
 }
 
 void Launch::build() {
   for (const ConfigValue& plugin : cl_.plugins) at_origin(plugin.origin, [&] { qom::load_plugin(plugin.text); });
+  take_descriptors(cl_);
   apply_rtc(cl_);
   BootOptions boot = boot_of(cl_);
   apply_identity(cl_, *machine_);
@@ -132,6 +136,8 @@ void Launch::build() {
   connect_consoles();
   require_ports(*board, cl_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
+  if (cl_.daemonize && (backends_->has_stdio() || display_kind_ == DisplayKind::Text))
+    throw Error("a machine in the background has no terminal").hint("leave out -daemonize, or stdio and -nographic");
   use_aliases(*board, backends_->aliases());
   AcceleratorChoice choice = choose_accelerator(cl_);
   ComposeOptions options;
@@ -170,8 +176,8 @@ void Launch::build() {
   // Ctrl-C is the guest's: somebody who sits here should know the way out.
   if (::isatty(STDIN_FILENO) && (display_kind_ == DisplayKind::Text || backends_->has_stdio()))
     log::info("Ctrl-a x leaves the machine, Ctrl-a h lists what else there is");
-  if (::isatty(STDIN_FILENO) && cl_.stopped && cl_.qmps.empty())
-    log::info("-S: the CPUs wait for 'cont' of a monitor, and there is none (-qmp makes one)");
+  if (::isatty(STDIN_FILENO) && cl_.stopped && servers_.empty())
+    log::info("-S: the CPUs wait for 'cont' of a monitor, and there is none (-monitor or -qmp makes one)");
   if (display_kind_ == DisplayKind::Text) open_display();
   if (!cl_.stopped) machine_->start();
 }
@@ -217,27 +223,75 @@ void Launch::connect_consoles() {
   // Boards link their devices to these conventional ids; one that is not there leaves a device unconnected.
   if (cl_.serials.empty() && cl_.nographic && !cl_.nodefaults && cl_.qtests.empty()) {
     const Origin at{"-nographic", 0, 0, 0, {}};
-    backends_->add_character(config_scalar("stdio,signal=off", at), "serial0");
+    // A monitor that has a place of its own leaves the terminal to the serial line.
+    const bool alone = !cl_.monitors.empty() || cl_.groups["mon"];
+    backends_->add_character(config_scalar(alone ? "stdio,signal=off" : "mon:stdio", at), "serial0");
   }
   for (std::size_t i = 0; i < cl_.serials.size(); ++i)
     backends_->add_character(cl_.serials[i], fmt::format("serial{}", i));
   for (std::size_t i = 0; i < cl_.debugcons.size(); ++i)
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
-  for (std::size_t i = 0; i < cl_.qmps.size(); ++i) add_server("qmp", cl_.qmps[i], fmt::format("qmp{}", i));
   for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));
+  add_monitors();
   qom::for_each<CharStdio>(*root_, [this](CharStdio& terminal) {
     terminal.on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
   });
+  qom::for_each<CharMux>(
+      *root_, [this](CharMux& mux) { mux.on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); }); });
+}
+
+void Launch::add_monitors() {
+  for (std::size_t i = 0; i < cl_.qmps.size(); ++i) add_server("qmp", cl_.qmps[i], fmt::format("qmp{}", i));
+  unsigned people = 0, programs = 0;
+  for (const ConfigValue& spec : cl_.monitors) add_server("monitor", spec, fmt::format("monitor{}", people++));
+  for (const auto& [port, origin] : backends_->monitor_ports())
+    add_server_on("monitor", *port, fmt::format("monitor{}", people++), origin);
+  const ConfigNode options = cl_.groups["mon"];
+  if (options) {
+    for (const ConfigNode& option : options.items()) {
+      refuse_unknown_keys(option, {"chardev", "mode", "pretty"});
+      const ConfigNode chardev = option["chardev"], mode = option["mode"], pretty = option["pretty"];
+      if (!chardev) throw Error("-mon needs a chardev").at(option.origin()).hint("write -mon chardev=ID");
+      const bool control = mode && mode.text() == "control";
+      if (mode && !control && mode.text() != "readline") {
+        throw Error(fmt::format("no such mode of a monitor: '{}'", mode.text()))
+            .at(mode.origin())
+            .hint("expected readline or control");
+      }
+      const std::string id = control ? fmt::format("mon-qmp{}", programs++) : fmt::format("monitor{}", people++);
+      ConfigValue spec = chardev.value();
+      spec.text = "chardev:" + spec.text;
+      CharBackend* backend = backends_->add_character(spec, id, true);
+      qom::Object& server = add_server_on(control ? "qmp" : "monitor", *backend, id, option.origin());
+      if (!pretty) continue;
+      if (!control)
+        throw Error("only what a program reads can be pretty").at(pretty.key_origin()).hint("add mode=control");
+      at_origin(pretty.origin(), [&] { server.set_text("pretty", pretty.text()); });
+    }
+  }
+  if (!cl_.qtests.empty() || machine_->name.empty()) return;
+  const std::string socket = control_socket_of(cl_, machine_->name);
+  if (socket.empty()) return;
+  // A comma would begin an option of the socket.
+  std::string path;
+  for (const char c : socket) path += c == ',' ? std::string(",,") : std::string(1, c);
+  const Origin at = cl_.run_dir ? cl_.run_dir->origin : Origin{"-name", 0, 0, 0, {}};
+  add_server("qmp", config_scalar(fmt::format("unix:{},server=on,wait=off", path), at), "control");
 }
 
 void Launch::add_server(const char* type, const ConfigValue& spec, const std::string& id) {
-  CharBackend* const chardev = backends_->add_character(spec, id);
-  if (!chardev) return;
+  CharBackend* const chardev = backends_->add_character(spec, id, true);
+  if (chardev) add_server_on(type, *chardev, id, spec.origin);
+}
+
+qom::Object& Launch::add_server_on(const char* type, CharBackend& chardev, const std::string& id,
+                                   const Origin& origin) {
   qom::Object* objects = root_->child("objects");
   if (!objects) objects = &root_->add_new_child<qom::Container>("objects");
   auto& server = objects->add_new_child<qom::Object>(id, type);
-  server.set_link("chardev", chardev);
-  servers_.emplace_back(&server, spec.origin);
+  server.set_link("chardev", &chardev);
+  servers_.emplace_back(&server, origin);
+  return server;
 }
 
 void Launch::open_servers() {

@@ -33,6 +33,8 @@ class Launch {
   void connect_consoles();
   /// An object of `type` that serves clients on the backend that `spec` names, once the machine is there.
   void add_server(const char* type, const ConfigValue& spec, const std::string& id);
+  qom::Object& add_server_on(const char* type, CharBackend& chardev, const std::string& id, const Origin& origin);
+  void add_monitors();
   void open_servers();
   void power_on(const Board& board, const BoardRequest& request, const RamConfig& ram, const CpuConfig& cpus,
                 qom::Ref<Accelerator> accelerator, const std::vector<Device*>& devices);

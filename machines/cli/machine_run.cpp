@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "machines/board/board_command.h"
+#include "machines/cli/daemon.h"
 #include "machines/cli/help_requests.h"
 #include "machines/cli/launch.h"
 
@@ -57,8 +58,11 @@ int machine_run(const std::vector<std::string>& arguments) {
     if (!arguments.empty() && arguments[0] == "board") return board_command({arguments.begin() + 1, arguments.end()});
     CommandLine cl = CommandLine::parse(arguments);
     if (const std::optional<std::string> text = answer_help(cl)) return print_answer(*text);
+    std::optional<Daemon> daemon;
+    if (cl.daemonize) daemon.emplace();
     apply_logging(cl);
     Launch launch(std::move(cl));
+    if (daemon) daemon->ready();
     return launch.run();
   } catch (const Error& e) {
     print_error(e);

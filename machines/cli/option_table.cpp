@@ -61,11 +61,14 @@ const std::vector<OptionSpec>& option_table() {
 
       {"display", "none|text", "what shows the screen: nothing, or this terminal (default where it is free)", kConsole},
       {"nographic", nullptr,
-       "no display; first serial line (and the firmware's screen) in this terminal. Ctrl-a x ends it", kConsole},
+       "no display; first serial line and firmware's screen in this terminal (Ctrl-a h: its keys)", kConsole},
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
-      {"serial", "stdio|null|none|pty|file:PATH|unix:PATH…|tcp:HOST:PORT…|chardev:ID",
+      {"serial", "[mon:]stdio|null|none|pty|file:PATH|unix:PATH…|tcp:HOST:PORT…|chardev:ID",
        "where a serial line goes; repeated for COM2 to COM4", kConsole},
       {"debugcon", "as -serial", "where the firmware's messages (port 402h) go", kConsole},
+      {"monitor", "as -serial", "a human monitor", kConsole},
+      {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", "a monitor for people, or QMP, on a -chardev",
+       kConsole},
       {"qmp", "as -serial", "a QMP monitor", kConsole},
 
       {"device", "TYPE[,property=value…]", "adds a device; 'help' lists types, TYPE,help its properties", kObjects},
@@ -86,6 +89,9 @@ const std::vector<OptionSpec>& option_table() {
       {"d", "ITEM[,ITEM…]", "logs guest_errors, unimp, int, exit, cpu_reset; 'help' lists them", kRun},
       {"D", "FILE", "where the log goes (default: stderr)", kRun},
       {"pidfile", "FILE", "writes the process id there", kRun},
+      {"daemonize", nullptr, "goes on in the background once the machine is there", kRun},
+      {"run-dir", "DIR|none", "where a machine with a -name puts the socket that machine-ctl finds it by", kRun},
+      {"add-fd", "fd=N,set=N[,opaque=TEXT]", "puts an inherited descriptor into a set; /dev/fdset/N opens it", kRun},
 
       {"version", nullptr, "prints the version", kHelp},
       {"h", nullptr, "prints this", kHelp},
@@ -105,13 +111,9 @@ const char* instead_of_option(std::string_view name) {
     const char* name;
     const char* instead;
   };
-  static constexpr const char* kMonitor =
-      "there is no human monitor; programs use QMP: -qmp unix:PATH,server=on,wait=off";
   static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
   static constexpr const char* kMedia = "there are disks only: -hda FILE or -drive file=FILE,format=raw";
   static constexpr Foreign kForeign[] = {
-      {"monitor", kMonitor},
-      {"mon", kMonitor},
       {"vnc", kScreen},
       {"curses", kScreen},
       {"sdl", kScreen},
@@ -122,7 +124,6 @@ const char* instead_of_option(std::string_view name) {
       {"fdb", kMedia},
       {"blockdev", kMedia},
       {"parallel", "there is no parallel port"},
-      {"daemonize", "start it in the background: machine-run … &"},
   };
   for (const Foreign& f : kForeign)
     if (name == f.name) return f.instead;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/fd_sets.h"
 #include "core/log.h"
 #include "core/thread_name.h"
 #include "machines/cli/option_reader.h"
@@ -99,7 +100,26 @@ void apply_rtc(CommandLine& cl) {
   set("driftfix", "lost_tick_policy");
 }
 
+void take_descriptors(const CommandLine& cl) {
+  const ConfigNode options = cl.groups["add-fd"];
+  if (!options) return;
+  for (const ConfigNode& option : options.items()) {
+    refuse_unknown_keys(option, {"fd", "set", "opaque"});
+    const ConfigNode fd = option["fd"], set = option["set"], opaque = option["opaque"];
+    if (!fd || !set) throw Error("-add-fd needs fd and set").at(option.origin()).hint("write -add-fd fd=N,set=N");
+    std::int64_t number = -1, id = -1;
+    at_origin(fd.origin(), [&] { number = qom::parse_int(fd.text()); });
+    at_origin(set.origin(), [&] { id = qom::parse_int(set.text()); });
+    // The number stays taken, so that nothing else is opened under it; what is used is a copy that no child inherits.
+    OwnedFd own(number > STDERR_FILENO && number <= INT32_MAX ? ::fcntl(static_cast<int>(number), F_DUPFD_CLOEXEC, 0)
+                                                              : -1);
+    if (!own) throw Error(fmt::format("no descriptor {} was inherited", number)).at(fd.origin());
+    at_origin(set.origin(), [&] { FdSets::global().add(std::move(own), id, opaque ? opaque.text() : std::string()); });
+  }
+}
+
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken) {
+  if (cl.daemonize && !cl.display) return DisplayKind::None;
   if (!cl.display) {
     const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
     return terminal && !cl.nographic && !stdio_taken && cl.qtests.empty() ? DisplayKind::Text : DisplayKind::None;

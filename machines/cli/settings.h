@@ -22,6 +22,8 @@ enum class DisplayKind { None, Text };
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken);
 /// -d and -trace. Main thread, before the machine is built.
 void apply_logging(const CommandLine& cl);
+/// -add-fd.
+void take_descriptors(const CommandLine& cl);
 /// -D: makes the file.
 void open_log(const CommandLine& cl);
 

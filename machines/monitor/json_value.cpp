@@ -14,35 +14,60 @@ using qom::Value;
 using qom::ValueList;
 using qom::ValueMap;
 
-struct Writer {
-  std::string& out;
+class Writer {
+ public:
+  explicit Writer(std::string& text, bool indented = false, unsigned depth = 0)
+      : out_(text), pretty_(indented), level_(depth) {}
 
-  void operator()(std::monostate) const { out += "null"; }
-  void operator()(bool v) const { out += v ? "true" : "false"; }
-  void operator()(std::int64_t v) const { out += fmt::format("{}", v); }
-  void operator()(std::uint64_t v) const { out += fmt::format("{}", v); }
-  void operator()(double v) const { out += nlohmann::json(v).dump(); }
+  void operator()(std::monostate) const { out_ += "null"; }
+  void operator()(bool v) const { out_ += v ? "true" : "false"; }
+  void operator()(std::int64_t v) const { out_ += fmt::format("{}", v); }
+  void operator()(std::uint64_t v) const { out_ += fmt::format("{}", v); }
+  void operator()(double v) const { out_ += nlohmann::json(v).dump(); }
   void operator()(const std::string& v) const {
-    out += nlohmann::json(v).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    out_ += nlohmann::json(v).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   }
   void operator()(const ValueList& v) const {
-    out += '[';
-    for (std::size_t i = 0; i < v.size(); ++i) {
-      if (i > 0) out += ", ";
-      std::visit(*this, v[i].get());
+    if (v.empty()) {
+      out_ += "[]";
+      return;
     }
-    out += ']';
+    out_ += '[';
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      separate(i);
+      std::visit(inner(), v[i].get());
+    }
+    end(']');
   }
   void operator()(const ValueMap& v) const {
-    out += '{';
-    for (std::size_t i = 0; i < v.size(); ++i) {
-      if (i > 0) out += ", ";
-      (*this)(v[i].first);
-      out += ": ";
-      std::visit(*this, v[i].second.get());
+    if (v.empty()) {
+      out_ += "{}";
+      return;
     }
-    out += '}';
+    out_ += '{';
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      separate(i);
+      (*this)(v[i].first);
+      out_ += ": ";
+      std::visit(inner(), v[i].second.get());
+    }
+    end('}');
   }
+
+ private:
+  Writer inner() const { return Writer(out_, pretty_, level_ + 1); }
+  void separate(std::size_t i) const {
+    if (i > 0) out_ += pretty_ ? "," : ", ";
+    if (pretty_) out_ += "\n" + std::string(4 * (level_ + 1), ' ');
+  }
+  void end(char bracket) const {
+    if (pretty_) out_ += "\n" + std::string(4 * level_, ' ');
+    out_ += bracket;
+  }
+
+  std::string& out_;
+  bool pretty_;
+  unsigned level_;
 };
 
 /// Builds a Value from the events of the library's parser.
@@ -116,7 +141,13 @@ class Reader final : public nlohmann::json_sax<nlohmann::json> {
 
 std::string to_json(const Value& value) {
   std::string text;
-  std::visit(Writer{text}, value.get());
+  std::visit(Writer(text), value.get());
+  return text;
+}
+
+std::string to_pretty_json(const Value& value) {
+  std::string text;
+  std::visit(Writer(text, true), value.get());
   return text;
 }
 

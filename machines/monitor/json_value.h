@@ -11,6 +11,8 @@ namespace machina {
 /// One line, ASCII only, members in their order. What is not UTF-8 in a string becomes U+FFFD; a double that JSON
 /// cannot say (infinity) becomes null.
 std::string to_json(const qom::Value& value);
+/// The same over several lines, indented by four a level.
+std::string to_pretty_json(const qom::Value& value);
 
 /// A whole JSON text. Numbers become int64, uint64 where they do not fit, double for the rest. Throws Error: no JSON, a
 /// member twice, nested deeper than kMaxJsonDepth.

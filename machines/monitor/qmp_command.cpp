@@ -7,43 +7,10 @@
 #include "machines/monitor/json_value.h"
 
 namespace machina {
-namespace {
 
-using Type = QmpArgument::Type;
-
-const char* expected_name(Type type) {
-  switch (type) {
-    case Type::String:
-      return "string";
-    case Type::Integer:
-      return "integer";
-    case Type::Boolean:
-      return "boolean";
-    case Type::Array:
-      return "array";
-    case Type::Any:
-      break;
-  }
-  return "any";
-}
-
-bool is_of(const qom::Value& value, Type type) {
-  switch (type) {
-    case Type::String:
-      return value.get_if<std::string>() != nullptr;
-    case Type::Integer:
-      return value.get_if<std::int64_t>() != nullptr;
-    case Type::Boolean:
-      return value.get_if<bool>() != nullptr;
-    case Type::Array:
-      return value.get_if<qom::ValueList>() != nullptr;
-    case Type::Any:
-      break;
-  }
-  return true;
-}
-
-}  // namespace
+using qom::Value;
+using qom::ValueList;
+using qom::ValueMap;
 
 const char* qmp_error_class_name(QmpErrorClass error_class) {
   switch (error_class) {
@@ -51,17 +18,27 @@ const char* qmp_error_class_name(QmpErrorClass error_class) {
       return "CommandNotFound";
     case QmpErrorClass::DeviceNotFound:
       return "DeviceNotFound";
+    case QmpErrorClass::DeviceNotActive:
+      return "DeviceNotActive";
     case QmpErrorClass::GenericError:
       break;
   }
   return "GenericError";
 }
 
+void generic_error(std::string description) { throw QmpError{QmpErrorClass::GenericError, std::move(description)}; }
+
+void device_not_found(std::string_view id) {
+  throw QmpError{QmpErrorClass::DeviceNotFound, fmt::format("Device '{}' not found", id)};
+}
+
+// --- arguments ------------------------------------------------------------------------------------------------------
+
 bool QmpArguments::has(std::string_view name) const { return member(object_, name) != nullptr; }
 
-const qom::Value& QmpArguments::value(std::string_view name) const {
-  const qom::Value* found = member(object_, name);
-  if (!found) throw QmpError{QmpErrorClass::GenericError, fmt::format("Parameter '{}' is missing", name)};
+const Value& QmpArguments::value(std::string_view name) const {
+  const Value* found = member(object_, name);
+  if (!found) generic_error(fmt::format("Parameter '{}' is missing", name));
   return *found;
 }
 
@@ -73,62 +50,97 @@ std::string QmpArguments::string_or(std::string_view name, std::string_view othe
   return has(name) ? string(name) : std::string(otherwise);
 }
 
-std::int64_t QmpArguments::integer(std::string_view name) const { return std::get<std::int64_t>(value(name).get()); }
+std::int64_t QmpArguments::integer(std::string_view name) const {
+  const Value& v = value(name);
+  if (const auto* large = v.get_if<std::uint64_t>()) return static_cast<std::int64_t>(*large);
+  return std::get<std::int64_t>(v.get());
+}
+
+std::int64_t QmpArguments::integer_or(std::string_view name, std::int64_t otherwise) const {
+  return has(name) ? integer(name) : otherwise;
+}
+
+std::uint64_t QmpArguments::unsigned_integer(std::string_view name) const {
+  return static_cast<std::uint64_t>(integer(name));
+}
 
 bool QmpArguments::boolean_or(std::string_view name, bool otherwise) const {
   return has(name) ? std::get<bool>(value(name).get()) : otherwise;
 }
 
-const std::vector<QmpCommand>& qmp_commands() {
-  static const std::vector<QmpCommand> table = [] {
-    std::vector<QmpCommand> all;
-    add_session_commands(all);
-    add_machine_commands(all);
-    add_object_commands(all);
-    add_backend_commands(all);
-    add_input_commands(all);
-    return all;
+const ValueList& QmpArguments::list(std::string_view name) const { return std::get<ValueList>(value(name).get()); }
+
+// --- the table ------------------------------------------------------------------------------------------------------
+
+const MonitorCondition kWhileNegotiating{"before negotiation", [](MonitorSession& s) { return !s.negotiated(); },
+                                         "Capabilities negotiation is already complete, command ignored"};
+
+void MonitorTable::command(QmpCommand c) {
+  // A space ends no name of a type: these belong to commands alone and cannot meet those that are written down.
+  const bool named = !c.arguments.empty() && c.arguments.find_first_of(":.") == std::string_view::npos;
+  c.argument_type = named ? &schema.type(c.arguments) : &schema.object(fmt::format("{}-arg", c.name), c.arguments);
+  c.return_type = c.returns.empty() ? &schema.type("Empty") : &schema.type(c.returns);
+  c.family = family_;
+  if (!by_name_.emplace(c.name, commands_.size()).second)
+    throw Error(fmt::format("monitor command '{}' is declared twice", c.name));
+  commands_.push_back(std::move(c));
+}
+
+void MonitorTable::human(HumanCommand c) {
+  c.family = family_;
+  human_.push_back(std::move(c));
+}
+
+void MonitorTable::event(MonitorEvent e) {
+  e.data_type = &schema.object(fmt::format("{}-data", e.name), e.data);
+  events_.push_back(std::move(e));
+}
+
+const QmpCommand* MonitorTable::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : &commands_[found->second];
+}
+
+namespace {
+
+struct Family {
+  std::string_view title;
+  void (*add)(MonitorTable&);
+};
+
+std::vector<Family>& families() {
+  static std::vector<Family> all;  // filled before main, in any order
+  return all;
+}
+
+}  // namespace
+
+MonitorFamily::MonitorFamily(std::string_view title, void (*add)(MonitorTable&)) { families().push_back({title, add}); }
+
+const MonitorTable& monitor_table() {
+  static const std::unique_ptr<const MonitorTable> table = [] {
+    auto made = std::make_unique<MonitorTable>();
+    made->schema.define("struct Empty {}");
+    std::vector<Family> sorted = families();
+    std::stable_sort(sorted.begin(), sorted.end(), [](const Family& a, const Family& b) { return a.title < b.title; });
+    for (const Family& f : sorted) {
+      made->family_ = f.title;
+      f.add(*made);
+    }
+    return made;
   }();
-  return table;
+  return *table;
 }
 
-const QmpCommand* find_qmp_command(std::string_view name) {
-  const auto& all = qmp_commands();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const QmpCommand& c) { return c.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-void check_qmp_arguments(const QmpCommand& command, const qom::Value& arguments) {
-  for (const QmpArgument& a : command.arguments) {
-    const qom::Value* given = member(arguments, a.name);
-    if (!given) {
-      if (a.optional) continue;
-      throw QmpError{QmpErrorClass::GenericError, fmt::format("Parameter '{}' is missing", a.name)};
-    }
-    if (!is_of(*given, a.type))
-      throw QmpError{QmpErrorClass::GenericError,
-                     fmt::format("Invalid parameter type for '{}', expected: {}", a.name, expected_name(a.type))};
+Value run_command(const QmpCommand& command, MonitorSession& session, const Value& arguments) {
+  if (command.when && !command.when->holds(session)) {
+    const bool unknown = command.when == &kWhileNegotiating;
+    throw QmpError{unknown ? QmpErrorClass::CommandNotFound : QmpErrorClass::GenericError,
+                   std::string(command.when->refusal)};
   }
-  if (const auto* members = arguments.get_if<qom::ValueMap>()) {
-    for (const auto& [name, value] : *members) {
-      const std::string& given = name;
-      if (std::none_of(command.arguments.begin(), command.arguments.end(),
-                       [&](const QmpArgument& a) { return a.name == given; }))
-        throw QmpError{QmpErrorClass::GenericError, fmt::format("Parameter '{}' is unexpected", name)};
-    }
-  }
-}
-
-std::string qmp_commands_markdown() {
-  std::string text = "| command | arguments | returns | what it does |\n| --- | --- | --- | --- |\n";
-  for (const QmpCommand& c : qmp_commands()) {
-    std::string arguments;
-    for (const QmpArgument& a : c.arguments)
-      arguments += fmt::format("{}`{}`{} {}", arguments.empty() ? "" : ", ", a.name, a.optional ? "?" : "",
-                               expected_name(a.type));
-    text += fmt::format("| `{}` | {} | {} | {} |\n", c.name, arguments, c.returns, c.doc);
-  }
-  return text;
+  check_members(*command.argument_type, arguments);
+  Value answer = command.run(session, QmpArguments(arguments));
+  return answer.empty() ? Value(ValueMap{}) : answer;
 }
 
 std::string one_line(const Error& error) {

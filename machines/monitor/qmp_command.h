@@ -1,26 +1,31 @@
 #pragma once
-/// What a command of the monitor is: declared once, in a table, from which argument checking, query-commands and the
-/// documentation derive. Names, arguments, answers and error classes are those of QEMU's monitor protocol.
+/// What a command of the monitor is: declared once, from which argument checking, query-commands, query-qmp-schema,
+/// the human monitor's help and docs/monitor-commands.md are made. Names, arguments, answers and error classes are
+/// those of QEMU's monitor protocol.
+///
+/// A family of commands is a file that says
+///
+///     void add_my_commands(MonitorTable& t) {
+///       t.schema.define("struct MyInfo { count: int }");
+///       t.command({.name = "query-my", .returns = "MyInfo", .doc = "…", .run = query_my});
+///       t.human({.name = "info my", .doc = "…", .run = info_my});
+///     }
+///     const MonitorFamily kMyFamily{"My things", add_my_commands};
+///
+/// and nothing else has to know of it.
 
 #include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "machines/machine.h"
+#include "machines/monitor/monitor_schema.h"
+#include "machines/monitor/monitor_session.h"
+#include "machines/monitor/qmp_error.h"
 #include "qom/value.h"
 
 namespace machina {
-
-/// Classes of errors that a client may tell apart. QEMU has two more, DeviceNotActive and KVMMissingCap, for features
-/// that are not here.
-enum class QmpErrorClass { GenericError, CommandNotFound, DeviceNotFound };
-const char* qmp_error_class_name(QmpErrorClass error_class);
-
-struct QmpError {
-  QmpErrorClass error_class;
-  std::string description;
-};
 
 /// Arguments of a command, once checked: each is there unless it is optional, and of its type.
 class QmpArguments {
@@ -32,59 +37,109 @@ class QmpArguments {
   const std::string& string(std::string_view name) const;
   std::string string_or(std::string_view name, std::string_view otherwise) const;
   std::int64_t integer(std::string_view name) const;
+  std::int64_t integer_or(std::string_view name, std::int64_t otherwise) const;
+  /// Of an uint64, or the bits of an int.
+  std::uint64_t unsigned_integer(std::string_view name) const;
   bool boolean_or(std::string_view name, bool otherwise) const;
+  const qom::ValueList& list(std::string_view name) const;
+  const qom::Value& all() const { return object_; }
 
  private:
   const qom::Value& object_;
 };
 
-/// The connection that a command came by.
-class QmpSession {
- public:
-  virtual ~QmpSession() = default;
-  virtual Machine& machine() = 0;
-  virtual qom::Object& root() = 0;
-  virtual bool negotiated() const = 0;
-  virtual void negotiate() = 0;
-  /// A task of the monitor's own that goes on after the command; done at once if the client leaves.
-  virtual void later(std::int64_t virtual_ns, std::function<void()> work) = 0;
+/// When a command is legal, beyond 'always'.
+struct MonitorCondition {
+  std::string_view text;  ///< "while the machine is suspended"
+  bool (*holds)(MonitorSession& session);
+  std::string_view refusal;  ///< what a client is told otherwise
 };
-
-struct QmpArgument {
-  enum class Type { String, Integer, Boolean, Array, Any };
-  std::string_view name;
-  Type type;
-  bool optional = false;
-};
+/// Before the capabilities are negotiated; the only command that is.
+extern const MonitorCondition kWhileNegotiating;
 
 struct QmpCommand {
   std::string_view name;
-  std::vector<QmpArgument> arguments;
-  std::string_view returns;  ///< QEMU's name of the type, "nothing", "[X]" for a list
-  std::string_view doc;
-  /// Once capabilities are negotiated; qmp_capabilities itself also before.
-  bool before_negotiation = false;
-  qom::Value (*run)(QmpSession& session, const QmpArguments& arguments);
+  std::string_view arguments{};  ///< "filename: str, *head: int"; see MonitorSchema. Or the name of a type
+  std::string_view returns{};    ///< a type; nothing: an empty object
+  std::string_view doc{};        ///< one line
+  qom::Value (*run)(MonitorSession& session, const QmpArguments& arguments) = nullptr;
+  const MonitorCondition* when = nullptr;  ///< null: always
+  /// Names of the same command in the human monitor, "stop|s", where its arguments are given in their order. A flag
+  /// ("-f format") may replace the place of an optional one: "eject -f=force".
+  std::string_view human{};
+
+  const SchemaType* argument_type = nullptr;  ///< made from the above
+  const SchemaType* return_type = nullptr;
+  std::string_view family{};
 };
 
-/// All commands, by group and in the order of the documentation.
-const std::vector<QmpCommand>& qmp_commands();
-const QmpCommand* find_qmp_command(std::string_view name);
-/// Throws QmpError: a member that is missing, unknown or of the wrong type.
-void check_qmp_arguments(const QmpCommand& command, const qom::Value& arguments);
-/// The table of docs/qmp.md.
-std::string qmp_commands_markdown();
+class HumanContext;
 
-/// The parts of the table; each adds its own commands.
-void add_session_commands(std::vector<QmpCommand>& table);
-void add_machine_commands(std::vector<QmpCommand>& table);
-void add_object_commands(std::vector<QmpCommand>& table);
-void add_backend_commands(std::vector<QmpCommand>& table);
-void add_input_commands(std::vector<QmpCommand>& table);
+struct HumanCommand {
+  std::string_view name;  ///< "print|p", "info mtree"
+  /// Comma-separated, '*' before what may be left out: "name: TYPE" with TYPE one of str, int (an expression), bool
+  /// (on/off), rest (of the line), format ("/4xb"); "-f" is a flag, "-f format: str" one with a value.
+  std::string_view arguments{};
+  std::string_view doc{};
+  void (*run)(HumanContext& context, const QmpArguments& arguments) = nullptr;
+  /// What a word of the given argument may be, for completion.
+  std::vector<std::string> (*complete)(MonitorSession& session, std::string_view argument) = nullptr;
+  std::string_view family{};
+};
+
+struct MonitorEvent {
+  std::string_view name;
+  std::string_view data{};  ///< members
+  std::string_view doc{};
+  const SchemaType* data_type = nullptr;
+};
+
+class MonitorTable {
+ public:
+  MonitorSchema schema;
+
+  void command(QmpCommand command);
+  void human(HumanCommand command);
+  void event(MonitorEvent event);
+
+  /// By family, and in the order of declaration there.
+  const std::vector<QmpCommand>& commands() const { return commands_; }
+  const std::vector<HumanCommand>& human_commands() const { return human_; }
+  const std::vector<MonitorEvent>& events() const { return events_; }
+  const QmpCommand* find(std::string_view name) const;
+
+ private:
+  friend const MonitorTable& monitor_table();
+  std::vector<QmpCommand> commands_;
+  std::vector<HumanCommand> human_;
+  std::vector<MonitorEvent> events_;
+  std::unordered_map<std::string_view, std::size_t> by_name_;
+  std::string_view family_;
+};
+
+/// Registers a family before main; families are ordered by their titles.
+class MonitorFamily {
+ public:
+  MonitorFamily(std::string_view title, void (*add)(MonitorTable& table));
+};
+
+/// Everything, made on first use.
+const MonitorTable& monitor_table();
+
+/// Checks the arguments, and whether the command is legal now, and runs it. Throws QmpError, Error.
+qom::Value run_command(const QmpCommand& command, MonitorSession& session, const qom::Value& arguments);
+
+/// What query-qmp-schema answers.
+qom::Value schema_introspection(const MonitorTable& table);
+/// The tables of docs/monitor-commands.md.
+std::string monitor_commands_markdown(const MonitorTable& table);
 
 /// {"qemu": {"micro": …}, "package": …}: in the greeting and from query-version.
 qom::Value qmp_version();
 /// An Error as one line.
 std::string one_line(const Error& error);
+
+[[noreturn]] void generic_error(std::string description);
+[[noreturn]] void device_not_found(std::string_view id);
 
 }  // namespace machina

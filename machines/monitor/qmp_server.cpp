@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "machines/monitor/json_value.h"
+#include "qom/find.h"
 
 namespace machina {
 namespace {
@@ -33,6 +34,8 @@ const char* event_name(Machine::Event event) {
       return "SUSPEND";
     case Machine::Event::Wakeup:
       return "WAKEUP";
+    case Machine::Event::Other:
+      break;
   }
   return "?";
 }
@@ -53,6 +56,7 @@ Value error_answer(const QmpError& e) {
 void QmpServer::class_init(qom::ObjectClass& c) {
   c.description = "QMP server: lets a program control the machine";
   c.link("chardev", &QmpServer::chardev_).doc("character backend that the client speaks to").must_be_set();
+  c.property("pretty", &QmpServer::pretty_, false).doc("answers are indented, for people to read");
   c.computed<std::uint64_t>("dropped-events", &QmpServer::dropped_events)
       .doc("events that were left out because the client did not read");
 }
@@ -60,10 +64,7 @@ void QmpServer::class_init(qom::ObjectClass& c) {
 QmpServer::~QmpServer() = default;
 
 void QmpServer::realize() {
-  machine_ = nullptr;
-  qom::for_each<Machine>(qom::Object::root(), [&](Machine& m) {
-    if (!machine_) machine_ = &m;
-  });
+  machine_ = qom::first_of<Machine>(qom::Object::root());
   if (!machine_) throw Error("a QMP server needs a machine").object(path());
   output_.attach(chardev_.get());
   observer_ = machine_->add_observer([this](const Machine::EventData& data) { machine_event(data); });
@@ -77,7 +78,7 @@ void QmpServer::realize() {
 }
 
 void QmpServer::unrealize() {
-  finish_tasks();
+  tasks_.finish();
   machine_->remove_observer(observer_);
   chardev_->drain(kDrainMs);
   chardev_->attach(nullptr);
@@ -106,8 +107,9 @@ void QmpServer::event(Event event) {
   input_.clear();
   stream_.reset();
   output_.clear();
+  set_cpu_index(0);
   if (event == Event::Closed) {
-    finish_tasks();
+    tasks_.finish();
     return;
   }
   send(ValueMap{{"QMP", ValueMap{{"version", qmp_version()}, {"capabilities", qom::ValueList{}}}}});
@@ -138,7 +140,7 @@ void QmpServer::carry_out() {
 
 void QmpServer::send(const Value& message) {
   // Lines end as on a terminal, which is what QEMU does and what its clients may split at.
-  output_.push(to_json(message) + "\r\n");
+  output_.push((pretty_ ? to_pretty_json(message) : to_json(message)) + "\r\n");
 }
 
 // --- requests -------------------------------------------------------------------------------------------------------
@@ -180,15 +182,14 @@ Value QmpServer::execute(const Value& request) {
   if (!arguments->get_if<ValueMap>())
     throw QmpError{QmpErrorClass::GenericError, "QMP input member 'arguments' must be an object"};
 
-  const QmpCommand* command = find_qmp_command(*name);
-  if (!negotiated_ && (!command || !command->before_negotiation))
+  const QmpCommand* command = monitor_table().find(*name);
+  if (!negotiated_ && (!command || command->when != &kWhileNegotiating))
     throw QmpError{QmpErrorClass::CommandNotFound, "Expecting capabilities negotiation with 'qmp_capabilities'"};
   if (!command) throw QmpError{QmpErrorClass::CommandNotFound, fmt::format("The command {} has not been found", *name)};
-  check_qmp_arguments(*command, *arguments);
-  return command->run(*this, QmpArguments(*arguments));
+  return run_command(*command, *this, *arguments);
 }
 
-// --- events and tasks -----------------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------------------------
 
 void QmpServer::machine_event(const Machine::EventData& data) {
   if (!negotiated_) return;
@@ -197,31 +198,14 @@ void QmpServer::machine_event(const Machine::EventData& data) {
     log::warn_once("qmp-events:" + path(), path() + ": the client does not read, events are dropped");
     return;
   }
-  ValueMap message{{"timestamp", timestamp()}, {"event", event_name(data.event)}};
+  const bool other = data.event == Machine::Event::Other;
+  ValueMap message{{"timestamp", timestamp()}, {"event", other ? std::string(data.name) : event_name(data.event)}};
+  if (!data.data.empty()) message.emplace_back("data", data.data);
   if (data.event == Machine::Event::Reset || data.event == Machine::Event::Shutdown) {
     message.emplace_back("data",
                          ValueMap{{"guest", caused_by_guest(data.cause)}, {"reason", shutdown_cause_name(data.cause)}});
   }
   send(message);
-}
-
-void QmpServer::later(std::int64_t virtual_ns, std::function<void()> work) {
-  Clock& clock = machine_->system().clock;
-  const auto task = tasks_.insert(tasks_.end(), Task{nullptr, std::move(work)});
-  task->timer = std::make_unique<Timer>(clock, "qmp.task", [this, task] {
-    const std::function<void()> now = std::move(task->work);
-    tasks_.erase(task);
-    now();
-  });
-  task->timer->arm(clock.now_ns() + virtual_ns);
-}
-
-void QmpServer::finish_tasks() {
-  while (!tasks_.empty()) {
-    const std::function<void()> now = std::move(tasks_.front().work);
-    tasks_.pop_front();
-    now();
-  }
 }
 
 MACHINA_TYPE(QmpServer, qom::Object);

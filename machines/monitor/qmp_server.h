@@ -5,9 +5,6 @@
 /// An object of the machine's tree. Everything runs on the main thread under the machine lock; a vCPU that runs goes on
 /// running, unless the command says otherwise.
 
-#include <functional>
-#include <list>
-#include <memory>
 #include <string>
 
 #include "core/chardev/char_backend.h"
@@ -17,7 +14,7 @@
 
 namespace machina {
 
-class QmpServer final : public qom::Object, private CharFrontend, private QmpSession {
+class QmpServer final : public qom::Object, private CharFrontend, private MonitorSession {
  public:
   static constexpr const char* kType = "qmp";
   static void class_init(qom::ObjectClass& c);
@@ -43,22 +40,24 @@ class QmpServer final : public qom::Object, private CharFrontend, private QmpSes
   void event(Event event) override;
   void writable() override;
 
-  // QmpSession
+  // MonitorSession
   Machine& machine() override { return *machine_; }
-  qom::Object& root() override { return qom::Object::root(); }
   bool negotiated() const override { return negotiated_; }
   void negotiate() override { negotiated_ = true; }
-  void later(std::int64_t virtual_ns, std::function<void()> work) override;
+  void later(std::int64_t virtual_ns, std::function<void()> work) override {
+    tasks_.add(machine_->system().clock, virtual_ns, std::move(work));
+  }
+  OwnedFd take_fd() override { return OwnedFd(chardev_->take_fd()); }
 
   void carry_out();
   void answer(const JsonStream::Item& item);
   qom::Value execute(const qom::Value& request);
   void send(const qom::Value& message);
   void machine_event(const Machine::EventData& data);
-  void finish_tasks();
 
   // configuration
   qom::Link<CharBackend> chardev_;
+  bool pretty_ = false;
 
   // run time
   Machine* machine_ = nullptr;
@@ -70,11 +69,7 @@ class QmpServer final : public qom::Object, private CharFrontend, private QmpSes
   bool busy_ = false;
   unsigned connection_ = 0;
   std::uint64_t dropped_events_ = 0;
-  struct Task {
-    std::unique_ptr<Timer> timer;
-    std::function<void()> work;
-  };
-  std::list<Task> tasks_;
+  MonitorTasks tasks_;
 };
 
 }  // namespace machina

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/chardev/char_backend.h"
 #include "tests/support/test_machine.h"
@@ -46,7 +47,15 @@ class TestChardev final : public CharBackend {
   void allow(std::size_t bytes);
   void set_connected(bool on) { connected_ = on; }
 
+  int take_fd() override {
+    if (fds.empty()) return -1;
+    const int fd = fds.front();
+    fds.erase(fds.begin());
+    return fd;
+  }
+
   std::string written;
+  std::vector<int> fds;  ///< descriptors that came with what was sent
 
  private:
   std::size_t room_ = std::numeric_limits<std::size_t>::max();

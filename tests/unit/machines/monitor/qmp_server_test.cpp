@@ -8,189 +8,16 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <set>
 #include <sstream>
 
-#include "accel/qtest/qtest_accelerator.h"
 #include "core/block/block_backend.h"
-#include "core/chardev/char_ringbuf.h"
-#include "core/display/display.h"
-#include "core/display/input_sink.h"
-#include "core/log.h"
-#include "hw/acpi/power_button.h"
-#include "machines/monitor/json_value.h"
-#include "tests/support/test_chardev.h"
+#include "tests/support/monitor_fixture.h"
 #include "tests/support/test_paths.h"
-
-namespace machina::test {
-
-/// What monitors reach in a machine: a power button, a keyboard, a screen.
-class FrontPanel final : public qom::Object, public PowerButton, public InputSink, public DisplaySource {
- public:
-  static constexpr const char* kType = "test-front-panel";
-  static void class_init(qom::ObjectClass& c) {
-    c.property("speed", &FrontPanel::speed, 7U).may_change();
-    c.property("serial", &FrontPanel::serial, "s1");
-  }
-  void press_power_button() override { ++presses; }
-  void key(QKeyCode key, bool down) override { keys += fmt::format("{}{} ", down ? '+' : '-', key_name(key)); }
-  void mouse_move(int, int, int) override {}
-  void mouse_button(MouseButton, bool) override {}
-  bool text_mode() const override { return false; }
-  TextScreen text_screen() override { return {}; }
-  PixelScreen pixel_screen() override { return {2, 1, {0x123456, 0xff8000}}; }
-
-  std::uint32_t speed = 0;
-  std::string serial;
-  int presses = 0;
-  std::string keys;
-};
-
-}  // namespace machina::test
-
-namespace machina {
-using test::FrontPanel;
-MACHINA_TYPE(FrontPanel, qom::Object, PowerButton, InputSink, DisplaySource);
-}  // namespace machina
 
 namespace machina::test {
 namespace {
 
-using qom::Value;
-using qom::ValueList;
-using qom::ValueMap;
-
-/// One server with its client.
-struct Client {
-  Client(qom::Object& root, System& system, const char* name) : lock(system.lock) {
-    const MachineLock::Guard guard(lock);
-    chardev = &root.child("chardevs")->add_new_child<TestChardev>(std::string(name) + "-chardev");
-    chardev->set_event_loop(system.loop);
-    server = &root.add_new_child<QmpServer>(name);
-    server->set_link("chardev", chardev);
-    qom::realize_tree(*chardev);
-    qom::realize_tree(*server);
-  }
-
-  void send(std::string_view text) {
-    const MachineLock::Guard guard(lock);
-    chardev->send(text);
-  }
-  /// Messages that came since the last call.
-  std::vector<Value> receive() {
-    const std::string output = std::exchange(chardev->written, {});
-    std::vector<Value> messages;
-    for (std::size_t at = 0; at < output.size();) {
-      const std::size_t end = output.find("\r\n", at);
-      if (end == std::string::npos) {
-        ADD_FAILURE() << "a message without an end";
-        break;
-      }
-      messages.push_back(parse_json(output.substr(at, end - at)));
-      at = end + 2;
-    }
-    return messages;
-  }
-  /// The one answer to a message; events on the way go to `events`.
-  Value ask(std::string_view text) {
-    send(text);
-    Value answer;
-    unsigned answers = 0;
-    for (Value& m : receive()) {
-      if (const Value* name = member(m, "event")) {
-        events.push_back(name->to_string());
-        event_messages.push_back(std::move(m));
-      } else {
-        answer = std::move(m);
-        ++answers;
-      }
-    }
-    EXPECT_EQ(answers, 1U) << text;
-    return answer;
-  }
-  void receive_events() {
-    for (Value& m : receive()) {
-      if (const Value* name = member(m, "event")) events.push_back(name->to_string()), event_messages.push_back(m);
-    }
-  }
-
-  MachineLock& lock;
-  TestChardev* chardev;
-  QmpServer* server;
-  std::vector<std::string> events;
-  std::vector<Value> event_messages;
-};
-
-class QmpServerTest : public testing::Test {
- protected:
-  QmpServerTest() {
-    log::reset();
-    log::set_sink([this](log::Level, bool, std::string_view line) { logged_.emplace_back(line); });
-    root_ = qom::create<qom::Container>();
-    machine_ = &root_->add_new_child<Machine>("machine");
-    const MachineLock::Guard guard(system().lock);
-    machine_->set_accelerator(qom::create<QtestAccelerator>(), 2);
-    CpuConfig cpus;
-    cpus.count = cpus.max = 2;
-    cpus.topology = {1, 2, 1};
-    machine_->add_cpus(cpus);
-    panel_ = &machine_->add_new_child<FrontPanel>("panel");
-    auto& chardevs = root_->add_new_child<qom::Container>("chardevs");
-    ring_ = &chardevs.add_new_child<CharRingbuf>("ring");
-    ring_->set_event_loop(system().loop);
-    ring_->set_text("size", "16");
-    qom::realize_tree(*ring_);
-    machine_->power_on({});
-    client_ = std::make_unique<Client>(*root_, system(), "qmp0");
-  }
-  ~QmpServerTest() override {
-    const MachineLock::Guard guard(system().lock);
-    if (client_) qom::unrealize_tree(*client_->server);
-    machine_->power_off();
-    log::set_sink({});
-    log::reset();
-  }
-
-  System& system() { return machine_->system(); }
-  void negotiate() {
-    client_->receive();
-    EXPECT_EQ(to_json(client_->ask(R"({"execute": "qmp_capabilities"})")), R"({"return": {}})");
-  }
-  /// Of a command, its "return"; a test failure when it is an error.
-  Value run(std::string_view command, std::string_view arguments = "{}") {
-    const Value answer = client_->ask(fmt::format(R"({{"execute": "{}", "arguments": {}}})", command, arguments));
-    const Value* result = member(answer, "return");
-    EXPECT_TRUE(result) << command << " " << arguments << " -> " << to_json(answer);
-    return result ? *result : Value();
-  }
-  /// "Class: description".
-  std::string refusal(std::string_view message) {
-    const Value answer = client_->ask(message);
-    const Value* error = member(answer, "error");
-    if (!error) return "no error: " + to_json(answer);
-    return member(*error, "class")->to_string() + ": " + member(*error, "desc")->to_string();
-  }
-  std::string refusal_of(std::string_view command, std::string_view arguments) {
-    return refusal(fmt::format(R"({{"execute": "{}", "arguments": {}}})", command, arguments));
-  }
-  /// Requests that wait for the main thread.
-  void settle() {
-    system().loop.poll();
-    client_->receive_events();
-  }
-  static std::set<std::string> names(const Value& list) {
-    std::set<std::string> found;
-    for (const Value& item : std::get<ValueList>(list.get())) found.insert(member(item, "name")->to_string());
-    return found;
-  }
-
-  std::vector<std::string> logged_;
-  qom::Ref<qom::Object> root_;
-  Machine* machine_ = nullptr;
-  FrontPanel* panel_ = nullptr;
-  CharRingbuf* ring_ = nullptr;
-  std::unique_ptr<Client> client_;
-};
+class QmpServerTest : public MonitorTest {};
 
 // --- the connection
 // ---------------------------------------------------------------------------------------------------
@@ -340,12 +167,12 @@ TEST_F(QmpServerTest, SurvivesAnything) {
       "[]",          "{}",           "1e300",     "18446744073709551615",
       "true",        "\"device\"",   "\"speed\"", "[{\"type\": \"qcode\", \"data\": \"a\"}]",
       "\"\\u0000\"", "\"\xc3\"",     "@"};
-  const auto& commands = qmp_commands();
+  const auto& commands = monitor_table().commands();
   for (int round = 0; round < 20'000; ++round) {
     const QmpCommand& command = commands[below(commands.size())];
-    if (command.name == "screendump") continue;  // writes where it is told to
+    if (command.argument_type->member("filename")) continue;  // writes where it is told to
     std::string arguments;
-    for (const QmpArgument& a : command.arguments) {
+    for (const SchemaType::Member& a : command.argument_type->members) {
       if (below(4) == 0) continue;
       arguments += fmt::format("{}\"{}\": {}", arguments.empty() ? "" : ", ", a.name, values[below(std::size(values))]);
     }
@@ -503,12 +330,15 @@ TEST_F(QmpServerTest, CpusAreListedAndGetNmis) {
 TEST_F(QmpServerTest, EveryCommandIsListedAndTested) {
   negotiate();
   std::set<std::string> known;
-  for (const QmpCommand& c : qmp_commands()) EXPECT_TRUE(known.insert(std::string(c.name)).second) << c.name;
+  for (const QmpCommand& c : monitor_table().commands())
+    EXPECT_TRUE(known.insert(std::string(c.name)).second) << c.name;
   EXPECT_EQ(names(run("query-commands")), known);
   std::ostringstream source;
-  source << std::ifstream(source_dir() / "tests/unit/machines/monitor/qmp_server_test.cpp").rdbuf();
+  for (const char* folder : {"tests/unit/machines/monitor", "tests/monitor"})
+    for (const auto& entry : std::filesystem::directory_iterator(source_dir() / folder))
+      source << std::ifstream(entry.path()).rdbuf();
   for (const std::string& name : known)
-    EXPECT_NE(source.str().find('"' + name + '"'), std::string::npos) << name << " has no test here";
+    EXPECT_NE(source.str().find('"' + name + '"'), std::string::npos) << name << " has no test";
 }
 
 // --- objects
@@ -701,26 +531,24 @@ TEST_F(QmpServerTest, KeysArePressedAndLetGo) {
   client_->chardev->frontend()->event(CharFrontend::Event::Opened);
   negotiate();
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "qcode", "data": "any"}]})"),
-            "GenericError: Parameter 'data' does not accept value 'any'");
-  EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "number", "data": 28}]})"),
-            "GenericError: Parameter 'type' does not accept value 'number'");
+            "GenericError: Parameter 'keys[0].data' does not accept value 'any'");
+  EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "name", "data": 28}]})"),
+            "GenericError: Parameter 'keys[0].type' does not accept value 'name'");
+  EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "number", "data": 9999}]})"),
+            "GenericError: no key has the number 9999");
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [1]})"),
-            "GenericError: Parameter 'keys' expects a list of objects with type and data");
+            "GenericError: Invalid parameter type for 'keys[0]', expected: object");
+  panel_->keys.clear();
+  run("send-key", R"({"keys": [{"type": "number", "data": 28}, {"type": "number", "data": 203}]})");
+  EXPECT_EQ(panel_->keys, "+ret +left ") << "1ch, and e0h 4bh";
+  client_->chardev->frontend()->event(CharFrontend::Event::Closed);
+  client_->chardev->frontend()->event(CharFrontend::Event::Opened);
+  negotiate();
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [], "hold-time": -1})"),
             "GenericError: Parameter 'hold-time' expects 0 to 60000 ms");
   const MachineLock::Guard guard(system().lock);
   machine_->remove_child(*panel_);
   EXPECT_EQ(refusal_of("send-key", R"({"keys": []})"), "GenericError: the machine has no keyboard");
-}
-
-// --- the documentation
-// ------------------------------------------------------------------------------------------------
-
-TEST(QmpDocs, TheTableIsTheDeclaration) {
-  std::ostringstream page;
-  page << std::ifstream(source_dir() / "docs/qmp.md").rdbuf();
-  EXPECT_NE(page.str().find(qmp_commands_markdown()), std::string::npos) << "docs/qmp.md needs this table:\n"
-                                                                         << qmp_commands_markdown();
 }
 
 }  // namespace
