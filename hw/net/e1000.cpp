@@ -77,6 +77,8 @@ constexpr Plain kPlain[] = {
     {kIp6at, 4, 0xffffffff, 0},
     {kWupl, 1, 0xffff, 0},
     {kWupm, 32, 0xffffffff, 0},
+    {kSwsm, 1, 0x2, 0},  // SWESMBI: nobody else wants it
+    {kSwFwSync, 1, 0xf, 0},
     {kFflt, 8, 0xffffffff, 0},
 };
 

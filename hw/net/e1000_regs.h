@@ -93,6 +93,9 @@ inline constexpr unsigned kIp4at = 0x5840;
 inline constexpr unsigned kIp6at = 0x5880;
 inline constexpr unsigned kWupl = 0x5900;
 inline constexpr unsigned kWupm = 0x5a00;
+// Semaphores of later members of the family (82573, 631xESB): U-Boot's driver takes them of any.
+inline constexpr unsigned kSwsm = 0x5b50;
+inline constexpr unsigned kSwFwSync = 0x5b5c;
 inline constexpr unsigned kFflt = 0x5f00;
 inline constexpr unsigned kRegistersEnd = 0x6000;  ///< what is modelled of 128 KiB
 

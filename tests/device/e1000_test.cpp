@@ -174,6 +174,15 @@ TEST_F(E1000Test, ACommandOfTheEepromEndsWithItsSelection) {
   EXPECT_TRUE(r(kEecd) & kEecdDo);
 }
 
+// U-Boot's driver asks no chip of the family for its address without these.
+TEST_F(E1000Test, SemaphoresOfLaterMembersAreFree) {
+  EXPECT_EQ(r(kSwsm), 0U);
+  w(kSwsm, 2);
+  EXPECT_EQ(r(kSwsm), 2U);
+  w(kSwFwSync, 1);
+  EXPECT_EQ(r(kSwFwSync), 1U);
+}
+
 TEST_F(E1000Test, Phy) {
   EXPECT_EQ(phy(2), 0x0141);
   EXPECT_EQ(phy(3), 0x0c20);
