@@ -91,7 +91,7 @@ TEST_F(Piix3IdeTest, IdentityAndResetValues) {
   EXPECT_EQ(config.l(0x08) >> 8, 0x010180U);
   EXPECT_EQ(config.l(0x20), 1U);
   EXPECT_EQ(config.b(0x3d), 0) << "legacy interrupts, no pin";
-  EXPECT_EQ(config.l(0x40), 0U);
+  EXPECT_EQ(config.l(0x40), 0x80008000U) << "both channels are decoded before firmware says so";
   for (unsigned reg = 0x10; reg < 0x28; reg += 4) config.l(reg, 0xffffffff);
   EXPECT_EQ(config.l(0x20), 0xfffffff1U) << "16 ports";
   EXPECT_EQ(config.l(0x10), 0U);
