@@ -30,6 +30,11 @@ void I8259Common::reset_enter() {
   }
 }
 
+void I8259Common::reset_exit() {
+  I8259Common::reset_enter();
+  push_state();
+}
+
 aml::Terms I8259Common::acpi_objects(AcpiBoard&) {
   aml::Resources resources;
   resources.io(i8259::kMasterPort, 2).io(i8259::kSlavePort, 2).io(i8259::kElcrPort, 2).irq(i8259::kCascade);

@@ -62,6 +62,8 @@ class I8259Common : public IsaDevice, public InterruptAcknowledge, public AcpiCo
 
   void reset_enter() override;
   void reset_hold() override { push_state(); }
+  /// What devices did to their wires while everything was reset is no request.
+  void reset_exit() override;
 
   // sub-parts
   IrqInBank ir_{"ir", 16, this, &I8259Common::ir_changed};

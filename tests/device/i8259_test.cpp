@@ -386,6 +386,18 @@ TEST_F(I8259Test, ResetKeepsLinesThatAreDriven) {
   EXPECT_EQ(ack(), 0x0d);
 }
 
+TEST_F(I8259Test, ALineThatRisesDuringResetIsNoRequest) {
+  TestMachine machine;
+  machine.add_isa_bus();
+  Device& pic = machine.add("i8259", "pic");
+  machine.add("i8254", "pit", {{"irq", "pic.0"}});  // OUT of a timer that was not programmed is high
+  machine.start();
+  EXPECT_EQ(machine.inb(0x20), 0) << "IRR";
+  EXPECT_FALSE(pic.output("out").front()->level());
+  machine.outb(0x20, 0x11), machine.outb(0x21, 8), machine.outb(0x21, 4), machine.outb(0x21, 1);
+  EXPECT_FALSE(pic.output("out").front()->level()) << "its edge was before";
+}
+
 TEST_F(I8259Test, EndOfLevelInterruptResamplesItsSource) {
   unsigned asked = 0;
   pic_->input("ir", 11)->on_resample(this, [&] { ++asked; });
