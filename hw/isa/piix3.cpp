@@ -88,7 +88,8 @@ void Piix3::isa_line_changed(unsigned n, bool level) { isa_irqs_[n].set(level); 
 
 void Piix3::pirq_changed(unsigned n, bool level) { pirq_[n].set(level); }
 
-IoResult Piix3::read_reset_control(Offset, Width) { return state_.reset_control; }
+// RCPU cannot be read as a 1.
+IoResult Piix3::read_reset_control(Offset, Width) { return state_.reset_control & kRcSystemReset; }
 
 IoResult Piix3::write_reset_control(Offset, Width, std::uint64_t value) {
   const auto now = static_cast<std::uint8_t>(value & (kRcSystemReset | kRcResetCpu));

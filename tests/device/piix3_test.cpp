@@ -173,12 +173,17 @@ TEST_F(Piix3Test, ResetControlAtPortCf9) {
   m.outb(0xcf9, 0x06);
   ASSERT_EQ(m.object().resets.size(), 1U);
   EXPECT_EQ(m.object().resets[0], ShutdownCause::GuestReset);
+  EXPECT_EQ(m.inb(0xcf9), 0x02) << "RCPU reads 0";
   m.outb(0xcf9, 0x06);
   EXPECT_EQ(m.object().resets.size(), 1U) << "no second edge";
   m.reset();
   EXPECT_EQ(m.inb(0xcf9), 0);
   m.outb(0xcf9, 0x04);  // the CPU alone
   EXPECT_EQ(m.object().resets.size(), 2U);
+  m.reset();
+  m.outb(0xcf9, 0x0e);  // what later chips call a full reset: bit 3 is reserved here
+  EXPECT_EQ(m.object().resets.size(), 3U);
+  EXPECT_EQ(m.inb(0xcf9), 0x02);
 }
 
 TEST_F(Piix3Test, ResetControlLeavesTheConfigurationAddressAlone) {
