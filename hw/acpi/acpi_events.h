@@ -11,7 +11,7 @@ class AcpiEvents {
   virtual void raise_gpe(unsigned n) = 0;
 };
 
-/// What this machine's hot-plug controllers use.
+/// What this machine's hot-plug controllers use. The board pc wires the keyboard's waking up to 4.
 inline constexpr unsigned kPciHotplugEvent = 1;
 inline constexpr unsigned kCpuHotplugEvent = 2;
 

@@ -1,5 +1,6 @@
 #include "hw/acpi/piix4_pm.h"
 
+#include "core/machine_events.h"
 #include "hw/acpi/acpi_timer.h"
 
 namespace machina {
@@ -49,6 +50,7 @@ void Piix4Pm::class_init(PciDeviceClass& c) {
   c.output("sci", &Piix4Pm::sci_).doc("ACPI's interrupt: ISA line 9");
   c.output("smi", &Piix4Pm::smi_).doc("system management interrupt of the CPUs");
   c.inputs(&Piix4Pm::rtc_alarm_, "rtc-alarm");
+  c.inputs(&Piix4Pm::gpe_in_, "gpe");
 }
 
 void Piix4Pm::realize() {
@@ -83,11 +85,14 @@ void Piix4Pm::post_unrealize() {
 void Piix4Pm::reset_enter() {
   PciDevice::reset_enter();
   const std::uint16_t woken_by = state_.status & kWakeBits;
+  const auto events = state_.gpe_status;
   state_ = State();
   state_.timer_start_ns = clock().now_ns();
   state_.next_change_tick = acpi_timer::next_change(0);
   // The resume well keeps its power in S3, and says why the rest has been reset.
-  if (system().control.run_state() == RunState::Suspended) state_.status = kResume | woken_by;
+  if (system().control.run_state() != RunState::Suspended) return;
+  state_.status = kResume | woken_by;
+  state_.gpe_status = events;
 }
 
 void Piix4Pm::apply(bool force) {
@@ -113,8 +118,7 @@ void Piix4Pm::catch_up_timer() {
 
 void Piix4Pm::apply_events() {
   catch_up_timer();
-  const bool gpe = (state_.gpe_status[0] & state_.gpe_enable[0]) || (state_.gpe_status[1] & state_.gpe_enable[1]);
-  const bool pending = (state_.status & state_.enable & kEnableBits) || gpe;
+  const bool pending = (state_.status & state_.enable & kEnableBits) || gpe_pending();
   sci_.set(pending && state_.control & kSciEnable);
   // The timer's event needs a timer of ours only while it can interrupt and has not happened.
   const bool waits = state_.enable & kTimerOverflow && !(state_.status & kTimerOverflow);
@@ -148,9 +152,15 @@ std::array<std::uint8_t, 6> Piix4Pm::sleep_states() const {
 }
 
 void Piix4Pm::raise_gpe(unsigned n) {
-  std::uint8_t& status = state_.gpe_status[n / 8 % 2];
-  status = static_cast<std::uint8_t>(status | 1U << n % 8);
+  const unsigned byte = n / 8 % 2;
+  state_.gpe_status[byte] = static_cast<std::uint8_t>(state_.gpe_status[byte] | 1U << n % 8);
+  // Before it sleeps the operating system leaves enabled what may wake it (ACPI 6.4, 4.8.4.1).
+  if (state_.gpe_enable[byte] >> n % 8 & 1) system().control.request_wakeup("gpe");
   apply_events();
+}
+
+void Piix4Pm::gpe_changed(unsigned n, bool level) {
+  if (level) raise_gpe(n);
 }
 
 void Piix4Pm::go_to_sleep(unsigned sus_typ) {
@@ -161,10 +171,12 @@ void Piix4Pm::go_to_sleep(unsigned sus_typ) {
     if (disable_s3_) return;
     control.request_suspend();
     // An enabled event that has happened already ends the sleep at once: ACPI 6.4, 4.8.3.1 and 16.3.1.1.
-    if (state_.status & state_.enable & kWakeBits) control.request_wakeup("other");
+    if ((state_.status & state_.enable & kWakeBits) || gpe_pending()) control.request_wakeup("other");
   } else if (sus_typ == s4_value_) {
     // The guest has saved its memory itself: for the machine it is the same as off.
-    if (!disable_s4_) control.request_shutdown(ShutdownCause::GuestShutdown);
+    if (disable_s4_) return;
+    report_event(control, "SUSPEND_DISK");
+    control.request_shutdown(ShutdownCause::GuestShutdown);
   }
 }
 

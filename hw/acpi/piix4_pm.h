@@ -57,9 +57,13 @@ class Piix4Pm final : public PciDevice,
   IoResult write_apm(Offset offset, Width width, std::uint64_t value);
 
   void rtc_alarm(unsigned n, bool level);
+  void gpe_changed(unsigned n, bool level);
   void go_to_sleep(unsigned sus_typ);
   void event(std::uint16_t status, const char* wakes_up);
   void catch_up_timer();
+  bool gpe_pending() const {
+    return (state_.gpe_status[0] & state_.gpe_enable[0]) || (state_.gpe_status[1] & state_.gpe_enable[1]);
+  }
   void apply_events();
   std::uint64_t ticks() const;
 
@@ -74,6 +78,7 @@ class Piix4Pm final : public PciDevice,
   // sub-parts
   IrqOut sci_, smi_;
   IrqInBank rtc_alarm_{"rtc-alarm", 1, this, &Piix4Pm::rtc_alarm};
+  IrqInBank gpe_in_{"gpe", 16, this, &Piix4Pm::gpe_changed};
   std::unique_ptr<Timer> overflow_;
 
   struct State {

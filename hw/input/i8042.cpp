@@ -56,6 +56,7 @@ void I8042::class_init(DeviceClass& c) {
   c.output("kbd-irq", &I8042::keyboard_irq_, "1").doc("interrupt of the keyboard");
   c.output("mouse-irq", &I8042::mouse_irq_, "12").doc("interrupt of the mouse");
   c.output("a20", &I8042::a20_).doc("address line 20 enabled");
+  c.output("wake", &I8042::wake_).doc("pulses when a key or a button is pressed while the machine sleeps");
 }
 
 void I8042::realize() {
@@ -72,7 +73,13 @@ void I8042::reset_enter() {
   mouse_.reset();
 }
 
+/// On standby power: the press itself is lost with the reset that follows.
+void I8042::wake_up() {
+  if (system().control.run_state() == RunState::Suspended) wake_.pulse();
+}
+
 void I8042::key(QKeyCode key, bool down) {
+  if (down) wake_up();
   keyboard_.key(key, down, clock().now_ns());
   update();
 }
@@ -83,6 +90,7 @@ void I8042::mouse_move(int dx, int dy, int wheel) {
 }
 
 void I8042::mouse_button(MouseButton button, bool down) {
+  if (down) wake_up();
   mouse_.button(button, down, clock().now_ns());
   update();
 }
@@ -271,11 +279,20 @@ aml::Terms I8042::acpi_objects(AcpiBoard&) {
   aml::Resources keyboard, mouse;
   keyboard.io(0x60, 1).io(0x64, 1);
   if (const auto line = isa_line(keyboard_irq_)) keyboard.irq(*line);
-  aml::Terms objects{aml::device("KBD", {aml::name("_HID", aml::eisa_id("PNP0303")),  // 101-key keyboard
-                                         aml::name("_CRS", keyboard.code())})};
+  aml::Terms keyboard_has{aml::name("_HID", aml::eisa_id("PNP0303")),  // 101-key keyboard
+                          aml::name("_CRS", keyboard.code())};
+  aml::Terms mouse_has{aml::name("_HID", aml::eisa_id("PNP0F13"))};  // PS/2 mouse
+  if (!wake_.sinks().empty()) {
+    // 7.3.13: the event that wakes the machine, and the deepest sleep from which it does.
+    constexpr unsigned kDeepest = 3;
+    const unsigned event = wake_.sinks().front()->index();
+    for (aml::Terms* device : {&keyboard_has, &mouse_has})
+      device->push_back(aml::name("_PRW", aml::package({aml::integer(event), aml::integer(kDeepest)})));
+  }
+  aml::Terms objects{aml::device("KBD", keyboard_has)};
   if (const auto line = isa_line(mouse_irq_)) {
-    objects.push_back(aml::device("MOU", {aml::name("_HID", aml::eisa_id("PNP0F13")),  // PS/2 mouse
-                                          aml::name("_CRS", mouse.irq(*line).code())}));
+    mouse_has.push_back(aml::name("_CRS", mouse.irq(*line).code()));
+    objects.push_back(aml::device("MOU", mouse_has));
   }
   return objects;
 }

@@ -69,6 +69,7 @@ class I8042 final : public IsaDevice, public InputSink, public AcpiContributor {
   std::uint8_t pins() const;
   void fetch(std::int64_t now);
   void update();
+  void wake_up();
 
   // regions
   IoRegion data_port_{"i8042-data", 1, Widths::only(1), this, &I8042::read_data, &I8042::write_data};
@@ -77,6 +78,7 @@ class I8042 final : public IsaDevice, public InputSink, public AcpiContributor {
   IrqOut keyboard_irq_;
   IrqOut mouse_irq_;
   IrqOut a20_;
+  IrqOut wake_;
   std::unique_ptr<Timer> timer_;
   Ps2Keyboard keyboard_;
   Ps2Mouse mouse_;

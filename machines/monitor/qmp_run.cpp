@@ -22,8 +22,9 @@ Value query_status(MonitorSession& session, const QmpArguments&) {
 }
 
 Value stop(MonitorSession& session, const QmpArguments&) {
-  // One that does not run stays as it is: suspended, waiting for a reset.
-  if (session.machine().run_state() == RunState::Running) session.machine().stop();
+  // One that can neither run nor wake up by itself stays as it is: waiting for a reset.
+  const RunState state = session.machine().run_state();
+  if (state == RunState::Running || state == RunState::Suspended) session.machine().stop();
   return {};
 }
 
@@ -105,6 +106,7 @@ void add(MonitorTable& t) {
            .doc = "it ends, or with `-no-shutdown` stands still"});
   t.event({.name = "POWERDOWN", .doc = "`system_powerdown` was asked for"});
   t.event({.name = "SUSPEND", .doc = "the guest went to sleep (ACPI S3)"});
+  t.event({.name = "SUSPEND_DISK", .doc = "it has saved itself (ACPI S4) and switches the machine off"});
   t.event({.name = "WAKEUP", .doc = "it came back"});
   t.event({.name = "GUEST_PANICKED", .data = "action: GuestPanicAction", .doc = "the guest says that it crashed"});
   t.event({.name = "WATCHDOG", .data = "action: WatchdogAction", .doc = "a watchdog of the machine has expired"});

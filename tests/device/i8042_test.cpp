@@ -16,7 +16,7 @@ class I8042Test : public testing::Test {
  protected:
   I8042Test() {
     m.add_isa_bus();
-    device = &m.add<I8042>("kbc", {{"a20", "14"}});
+    device = &m.add<I8042>("kbc", {{"a20", "14"}, {"wake", "13"}});
     m.start();
   }
 
@@ -258,6 +258,21 @@ TEST_F(I8042Test, MachineReset) {
   EXPECT_EQ(command_byte(), 0x03);
   EXPECT_TRUE(m.line(14));
   EXPECT_EQ(drain(), Bytes{});
+}
+
+TEST_F(I8042Test, APressWakesAMachineThatSleeps) {
+  tap(QKeyCode::A);
+  button(MouseButton::Left, true), button(MouseButton::Left, false);
+  EXPECT_EQ(m.rises(13), 0U) << "nobody sleeps";
+  m.object().state = RunState::Suspended;
+  key(QKeyCode::B, true);
+  EXPECT_EQ(m.rises(13), 1U);
+  key(QKeyCode::B, false);
+  move(5, 5);
+  EXPECT_EQ(m.rises(13), 1U) << "letting go and moving are no presses";
+  button(MouseButton::Right, true);
+  EXPECT_EQ(m.rises(13), 2U);
+  EXPECT_FALSE(m.line(13)) << "a pulse";
 }
 
 // --- the keyboard ---

@@ -282,6 +282,28 @@ TEST_F(Piix4PmTest, GeneralPurposeEvents) {
   EXPECT_EQ(m.inl(0xafe0), 0U);
 }
 
+TEST_F(Piix4PmTest, AGeneralPurposeEventWakesWhenEnabledAndStaysToBeSeen) {
+  start();
+  m.object().state = RunState::Suspended;
+  IrqOut wake;
+  wake.connect(*pm->input("gpe", 4));
+  wake.pulse();
+  EXPECT_TRUE(m.object().wakeups.empty()) << "not enabled";
+  EXPECT_EQ(m.inl(0xafe0), 0x10U);
+  m.outb(0xafe2, 0x10);
+  wake.pulse();
+  EXPECT_EQ(m.object().wakeups, std::vector<std::string>{"gpe"});
+  m.reset();
+  EXPECT_EQ(m.inl(0xafe0), 0x10U) << "who woke it; what may is forgotten";
+  m.object().state = RunState::Running;
+  set_up();
+  m.outb(0xafe2, 0x10);
+  m.outw(kBase + 4, 0x2000 | 1 << 10);
+  EXPECT_EQ(m.object().wakeups.size(), 2U) << "one that has happened already ends the sleep at once";
+  m.reset();
+  EXPECT_EQ(m.inl(0xafe0), 0U);
+}
+
 TEST_F(Piix4PmTest, ApmTurnsAcpiOnAndOff) {
   start();
   m.outb(0xb3, 0x5a);
