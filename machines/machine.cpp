@@ -7,6 +7,7 @@
 #include "core/block/block_backend.h"
 #include "core/units.h"
 #include "hw/acpi/cpu_hotplug.h"
+#include "hw/acpi/pci_hotplug.h"
 #include "hw/acpi/power_button.h"
 #include "hw/base/reset.h"
 
@@ -168,6 +169,14 @@ void Machine::start() {
   if (state_ == RunState::InternalError || state_ == RunState::Shutdown)
     throw Error("the machine must be reset before it can run")
         .why(std::string("its state is ") + run_state_name(state_));
+  if (asleep_) {
+    // Its CPUs have no instruction to go on with: it sleeps on.
+    asleep_ = false;
+    set_state(RunState::Suspended);
+    emit(Event::Resume);
+    if (request_.wakeup) post_requests();
+    return;
+  }
   run_vcpus();
   emit(Event::Resume);
 }
@@ -180,7 +189,9 @@ void Machine::run_vcpus() {
 }
 
 void Machine::stop(RunState why) {
-  if (halt_vcpus(why)) emit(Event::Stop);
+  const bool slept = state_ == RunState::Suspended;
+  if (slept) asleep_ = true;
+  if (halt_vcpus(why) || slept) emit(Event::Stop);
 }
 
 bool Machine::halt_vcpus(RunState why) {
@@ -199,8 +210,13 @@ void Machine::reset(ShutdownCause cause) {
   const bool running = state_ == RunState::Running;
   cpus_.park_all();
   drain_disks();
-  // One that sleeps is not woken up by it: devices must not take it for the reset that ends S3.
+  // One that sleeps is not woken up by it: devices must not take it for the reset that ends S3. What the guest wished
+  // before is over as well.
   if (state_ == RunState::Suspended) set_state(RunState::Paused);
+  asleep_ = false;
+  request_.suspend = false;
+  request_.wakeup.reset();
+  qom::for_each<PciHotplug>(*this, [](PciHotplug& hotplug) { hotplug.finish_unplug(); });
   reset_tree(*this);
   emit(Event::Reset, cause);
   if (running) {
@@ -263,7 +279,7 @@ void Machine::request_suspend() {
 
 void Machine::request_wakeup(std::string_view reason) {
   // One that comes between the guest's wish to sleep and the sleep must not be lost: nothing else may ever wake it.
-  if (state_ != RunState::Suspended && !request_.suspend) return;
+  if (state_ != RunState::Suspended && !asleep_ && !request_.suspend) return;
   request_.wakeup = std::string(reason);
   post_requests();
 }
@@ -295,6 +311,8 @@ void Machine::handle_requests() {
     reset_tree(*this);  // RAM is no device: it is kept, as S3 wants
     run_vcpus();
     emit(Event::Wakeup);
+  } else if (r.wakeup && asleep_) {
+    request_.wakeup = r.wakeup;  // when a user lets it
   }
   if (r.stop) stop(*r.stop);
 }

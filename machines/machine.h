@@ -128,6 +128,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   bool powered_ = false;
 
   RunState state_ = RunState::Prelaunch;
+  bool asleep_ = false;  ///< paused while it was suspended
   struct Request {
     std::optional<ShutdownCause> reset, shutdown;
     std::optional<RunState> stop;

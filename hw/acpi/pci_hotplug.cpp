@@ -93,6 +93,20 @@ void PciHotplug::request_unplug(unsigned slot) {
   raise();
 }
 
+void PciHotplug::finish_unplug() {
+  const std::uint32_t slots = std::exchange(state_.down, 0U);
+  for (unsigned slot = 0; slot < PciBus::kSlots; ++slot)
+    if (slots >> slot & 1 && has_card(*bus_, slot) && removable(slot)) empty_slot(slot);
+}
+
+void PciHotplug::empty_slot(unsigned slot) {
+  try {
+    take_out(*bus_, slot);
+  } catch (const Error& e) {
+    log::error("PCI slot {:02x} cannot be emptied: {}", slot, e.what());
+  }
+}
+
 void PciHotplug::eject(std::uint32_t slots) {
   for (unsigned slot = 0; slot < PciBus::kSlots; ++slot) {
     if (!(slots & ~leaving_ & 1U << slot)) continue;
@@ -104,11 +118,7 @@ void PciHotplug::eject(std::uint32_t slots) {
     qom::Ref<PciHotplug> self(this);
     system().loop.post([self, slot] {
       self->leaving_ &= ~(1U << slot);
-      try {
-        if (self->realized()) take_out(*self->bus_, slot);
-      } catch (const Error& e) {
-        log::error("PCI slot {:02x} cannot be emptied: {}", slot, e.what());
-      }
+      if (self->realized()) self->empty_slot(slot);
     });
   }
 }

@@ -33,6 +33,9 @@ class PciHotplug final : public Device, public AcpiContributor {
   void request_unplug(unsigned slot);
   /// Whether what is in the slot, if anything, can come and go: no part of the chipset, nor the firmware's screen.
   bool removable(unsigned slot) const;
+  /// What the guest was asked to let go leaves: the machine is about to be reset, and one that starts anew need not
+  /// know of it. Main thread.
+  void finish_unplug();
 
   void acpi_facts(AcpiBoard& board) override;
   void reset_enter() override { state_ = {}; }
@@ -42,6 +45,7 @@ class PciHotplug final : public Device, public AcpiContributor {
   std::uint32_t removable_slots() const;
   void require_card(unsigned slot) const;
   void eject(std::uint32_t slots);
+  void empty_slot(unsigned slot);
   void raise();
   IoResult read(Offset offset, Width width);
   IoResult write(Offset offset, Width width, std::uint64_t value);

@@ -274,6 +274,31 @@ TEST_F(QmpServerTest, AWakeUpBeforeTheMachineSleepsIsNotLost) {
   EXPECT_EQ(machine_->run_state(), RunState::Running);
 }
 
+TEST_F(QmpServerTest, ASleepingMachineThatIsStoppedSleepsOn) {
+  negotiate();
+  run("cont");
+  const auto request = [&](auto&& ask) {
+    {
+      const MachineLock::Guard guard(system().lock);
+      ask();
+    }
+    settle();
+  };
+  request([&] { machine_->request_suspend(); });
+  client_->events.clear();
+  run("stop");
+  EXPECT_EQ(machine_->run_state(), RunState::Paused);
+  run("cont");
+  EXPECT_EQ(machine_->run_state(), RunState::Suspended);
+  run("stop");
+  request([&] { machine_->request_wakeup("rtc"); });
+  EXPECT_EQ(machine_->run_state(), RunState::Paused) << "the user's wish comes first";
+  run("cont");
+  settle();
+  EXPECT_EQ(machine_->run_state(), RunState::Running) << "and the alarm is not lost";
+  EXPECT_EQ(client_->events, (std::vector<std::string>{"STOP", "RESUME", "STOP", "RESUME", "WAKEUP"}));
+}
+
 TEST_F(QmpServerTest, AResetOfASleepingMachineIsNoWakeUp) {
   negotiate();
   run("cont");
