@@ -102,6 +102,78 @@ TEST_P(GuestIrq, PowerManagementTimerRaisesTheSci) {
   EXPECT_EQ(words[5], 0U) << "the status after";
 }
 
+TEST_P(GuestIrq, PciLinesThroughThePicAreSharedReroutedAndWithdrawn) {
+  const GuestRun r = run("irq_intx_pic", 1, {.pci = true});
+  ASSERT_EQ(r.failure, "");
+  EXPECT_EQ(r.exit_code, 1) << r.output << r.stderr_;
+  const std::vector<unsigned> n = hex_words(r.output);
+  ASSERT_EQ(n.size(), 16U) << r.output;
+  EXPECT_EQ(n[0], 2U) << "two functions on a level-triggered line";
+  EXPECT_EQ(n[1], 1U) << "on an edge-triggered one the second is not heard of";
+  EXPECT_EQ(n[2], 2U) << "until it asks anew";
+  EXPECT_EQ(n[3], 4U) << "IRQ 10 is requested";
+  EXPECT_EQ(n[4], 8U) << "IRQ 11, once the PIRQ was rerouted to it, and IRQ 10 no longer";
+  EXPECT_EQ(n[5], 1U) << "taken there, once";
+  EXPECT_EQ(n[6], 0U) << "routed to nowhere";
+  EXPECT_EQ(n[7], 1U) << "and not taken";
+  EXPECT_EQ(n[8], 1U) << "but the master had heard of it: spurious IRQ 15";
+  EXPECT_EQ(n[9], 2U) << "routed back it is there again";
+  EXPECT_EQ(n[10], 2U) << "a level that falls before it is taken";
+  EXPECT_EQ(n[11], 1U) << "is a spurious IRQ 15";
+  EXPECT_EQ(n[12], 0U) << "and no spurious IRQ 7";
+  EXPECT_EQ(n[13], GetParam() == "kvm_on" ? 1U : 0U) << "an edge at the master whose line falls is withdrawn";
+  EXPECT_EQ(n[14], 0U) << "and the CPU never sees it";
+  EXPECT_EQ(n[15], 1U) << "one whose line stays up is taken, once";
+}
+
+TEST_P(GuestIrq, IoapicPinsMessagesNmiAndVirtualWire) {
+  const GuestRun r = run("irq_intx_apic", 1, {.pci = true});
+  ASSERT_EQ(r.failure, "");
+  EXPECT_EQ(r.exit_code, 1) << r.output << r.stderr_;
+  const std::vector<unsigned> n = hex_words(r.output);
+  ASSERT_EQ(n.size(), 27U) << r.output;
+  // See LocalApicTakesPinsMessagesTimerAndNmi: such a KVM calls the handler once more.
+  const bool ends_at_delivery = is_apic_in_kernel() && n[2] == 0;
+  const unsigned more = ends_at_delivery ? 1 : 0;
+  if (ends_at_delivery) std::cout << "this KVM ends interrupts at their delivery\n";
+  EXPECT_EQ(n[0], 2U + more) << "two functions on one pin";
+  if (!ends_at_delivery) {
+    EXPECT_EQ(n[1], 2U) << "remote IRR while in service";
+    EXPECT_EQ(n[2], 2U) << "in service";
+  }
+  EXPECT_EQ(n[3], 0U) << "a level at a masked pin waits";
+  EXPECT_EQ(n[4], 1U + more) << "for the mask to go";
+  EXPECT_EQ(n[5], 0U) << "one that has gone does not";
+  EXPECT_EQ(n[6], 0U) << "an edge at a masked pin is lost";
+  EXPECT_EQ(n[7], 0U) << "also when the line stays up";
+  EXPECT_EQ(n[8], 1U) << "the next one is not";
+  EXPECT_EQ(n[9], 1U + more) << "two pins with one vector are one interrupt";
+  EXPECT_EQ(n[10], 0U) << "whose EOI ends the first";
+  EXPECT_EQ(n[11], 0U) << "and the second";
+  EXPECT_EQ(n[12], 2U + more) << "one that is still up asks again";
+  // Where the local APICs are ours they have it. KVM without an I/O APIC of its own may say so, too.
+  if (!is_apic_in_kernel()) {
+    EXPECT_EQ(n[13], 1U) << "EOI broadcast can be suppressed";
+  } else if (GetParam() == "kvm_on") {
+    EXPECT_EQ(n[13], 0U) << "the kernel's I/O APIC has no EOI register";
+  }
+  if (n[13] && !is_apic_in_kernel()) {
+    EXPECT_EQ(n[14], 1U) << "an EOI that was not broadcast ends nothing at the pin";
+    EXPECT_EQ(n[15], 1U) << "so that it does not ask again";
+    EXPECT_EQ(n[16], 2U) << "until the I/O APIC has been told itself";
+    EXPECT_EQ(n[17], 0U) << "which clears remote IRR";
+  }
+  EXPECT_EQ(n[18], 1U) << "a masked message is not sent";
+  EXPECT_EQ(n[19], 1U) << "but pending";
+  EXPECT_EQ(n[20], 2U) << "and sent when the mask goes, once for both";
+  EXPECT_EQ(n[21], 0U) << "no longer pending";
+  EXPECT_EQ(n[22], 0U) << "INTx while MSI is enabled";
+  EXPECT_EQ(n[23], 2U) << "NMIs: one, and one for the two that came during its handler";
+  EXPECT_EQ(n[24], 0U) << "the 8259 behind a masked LINT0";
+  EXPECT_EQ(n[25], 1U) << "and behind one that lets it through";
+  EXPECT_EQ(n[26], 2U) << "each time";
+}
+
 TEST_P(GuestIrq, TicksThatTheGuestIsLateForComeLaterOrNot) {
   // Without interrupts for 400 ms, at 1,000 ticks a second: how long until 300 have come, in 0.1 ms?
   const auto run_with = [](const char* policy) -> unsigned {

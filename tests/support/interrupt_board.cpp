@@ -14,6 +14,7 @@ namespace machina::test {
 void InterruptPort::class_init(DeviceClass& c) {
   c.description = "Raises lines and sends messages for test guests";
   c.outputs("lines", &InterruptPort::lines_);
+  c.output("nmi", &InterruptPort::nmi_);
 }
 
 void InterruptPort::realize() { map(system().io_root, 0x510, ports_); }
@@ -37,6 +38,9 @@ IoResult InterruptPort::write(Offset offset, Width, std::uint64_t value) {
       break;
     case 1:
       ++ticks;
+      break;
+    case 2:
+      nmi_.pulse();
       break;
     case 3:
       for (unsigned n = 0; n < lines_.size(); ++n) lines_[n].lower();
@@ -68,7 +72,9 @@ std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardO
     devices.push_back(device.get());
     return *device;
   };
-  Device& bridge = add("isabus-bridge", "isa", {{"isa-irqs", "gsi"}});
+  if (options.pm || options.pci) buses.push_back(qom::cast<Bus>(add("i440FX-pcihost", "pcihost", {}).child("pci.0")));
+  Device& bridge = options.pci ? add("PIIX3", "piix3", {{"addr", "1.0"}, {"isa-irqs", "gsi"}})
+                               : add("isabus-bridge", "isa", {{"isa-irqs", "gsi"}});
   buses.push_back(qom::cast<Bus>(bridge.child("isa.0")));
   Device& pic = add("i8259", "pic", {{"out", "cpu[0].intr"}});
   if (options.ioapic) add("ioapic", "ioapic", {});
@@ -80,11 +86,16 @@ std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardO
   add("gsi", "gsi", {{"pic", "pic.ir"}, {"ioapic", options.ioapic ? "ioapic.in" : ""}});
   Device& pit = add("i8254", "pit", {{"irq", "0"}});
   if (!options.lost_tick_policy.empty()) pit.set_text("lost-tick-policy", options.lost_tick_policy);
-  add("mc146818rtc", "rtc", {{"irq", "8"}});
-  add("test-interrupt-port", "lines", {{"lines", "gsi"}});
-  if (options.pm) {
-    buses.push_back(qom::cast<Bus>(add("i440FX-pcihost", "pcihost", {}).child("pci.0")));
-    add("PIIX4_PM", "pm", {{"addr", "1.3"}, {"sci", "gsi.9"}});
+  add("mc146818rtc", "rtc", {{"irq", options.pm ? "8:pm.rtc-alarm" : "8"}});
+  if (options.keyboard) {
+    add("i8042", "i8042", {{"wake", options.pm ? "pm.gpe.4" : ""}});
+    add("port92", "port92", {});
+  }
+  add("test-interrupt-port", "lines", {{"lines", "gsi"}, {"nmi", "cpu[0].nmi"}});
+  if (options.pm) add("PIIX4_PM", "pm", {{"addr", "1.3"}, {"sci", "gsi.9"}});
+  if (options.pci) {
+    add("test-intx-function", "a", {{"addr", "2.0"}, {"iobase", "0x5a0"}});
+    add("test-intx-function", "b", {{"addr", "6.0"}, {"iobase", "0x5b0"}});
   }
   machine.cpus().cpus().front()->set_link("pic", &pic);
   return devices;

@@ -4,6 +4,7 @@
 ///
 ///   port 510h   write: bits 0-4 GSI, bit 7 level. Drives that line.
 ///   port 511h   write: one more tick, as the guest's timer handler saw it
+///   port 512h   write: a pulse on the NMI line of the first CPU
 ///   port 513h   write: lowers all lines. Read: how many are up.
 ///   port 514h   write, 4 bytes: data of a message that is written to FEE00000h
 ///   port 518h   read, 4 bytes: microseconds of virtual time
@@ -40,6 +41,7 @@ class InterruptPort final : public Device {
   IoResult write(Offset offset, Width width, std::uint64_t value);
 
   IrqOutBank lines_{24};
+  IrqOut nmi_;
   IoRegion ports_{"interrupt-port", 16, Widths{1, 4}, this, &InterruptPort::read, &InterruptPort::write};
 };
 
@@ -49,6 +51,10 @@ struct InterruptBoardOptions {
   bool apic = true;                   ///< the CPUs' local APICs, as far as the accelerator lets the board decide
   std::string lost_tick_policy = {};  ///< of the timer in the kernel; empty: as it is
   bool pm = false;                    ///< a PCI bus with the PIIX4's power management at 01.3, whose SCI is IRQ 9
+  /// A PCI bus whose PIIX3 at 01.0 is the bridge to ISA, and two test-intx-function with INTA# on PIRQB#: 02.0 with
+  /// ports 5A0h, 5A1h and 06.0 with 5B0h, 5B1h.
+  bool pci = false;
+  bool keyboard = false;  ///< i8042 and port92; with `pm`, keys wake the machine by general-purpose event 4
 };
 
 /// For GuestOptions::devices.
