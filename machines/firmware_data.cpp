@@ -6,6 +6,8 @@
 
 #include "hw/acpi/acpi_tables.h"
 #include "hw/acpi/piix4_pm.h"
+#include "hw/block/floppy_drive.h"
+#include "hw/block/isa_fdc.h"
 #include "hw/char/isa_serial.h"
 #include "hw/ide/ide_disk.h"
 #include "hw/nvram/firmware_config.h"
@@ -49,12 +51,33 @@ std::optional<std::string> open_firmware_path(IdeDisk& disk) {
   return fmt::format("/pci@i0cf8/ide@{:x}{}/drive@{:x}/disk@{:x}", where.slot, function, channel.number(), disk.unit());
 }
 
+/// As that of a floppy drive: below the PCI-to-ISA bridge, the controller by its first port.
+std::optional<std::string> open_firmware_path(const FloppyDrive& drive) {
+  const auto* controller = dynamic_cast<const IsaFdc*>(drive.parent_bus()->parent());
+  const auto* bridge = controller ? dynamic_cast<const PciDevice*>(controller->isa_bus().parent()) : nullptr;
+  if (!bridge) return std::nullopt;
+  return fmt::format("/pci@i0cf8/isa@{:x}/fdc@{:04x}/floppy@{:x}", bridge->address().slot, fdc::kBase, drive.unit());
+}
+
+void add_floppy_path(Machine& machine, int unit, std::vector<std::string>& paths) {
+  qom::for_each<FloppyDrive>(machine, [&](FloppyDrive& drive) {
+    if (!drive.realized() || drive.unit() != unit) return;
+    if (auto path = open_firmware_path(drive)) paths.push_back(std::move(*path));
+  });
+}
+
 }  // namespace
 
 std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot) {
   std::vector<std::string> paths;
-  // Of what has a letter only disks exist on these boards; CMOS tells the firmware about the other letters.
-  if (boot.order.find('c') != std::string::npos) {
+  // CMOS tells the firmware about the letters that have no path.
+  const std::size_t disk_letter = boot.order.find('c');
+  const auto floppies = [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < std::min(last, boot.order.size()); ++i)
+      if (boot.order[i] == 'a' || boot.order[i] == 'b') add_floppy_path(machine, boot.order[i] - 'a', paths);
+  };
+  floppies(0, disk_letter);
+  if (disk_letter != std::string::npos) {
     std::vector<IdeDisk*> disks;
     qom::for_each<IdeDisk>(machine, [&](IdeDisk& disk) {
       if (disk.realized()) disks.push_back(&disk);
@@ -64,6 +87,7 @@ std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot) {
     for (IdeDisk* disk : disks)
       if (auto path = open_firmware_path(*disk)) paths.push_back(std::move(*path));
   }
+  if (disk_letter != std::string::npos) floppies(disk_letter, boot.order.size());
   if (boot.strict) paths.emplace_back("HALT");
   return paths;
 }
@@ -125,6 +149,9 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
       auto& channel = disk.ide_bus().number() == 0 ? config.disks : config.secondary_disks;
       CmosDisk& entry = channel[static_cast<unsigned>(disk.unit())];
       if (!entry.present) entry = cmos_disk(disk.geometry());
+    });
+    qom::for_each<FloppyDrive>(machine, [&](FloppyDrive& drive) {
+      if (drive.realized()) config.floppies[static_cast<unsigned>(drive.unit())] = drive.type();
     });
     for (const CmosByte& byte : cmos_layout(config)) rtc->set_cmos(byte.index, byte.value);
   }

@@ -26,7 +26,8 @@ Setting::Setting(std::string setting_name, ConfigNode node, bool from_user)
 namespace {
 
 constexpr const char* kDefaultBoard = "pc";
-constexpr std::size_t kSerials = 4;  // that a board can ask for by has-serialN: COM1 to COM4
+constexpr std::size_t kSerials = 4;    // that a board can ask for by has-serialN: COM1 to COM4
+constexpr std::size_t kParallels = 3;  // as those: LPT1 to LPT3
 
 class Resolver {
  public:
@@ -120,6 +121,13 @@ class Resolver {
     return number < request_.serials.size() && request_.serials[number];
   }
 
+  bool has_parallel(std::size_t number) const {
+    return number < request_.parallels.size() && request_.parallels[number];
+  }
+  bool has_floppy(std::size_t number) const {
+    return request_.floppies[number] || (number == 0 && request_.default_floppy && !request_.no_defaults);
+  }
+
   /// The value of a name within ${}; throws Error.
   std::string variable(const std::string& name) const {
     const auto on_off = [](bool on) { return on ? "on" : "off"; };
@@ -130,6 +138,14 @@ class Resolver {
     for (std::size_t n = 0; n < kSerials; ++n) {
       names.push_back(fmt::format("has-serial{}", n));
       if (name == names.back()) return on_off(has_serial(n));
+    }
+    for (std::size_t n = 0; n < kParallels; ++n) {
+      names.push_back(fmt::format("has-parallel{}", n));
+      if (name == names.back()) return on_off(has_parallel(n));
+    }
+    for (std::size_t n = 0; n < request_.floppies.size(); ++n) {
+      names.push_back(fmt::format("has-floppy{}", n));
+      if (name == names.back()) return on_off(has_floppy(n));
     }
     for (const BoardOption& o : board_.options) {
       if (o.name == name) return o.value;

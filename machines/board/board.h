@@ -2,6 +2,7 @@
 /// A board with all choices made: what a board file says, once inheritance, options and the command line are worked in.
 /// Plain data; no type has been looked at yet.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -87,6 +88,10 @@ struct BoardRequest {
   bool no_defaults = false;     ///< -nodefaults
   /// For each -serial, whether it is something other than none. Without any, the first line is one of the defaults.
   std::vector<bool> serials;
+  std::vector<bool> parallels;  ///< as those, of -parallel; none is a default
+  /// Whether drives A and B are asked for by -drive if=floppy or -fda and -fdb.
+  std::array<bool, 2> floppies{};
+  bool default_floppy = false;          ///< nothing was said of floppies: the board's own empty drive is there
   std::optional<ConfigValue> firmware;  ///< -bios
   bool default_nic = false;             ///< nothing was said of networks: the board's own card is there
 };

@@ -21,7 +21,8 @@ using qom::Ref;
 using qom::TypeRegistry;
 
 const std::vector<std::string>& conventional_backends() {
-  static const std::vector<std::string> names{"serial0", "serial1", "serial2", "serial3", "debugcon0", "nic0"};
+  static const std::vector<std::string> names{"serial0",   "serial1",   "serial2",   "serial3", "debugcon0", "nic0",
+                                              "parallel0", "parallel1", "parallel2", "floppy0", "floppy1"};
   return names;
 }
 

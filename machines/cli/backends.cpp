@@ -175,12 +175,57 @@ CharBackend* Backends::add_character(const ConfigValue& spec, const std::string&
   }
 }
 
+void Backends::add_disk(const ConfigNode& option, const std::string& id, bool snapshot) {
+  auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
+  disk->set_event_loop(loop_);
+  for (const auto& [key, node] : option.children()) {
+    static const std::vector<std::string> ours = {"if", "index", "id", "media"};
+    if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
+    set_from_option(*disk, key == "file" ? "filename" : key, node);
+  }
+  if (const ConfigNode media = option["media"]; media && media.text() != "disk")
+    throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");
+  if (snapshot) disk->set("snapshot", true);
+  remember(*disk, option["file"].origin());
+  add_named(blockdevs_, id, disk, option.origin());
+}
+
+void Backends::add_floppy(const ConfigNode& option, bool snapshot) {
+  std::size_t unit = floppies_[0] ? 1 : 0;
+  if (const ConfigNode index = option["index"]) {
+    at_origin(index.origin(), [&] { unit = qom::parse_uint(index.text()); });
+    if (unit >= floppies_.size()) {
+      throw Error(fmt::format("there is no floppy drive {}", unit))
+          .at(index.origin())
+          .hint("index is 0 for drive A or 1 for drive B");
+    }
+  }
+  if (floppies_[unit]) {
+    throw Error(fmt::format("floppy drive {} is asked for twice", unit == 0 ? "A" : "B"))
+        .at(option.origin())
+        .hint(fmt::format("by {} as well", floppies_[unit]->brief()));
+  }
+  floppies_[unit] = option.origin();
+  const std::string drive = fmt::format("floppy{}", unit);
+  if (!option["file"]) return refuse_unknown_keys(option, {"if", "index"});  // an empty drive
+  const std::string id = option["id"] ? option["id"].text() : drive;
+  add_disk(option, id, snapshot);
+  if (id != drive) aliases_[drive] = id;
+}
+
 void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
   const ConfigNode list = cl.groups["drive"];
   if (!list) return;
   constexpr unsigned kIdeDrives = 4;
   std::vector<bool> taken(kIdeDrives, false);
-  const std::vector<ConfigNode> options = list.items();
+  std::vector<ConfigNode> options;
+  for (const ConfigNode& option : list.items()) {
+    if (option["if"] && option["if"].text() == "floppy") {
+      add_floppy(option, cl.snapshot);
+    } else {
+      options.push_back(option);
+    }
+  }
   for (const ConfigNode& option : options) {
     const ConfigNode index = option["index"];
     if (!index) continue;
@@ -199,7 +244,7 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     if (interface != "ide" && interface != "none") {
       throw Error(fmt::format("no such drive interface: '{}'", interface))
           .at(option["if"].origin())
-          .hint("expected ide or none");
+          .hint("expected ide, floppy or none");
     }
     const ConfigNode file = option["file"];
     if (!file) throw Error("-drive needs a file").at(option.origin()).hint("add file=IMAGE,format=raw");
@@ -216,18 +261,7 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
     const std::string id = option["id"]         ? option["id"].text()
                            : index < kIdeDrives ? fmt::format("ide{}-hd{}", index / 2, index % 2)
                                                 : fmt::format("drive{}", serial++);
-    auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
-    disk->set_event_loop(loop_);
-    for (const auto& [key, node] : option.children()) {
-      static const std::vector<std::string> ours = {"if", "index", "id", "media"};
-      if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
-      set_from_option(*disk, key == "file" ? "filename" : key, node);
-    }
-    if (const ConfigNode media = option["media"]; media && media.text() != "disk")
-      throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");
-    if (cl.snapshot) disk->set("snapshot", true);
-    remember(*disk, file.origin());
-    add_named(blockdevs_, id, disk, option.origin());
+    add_disk(option, id, cl.snapshot);
     if (index == kIdeDrives) continue;
     ConfigTree device;
     const Origin& at = option.origin();

@@ -3,7 +3,9 @@
 /// /blockdevs and /netdevs; those of -object under /objects. Making them touches nothing of the host; realizing them
 /// opens files and sockets.
 
+#include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +37,12 @@ class Backends {
   Origin origin_of(const std::string& path) const;
   /// Names that boards use ("serial0") for backends that have another (chardev:ID).
   const std::map<std::string, std::string>& aliases() const { return aliases_; }
-  /// All -drive options; those of interface "ide" are appended to `devices` as options of -device. Throws Error.
+  /// All -drive options; those of interface "ide" are appended to `devices` as options of -device, those of "floppy"
+  /// are for the drives of the board, which links to "floppy0" and "floppy1". Throws Error.
   void add_drives(const CommandLine& cl, ConfigTree& groups);
+
+  /// The option that asked for floppy drive 0 (A) or 1 (B), with a disk in it or without.
+  std::optional<Origin> floppy(unsigned unit) const { return floppies_.at(unit); }
 
   /// All -netdev and -nic options; the cards of -nic are appended to `devices` as options of -device. Throws Error.
   void add_networks(const CommandLine& cl, ConfigTree& groups);
@@ -56,6 +62,9 @@ class Backends {
  private:
   CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
+  /// The image of a -drive option, named `id`.
+  void add_disk(const ConfigNode& option, const std::string& id, bool snapshot);
+  void add_floppy(const ConfigNode& option, bool snapshot);
   void add_network(const ConfigNode& option, const std::string& id, const std::vector<std::string>& not_its_own);
   /// Puts a backend under `id` that several can share, with a first port of that name.
   void share(const std::string& id, qom::Ref<CharBackend> base, const Origin& id_at, const Origin& origin);
@@ -69,6 +78,7 @@ class Backends {
   qom::Object& netdevs_;
   std::vector<std::pair<qom::Ref<qom::Object>, Origin>> origins_;  ///< held: a monitor may remove any of them
   std::map<std::string, std::string> aliases_;
+  std::array<std::optional<Origin>, 2> floppies_;
   std::map<std::string, CharMux*> shared_;  ///< by the id that users know
   std::vector<std::pair<CharBackend*, Origin>> monitor_ports_;
 };

@@ -209,17 +209,23 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
   const auto flag = [](bool CommandLine::*field, CommandLine& target) {
     return [field, &target](const std::string&, const std::string&) { target.*field = true; };
   };
-  const auto disk_at = [&cl](unsigned index, const std::string& text, const Origin& origin) {
+  const auto disk_at = [&cl](unsigned index, const std::string& text, const Origin& origin,
+                             const char* interface = "ide") {
     ConfigTree drive;
     drive.relabel({}, {ConfigKind::Map, {}, origin, {}});
     drive.put({"file"}, config_scalar(text, origin, origin));
-    drive.put({"if"}, config_scalar("ide", origin, origin));
+    drive.put({"if"}, config_scalar(interface, origin, origin));
     drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));
     add_option(cl.groups, "drive", drive.root());
   };
   const auto disk = [disk_at](unsigned index) {
     return [disk_at, index](const std::string& option, const std::string& text) {
       disk_at(index, text, option_origin(option, text));
+    };
+  };
+  const auto floppy = [disk_at](unsigned index) {
+    return [disk_at, index](const std::string& option, const std::string& text) {
+      disk_at(index, text, option_origin(option, text), "floppy");
     };
   };
   using Handler = std::function<void(const std::string& option, const std::string& text)>;
@@ -248,6 +254,8 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"acpitable", group("acpi", "file")},
       {"smbios", group("smbios", "")},
       {"drive", group("drive", "file")},
+      {"fda", floppy(0)},
+      {"fdb", floppy(1)},
       {"hda", disk(0)},
       {"hdb", disk(1)},
       {"hdc", disk(2)},
@@ -260,6 +268,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"nic", network("nic")},
       {"net", network("net")},
       {"serial", push(&CommandLine::serials, cl)},
+      {"parallel", push(&CommandLine::parallels, cl)},
       {"debugcon", push(&CommandLine::debugcons, cl)},
       {"monitor", push(&CommandLine::monitors, cl)},
       {"mon", group("mon", "chardev")},

@@ -19,7 +19,7 @@ struct CommandLine {
   std::vector<SetOption> sets;
 
   std::optional<ConfigValue> cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile, run_dir;
-  std::vector<ConfigValue> serials, monitors, qmps, debugcons, qtests, plugins, directories;
+  std::vector<ConfigValue> serials, parallels, monitors, qmps, debugcons, qtests, plugins, directories;
 
   bool nodefaults = false, nographic = false, no_reboot = false, no_shutdown = false, stopped = false, snapshot = false;
   bool daemonize = false;

@@ -10,6 +10,7 @@
 #include "core/chardev/char_stdio.h"
 #include "core/display/text_display.h"
 #include "core/log.h"
+#include "hw/block/floppy_drive.h"
 #include "hw/nvram/pc_firmware.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/accel_choice.h"
@@ -57,7 +58,30 @@ void require_ports(const Board& board, const CommandLine& cl, Faults& faults) {
     }
   };
   require(cl.serials, "serial", "serial port", "isa-serial,iobase=PORT,irq=LINE");
+  require(cl.parallels, "parallel", "parallel port", "isa-parallel,iobase=PORT,irq=LINE");
   require(cl.debugcons, "debugcon", "debug console", "isa-debugcon,iobase=PORT");
+}
+
+/// As that, for what -fda, -fdb and -drive if=floppy put into a drive.
+void require_floppy_drives(const Board& board, const Backends& backends, Faults& faults) {
+  for (unsigned n = 0; n < BoardRequest().floppies.size(); ++n) {
+    const std::optional<Origin> asked = backends.floppy(n);
+    if (!asked || links_to(board, fmt::format("floppy{}", n))) continue;
+    faults.add(Error(fmt::format("board '{}' has no floppy drive {}", board.name, n == 0 ? "A" : "B"))
+                   .at(*asked)
+                   .hint("-M help lists the boards"));
+  }
+}
+
+/// Whether a -device is of that type.
+bool asks_for_device(const CommandLine& cl, std::string_view type) {
+  const ConfigNode list = cl.groups["device"];
+  if (!list) return false;
+  const std::vector<ConfigNode> options = list.items();
+  return std::any_of(options.begin(), options.end(), [type](const ConfigNode& option) {
+    const ConfigNode driver = option["driver"];
+    return driver && driver.text() == type;
+  });
 }
 
 /// The place that asked for the object that went wrong when it was powered on: -cpu, -bios, or the device on the
@@ -113,6 +137,8 @@ void Launch::build() {
   backends_->add_drives(cl_, cl_.groups);
   backends_->add_networks(cl_, cl_.groups);
   BoardRequest request;
+  for (unsigned n = 0; n < request.floppies.size(); ++n) request.floppies[n] = backends_->floppy(n).has_value();
+  request.default_floppy = !asks_for_device(cl_, FloppyDrive::kType);
   request.groups = cl_.groups;
   request.globals = cl_.globals;
   request.sets = cl_.sets;
@@ -121,6 +147,7 @@ void Launch::build() {
   const auto given = [this](const char* group) { return cl_.groups[group] && cl_.groups[group].size() > 0; };
   request.default_nic = !given("netdev") && !given("nic") && !given("net");
   for (const ConfigValue& serial : cl_.serials) request.serials.push_back(serial.text != "none");
+  for (const ConfigValue& printer : cl_.parallels) request.parallels.push_back(printer.text != "none");
   Faults faults;
   std::optional<Board> board = load_board(request, BoardCatalog::standard(directories), faults);
   if (!board) faults.throw_if_any();
@@ -135,6 +162,7 @@ void Launch::build() {
   backends_->add_objects(cl_);
   connect_consoles();
   require_ports(*board, cl_, faults);
+  require_floppy_drives(*board, *backends_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
   if (cl_.daemonize && (backends_->has_stdio() || display_kind_ == DisplayKind::Text))
     throw Error("a machine in the background has no terminal").hint("leave out -daemonize, or stdio and -nographic");
@@ -229,6 +257,8 @@ void Launch::connect_consoles() {
   }
   for (std::size_t i = 0; i < cl_.serials.size(); ++i)
     backends_->add_character(cl_.serials[i], fmt::format("serial{}", i));
+  for (std::size_t i = 0; i < cl_.parallels.size(); ++i)
+    backends_->add_character(cl_.parallels[i], fmt::format("parallel{}", i));
   for (std::size_t i = 0; i < cl_.debugcons.size(); ++i)
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
   for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));

@@ -45,8 +45,10 @@ const std::vector<OptionSpec>& option_table() {
       {"acpitable", "[file=]FILE | sig=NAME,data=FILE[,rev=N][,oem_id=…]", "adds an ACPI table", kMachine},
       {"smbios", "type=N,field=value… | file=FILE | entry-point=32|64", "what SMBIOS tells of the machine", kMachine},
 
-      {"drive", "file=FILE,format=raw[,if=ide|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
+      {"drive", "file=FILE,format=raw[,if=ide|floppy|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
        "a disk image and the drive that shows it", kDisks},
+      {"fda", "FILE", "raw image of the disk in floppy drive A", kDisks},
+      {"fdb", "FILE", "in drive B", kDisks},
       {"hda", "FILE", "raw disk image as first IDE disk", kDisks},
       {"hdb", "FILE", "as second", kDisks},
       {"hdc", "FILE", "as third", kDisks},
@@ -65,6 +67,7 @@ const std::vector<OptionSpec>& option_table() {
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
       {"serial", "[mon:]stdio|null|none|pty|file:PATH|unix:PATH…|tcp:HOST:PORT…|chardev:ID",
        "where a serial line goes; repeated for COM2 to COM4", kConsole},
+      {"parallel", "as -serial", "what is printed on a parallel port; repeated for LPT2 and LPT3", kConsole},
       {"debugcon", "as -serial", "where the firmware's messages (port 402h) go", kConsole},
       {"monitor", "as -serial", "a human monitor", kConsole},
       {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", "a monitor for people, or QMP, on a -chardev",
@@ -120,10 +123,7 @@ const char* instead_of_option(std::string_view name) {
       {"spice", kScreen},
       {"vga", "the display adapter is a device: -device VGA"},
       {"cdrom", kMedia},
-      {"fda", kMedia},
-      {"fdb", kMedia},
       {"blockdev", kMedia},
-      {"parallel", "there is no parallel port"},
   };
   for (const Foreign& f : kForeign)
     if (name == f.name) return f.instead;

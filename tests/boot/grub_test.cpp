@@ -1,6 +1,6 @@
 // The whole of it: Debian's SeaBIOS comes up on the PC of configs/pc.yaml, finds four processors and the disk, and
-// boots GRUB from it to its prompt, which answers what is typed on the serial line. And the same on a PC without PCI,
-// as far as it goes without a disk.
+// boots GRUB from it to its prompt, which answers what is typed on the serial line. The same from a floppy. And a PC
+// without PCI as far as it goes without a disk.
 
 #include "tests/boot/process.h"
 #include "tests/support/test_paths.h"
@@ -30,6 +30,29 @@ TEST_P(BootGrub, FourProcessorsToTheBootLoadersPrompt) {
   EXPECT_TRUE(machine.wait_for("(hd0)", std::chrono::seconds(30)));
   machine.type("\x01x");  // Ctrl-a x
   EXPECT_EQ(machine.wait_for_end(std::chrono::seconds(10)), 0);
+}
+
+// From a floppy every sector comes through the floppy controller and the DMA controller; GRUB loads its modules from
+// it.
+TEST_P(BootGrub, FromAFloppy) {
+  const Folder folder;
+  const std::string disk = folder / "grub.img", messages = folder / "firmware.log";
+  const std::string make = (source_dir() / "tests/guest/disk/make-grub-disk").string() + " --floppy " + disk;
+  ASSERT_EQ(std::system((make + " > /dev/null").c_str()), 0) << make;
+
+  for (const std::string board : {"pc", "isapc"}) {
+    // The software CPU does it in a second; KVM, where it emulates kernel mode, shall not do it twice.
+    if (board == "isapc" && GetParam() == "kvm") continue;
+    Process machine({(binary_dir() / "machine-run").string(), "-M", board, "-accel", GetParam(), "-m", "64M", "-fda",
+                     disk, "-boot", "a", "-nographic", "-debugcon", "file:" + messages});
+    ASSERT_TRUE(machine.wait_for("Machina test disk", std::chrono::seconds(150))) << board;
+    EXPECT_NE(contents(messages).find("Booting from Floppy"), std::string::npos) << contents(messages);
+    ASSERT_TRUE(machine.wait_for("grub>", std::chrono::seconds(150)));
+    machine.type("ls\r");
+    EXPECT_TRUE(machine.wait_for("(fd0)", std::chrono::seconds(30)));
+    machine.type("\x01x");  // Ctrl-a x
+    EXPECT_EQ(machine.wait_for_end(std::chrono::seconds(10)), 0);
+  }
 }
 
 // A board without an APIC bus and all controllers in user space: the CPU has no local APIC, and the firmware gets along

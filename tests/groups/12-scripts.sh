@@ -51,6 +51,12 @@ disk_is_reproducible() {
   tests/guest/disk/make-grub-disk "$scratch/a.img" && sleep 2.1 && tests/guest/disk/make-grub-disk "$scratch/b.img" &&
     cmp "$scratch/a.img" "$scratch/b.img"
 }
+floppy_has_parts() {
+  tests/guest/disk/make-grub-disk --floppy "$scratch/floppy.img" &&
+    [ "$(stat -c %s "$scratch/floppy.img")" -eq $((1440 << 10)) ] &&
+    [ "$(od -An -tx1 -j510 -N2 "$scratch/floppy.img" | tr -d ' ')" = 55aa ] &&
+    mtype -i "$scratch/floppy.img" ::/grub/grub.cfg | grep -q 'Machina test disk'
+}
 disk_has_parts() {
   local size
   size=$(stat -c %s "$scratch/a.img")

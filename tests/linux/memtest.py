@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Runs memtest86+ until its first tests are done, and leaves it with the Escape key.
 
-usage: memtest.py MACHINE_RUN MEMTEST_BIN [-accel NAME] [-smp N] [-m MIB] [--limit S]
+usage: memtest.py MACHINE_RUN MEMTEST_BIN [-accel NAME] [-smp N] [-m MIB] [-floppy] [--limit S]
 
 It shows its screen on the serial line, a part every two seconds. Exit status 0: tests 0 to 5 (addresses, inversions of
 fixed and random patterns) were done without an error, in all of the memory and with all processors; 77 as boot_linux.py.
+
+With -floppy the firmware starts it from a floppy, and its screen is looked at through the monitor, up to its second test.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 
 from boot_linux import why_not
@@ -35,6 +38,66 @@ class Screen:
 
     def errors(self):
         return [int(n) for n in re.findall(r"Errors:\s+(\d+)", self.text())]
+
+
+class Picture(Screen):
+    """The screen as the monitor shows its memory: characters and attributes of 25 rows."""
+
+    ASK = b"xp /2000xh 0xb8000\n"
+
+    def text(self):
+        cells, last = [], []
+        for line in self.raw.decode(errors="replace").replace("\r", "").split("\n"):
+            row = re.match(r"[0-9a-f]{16}:((?: 0x[0-9a-f]{4})+)$", line)
+            if row and line.startswith("00000000000b8000"):
+                cells = []
+            if row:
+                cells += [int(cell, 16) & 0xFF for cell in row.group(1).split()]
+            if len(cells) == 2000:
+                last = cells
+        text = "".join(chr(c) if 0x20 <= c < 0x7F else " " for c in last)
+        return "\n".join(text[at : at + 80] for at in range(0, len(text), 80))
+
+    def tests(self):
+        return [int(n) for n in re.findall(r"#(\d+)\s+\[", self.text())]
+
+
+def look(command, limit):
+    """As run(), through the monitor."""
+    screen = Picture()
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    end, asked = time.monotonic() + limit, 0
+    try:
+        while time.monotonic() < end:
+            if time.monotonic() - asked > 1:
+                asked = time.monotonic()
+                process.stdin.write(Picture.ASK)
+                process.stdin.flush()
+            if select.select([process.stdout], [], [], 0.2)[0]:
+                data = os.read(process.stdout.fileno(), 65536)
+                if not data:
+                    break
+                screen.raw += data
+            if max(screen.tests(), default=0) >= 1 or any(screen.errors()):
+                process.stdin.write(b"quit\n")
+                process.stdin.flush()
+                return screen, process.wait(timeout=20)
+        return screen, None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def check_picture(screen, status):
+    text = screen.text()
+    if "Memtest86+" not in text.split("\n")[0]:
+        yield "its title is not on the screen"
+    if max(screen.tests(), default=0) < 1:
+        yield "its second test was not begun"
+    if any(screen.errors()):
+        yield f"memory errors: {max(screen.errors())}"
+    if status != 0:
+        yield f"machine-run ended with status {status}"
 
 
 def run(command, limit):
@@ -80,6 +143,25 @@ def check(screen, status, options):
         yield "Escape did not end it" if status is None else f"machine-run ended with status {status}"
 
 
+def main_floppy(options):
+    with tempfile.TemporaryDirectory(prefix="memtest-") as folder:
+        image = os.path.join(folder, "memtest.img")
+        with open(options.memtest, "rb") as program, open(image, "wb") as file:
+            file.write(program.read())
+            file.truncate(1440 << 10)
+        command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
+        command += ["-display", "none", "-serial", "none", "-fda", image, "-boot", "a", "-monitor", "stdio"]
+        print(" ".join(command), flush=True)
+        started = time.monotonic()
+        screen, status = look(command, options.limit)
+    print(screen.text())
+    faults = list(check_picture(screen, status))
+    for fault in faults:
+        print(f"FAULT: {fault}")
+    print(f"memtest86+ from a floppy -accel {options.accel}: {time.monotonic() - started:.1f} s")
+    return 1 if faults else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("machine_run")
@@ -87,12 +169,15 @@ def main():
     parser.add_argument("-accel", default="jit")
     parser.add_argument("-smp", type=int, default=2)
     parser.add_argument("-m", type=int, default=32)
+    parser.add_argument("-floppy", action="store_true")
     parser.add_argument("--limit", type=float, default=150)
     options = parser.parse_args()
     reason = why_not(options.machine_run, options.accel)
     if reason:
         print(reason)
         return 77
+    if options.floppy:
+        return main_floppy(options)
     command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
     command += ["-smp", str(options.smp), "-display", "none", "-serial", "stdio", "-no-reboot"]
     command += ["-kernel", options.memtest, "-append", "console=ttyS0,115200"]
