@@ -9,6 +9,7 @@
 #include "hw/block/floppy_drive.h"
 #include "hw/block/isa_fdc.h"
 #include "hw/char/isa_serial.h"
+#include "hw/ide/ide_cd.h"
 #include "hw/ide/ide_disk.h"
 #include "hw/nvram/firmware_config.h"
 #include "hw/nvram/fw_cfg.h"
@@ -40,9 +41,9 @@ CmosDisk cmos_disk(const DiskGeometry& g) {
           static_cast<std::uint8_t>(g.sectors), fits ? DiskTranslation::None : DiskTranslation::Lba};
 }
 
-/// The path of a disk in the form of IEEE 1275 that SeaBIOS compares with what it finds: the host bridge at port CF8h,
+/// The path of a drive in the form of IEEE 1275 that SeaBIOS compares with what it finds: the host bridge at port CF8h,
 /// slot and function of the controller, its channel, the drive on it. It looks for those of PCI controllers only.
-std::optional<std::string> open_firmware_path(IdeDisk& disk) {
+std::optional<std::string> open_firmware_path(IdeDevice& disk) {
   IdeBus& channel = disk.ide_bus();
   const auto* controller = dynamic_cast<const PciDevice*>(channel.parent());
   if (!controller) return std::nullopt;
@@ -66,30 +67,54 @@ void add_floppy_path(Machine& machine, int unit, std::vector<std::string>& paths
   });
 }
 
+/// Those of all drives of a kind, in the order of their places.
+template <class Drive>
+void add_drive_paths(Machine& machine, std::vector<std::string>& paths) {
+  std::vector<IdeDevice*> drives;
+  qom::for_each<Drive>(machine, [&](Drive& drive) {
+    if (drive.realized()) drives.push_back(&drive);
+  });
+  const auto place = [](IdeDevice* d) { return 2 * static_cast<int>(d->ide_bus().number()) + d->unit(); };
+  std::sort(drives.begin(), drives.end(), [&](IdeDevice* a, IdeDevice* b) { return place(a) < place(b); });
+  for (IdeDevice* drive : drives)
+    if (auto path = open_firmware_path(*drive)) paths.push_back(std::move(*path));
+}
+
+/// The letters that count now.
+const std::string& letters_of(const BootOptions& boot) { return boot.once.empty() ? boot.order : boot.once; }
+
 }  // namespace
 
 std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot) {
   std::vector<std::string> paths;
   // CMOS tells the firmware about the letters that have no path.
-  const std::size_t disk_letter = boot.order.find('c');
-  const auto floppies = [&](std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < std::min(last, boot.order.size()); ++i)
-      if (boot.order[i] == 'a' || boot.order[i] == 'b') add_floppy_path(machine, boot.order[i] - 'a', paths);
-  };
-  floppies(0, disk_letter);
-  if (disk_letter != std::string::npos) {
-    std::vector<IdeDisk*> disks;
-    qom::for_each<IdeDisk>(machine, [&](IdeDisk& disk) {
-      if (disk.realized()) disks.push_back(&disk);
-    });
-    const auto place = [](IdeDisk* d) { return 2 * static_cast<int>(d->ide_bus().number()) + d->unit(); };
-    std::sort(disks.begin(), disks.end(), [&](IdeDisk* a, IdeDisk* b) { return place(a) < place(b); });
-    for (IdeDisk* disk : disks)
-      if (auto path = open_firmware_path(*disk)) paths.push_back(std::move(*path));
+  for (const char letter : letters_of(boot)) {
+    if (letter == 'a' || letter == 'b') add_floppy_path(machine, letter - 'a', paths);
+    if (letter == 'c') add_drive_paths<IdeDisk>(machine, paths);
+    if (letter == 'd') add_drive_paths<IdeCd>(machine, paths);
   }
-  if (disk_letter != std::string::npos) floppies(disk_letter, boot.order.size());
   if (boot.strict) paths.emplace_back("HALT");
   return paths;
+}
+
+namespace {
+
+/// With the option ROM that starts a kernel, which comes before all else.
+std::vector<std::string> all_boot_paths(Machine& machine, const BootOptions& boot) {
+  std::vector<std::string> paths = boot_paths(machine, boot);
+  if (boot.kernel) paths.insert(paths.begin(), boot::kBootRomPath);
+  return paths;
+}
+
+}  // namespace
+
+void set_boot_order(Machine& machine, const BootOptions& boot) {
+  if (auto* fw_cfg = qom::first_of<FwCfg>(machine)) set_boot_order(*fw_cfg, all_boot_paths(machine, boot));
+  auto* rtc = qom::first_of<Mc146818Rtc>(machine);
+  if (!rtc) return;
+  CmosConfig config;
+  if (!letters_of(boot).empty()) config.boot_order = letters_of(boot);
+  for (const CmosByte& byte : cmos_boot_order(config)) rtc->set_cmos(byte.index, byte.value);
 }
 
 std::array<std::uint8_t, 16> parse_uuid(const std::string& text) {
@@ -131,8 +156,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     if (boot.nographic && qom::first_of<IsaSerial>(machine)) config.serial_console = kCom1;
     config.boot_menu = boot.menu;
     config.boot_menu_wait_ms = boot.splash_time_ms;
-    config.boot_order = boot_paths(machine, boot);
-    if (boot.kernel) config.boot_order.insert(config.boot_order.begin(), boot::kBootRomPath);
+    config.boot_order = all_boot_paths(machine, boot);
     if (const auto* pm = qom::first_of<Piix4Pm>(machine)) config.sleep_states = pm->sleep_states();
     if (!machine.uuid.empty()) config.uuid = parse_uuid(machine.uuid);
     configure_firmware(*fw_cfg, config);
@@ -143,7 +167,7 @@ void fill_firmware_data(Machine& machine, const BootOptions& boot) {
     config.ram_below_4g = s.ram_below_4g;
     config.ram_above_4g = s.ram_above_4g;
     config.cpus = machine.cpu_config().count;
-    if (!boot.order.empty()) config.boot_order = boot.order;
+    if (!letters_of(boot).empty()) config.boot_order = letters_of(boot);
     qom::for_each<IdeDisk>(machine, [&](IdeDisk& disk) {
       if (!disk.realized()) return;
       auto& channel = disk.ide_bus().number() == 0 ? config.disks : config.secondary_disks;

@@ -15,6 +15,7 @@ namespace machina {
 struct BootOptions {
   /// Letters of -boot order=: a floppy, c disk, d CD-ROM, n network. Empty: the usual order, and the firmware's own.
   std::string order;
+  std::string once;  ///< as order, until the first reset; empty: nothing special
   bool menu = false;
   bool strict = false;                          ///< only what order names
   std::optional<std::uint16_t> splash_time_ms;  ///< how long the menu waits
@@ -24,8 +25,10 @@ struct BootOptions {
 
 /// After all devices are realized, before the guest runs. Throws Error.
 void fill_firmware_data(Machine& machine, const BootOptions& boot);
+/// What firmware is told of the order from its next start on: the end of -boot once=.
+void set_boot_order(Machine& machine, const BootOptions& boot);
 
-/// Open Firmware paths of the machine's disks for fw_cfg's "bootorder", in the order of `boot`; empty when it asks for
+/// Open Firmware paths of the machine's drives for fw_cfg's "bootorder", in the order of `boot`; empty when it asks for
 /// nothing special. The last is "HALT" when nothing else may be booted.
 std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot);
 

@@ -109,6 +109,7 @@ MmcDrive::Outcome MmcDrive::not_ready() {
 
 MmcDrive::Outcome MmcDrive::read_failed(std::uint64_t lba) {
   if (!ready()) return not_ready();
+  if (std::exchange(state_.medium_attention, false)) return fail(SenseKey::UnitAttention, kMediumMayHaveChanged);
   Outcome o = fail(SenseKey::MediumError, kUnrecoveredReadError);
   state_.sense_block = static_cast<std::uint32_t>(lba);
   return o;

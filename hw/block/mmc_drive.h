@@ -67,7 +67,7 @@ class MmcDrive {
   void at_block(std::uint64_t lba) { state_.position = lba; }
   /// A command fails, with this sense.
   Outcome fail(mmc::SenseKey key, mmc::Asc asc);
-  /// Block `lba` cannot be read; or the medium has gone since the command began.
+  /// Block `lba` cannot be read: or the medium has gone, or been exchanged, since the command began.
   Outcome read_failed(std::uint64_t lba);
   const mmc::Sense& sense() const { return state_.sense; }
   /// Power-on, or a reset that the host is to hear of: settings and locks go back, the tray stays as it is.

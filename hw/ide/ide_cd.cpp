@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "core/block/medium.h"
+#include "core/machine_events.h"
 #include "hw/ide/ata_identify.h"
 
 namespace machina {
@@ -17,18 +17,26 @@ void IdeCd::class_init(DeviceClass& c) {
   limit(c.property("ver", &IdeCd::version_, "1.0").doc("firmware revision"), 8);
 }
 
-IdeCd::IdeCd() : mmc_({}) {}
+namespace {
 
-std::uint64_t IdeCd::blocks_of(const BlockBackend& disc) {
+std::uint64_t blocks_of(const BlockBackend& disc) {
   const std::uint64_t blocks = disc.size() / mmc::kBlockSize;
   if (blocks == 0) throw Error(fmt::format("'{}' is too small for a disc", disc.description()));
   return blocks;
 }
 
+}  // namespace
+
+IdeCd::IdeCd()
+    : mmc_([this](bool open) {
+        report_event(system().control, "DEVICE_TRAY_MOVED",
+                     {{"device", slot_.name()}, {"id", path()}, {"tray-open", open}});
+      }) {}
+
 void IdeCd::realize() {
   const unsigned place = 2 * ide_bus().number() + static_cast<unsigned>(unit());
   if (drive_) mmc_.set_first_medium(blocks_of(*drive_));
-  name_ = drive_ ? drive_->name() : fmt::format("ide{}-cd{}", ide_bus().number(), unit());
+  slot_.set_up(*this, system().loop, fmt::format("ide{}-cd{}", ide_bus().number(), unit()));
   if (serial_.empty()) serial_ = fmt::format("MC{:05}", place + 1);
   // INQUIRY has the model in two fields: what comes before its first blank is the vendor.
   const std::size_t blank = model_.find(' ');
@@ -110,37 +118,47 @@ void IdeCd::set_features() {
 
 // --- media ---
 
-void IdeCd::open_tray(bool force) {
-  if (mmc_.tray_open()) return;
-  if (mmc_.locked()) {
-    mmc_.request_eject();
-    if (!force) {
-      // The words that clients of the monitor know.
-      throw Error(
-          fmt::format("Device '{}' is locked and force was not specified, wait for tray to open and try again", name_));
-    }
-  }
-  mmc_.open_tray();
+/// The operator's: a locked tray stays closed without force, and the guest is asked for it.
+void IdeCd::press_button(bool force) {
+  if (mmc_.tray_open() || !mmc_.locked()) return;
+  mmc_.request_eject();
+  if (force) return;
+  // The words that clients of the monitor know.
+  throw Error(fmt::format("Device '{}' is locked and force was not specified, wait for tray to open and try again",
+                          slot_.name()));
 }
 
-void IdeCd::insert(qom::Ref<BlockBackend> disc) {
-  const std::uint64_t blocks = disc ? blocks_of(*disc) : 0;
-  exchange_medium(*this, drive_, name_, std::move(disc));
-  mmc_.set_medium(blocks);
+void IdeCd::open_tray(bool force) {
+  press_button(force);
+  mmc_.open_tray();
+  state_.disc_gone = true;
+}
+
+void IdeCd::close_tray() { mmc_.close_tray(); }
+
+void IdeCd::remove_medium() {
+  if (!mmc_.tray_open()) throw Error(fmt::format("Tray of device '{}' is not open", slot_.name()));
+  slot_.remove();
+  mmc_.set_medium(0);
 }
 
 void IdeCd::eject(bool force) {
   open_tray(force);
-  insert({});
+  remove_medium();
 }
 
 void IdeCd::change_medium(const Change& change) {
   if (change.read_only == false) throw Error("discs in this drive cannot be written to").hint("read-only-mode retain");
-  // First, so that the old disc stays where the new one cannot be had.
-  auto disc = open_medium(system().loop, change.filename, change.format, true);
-  blocks_of(*disc);
-  open_tray(change.force);
-  insert(std::move(disc));
+  press_button(change.force);
+  try {
+    slot_.insert(change, true, [](const BlockBackend& disc) { blocks_of(disc); });
+  } catch (const Error&) {
+    if (!drive_) mmc_.set_medium(0);  // nor could the old disc be put back
+    throw;
+  }
+  state_.disc_gone = true;
+  mmc_.open_tray();
+  mmc_.set_medium(blocks_of(*drive_));
   mmc_.close_tray();
 }
 

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "core/block/removable_media.h"
+#include "core/block/medium_slot.h"
 #include "hw/block/mmc_drive.h"
 #include "hw/ide/ide_device.h"
 
@@ -27,15 +27,15 @@ class IdeCd final : public IdeDevice, public RemovableMedia {
   void bus_master_started() override;
 
   // --- RemovableMedia ---
-  std::string drive_name() const override { return name_; }
+  std::string drive_name() const override { return slot_.name(); }
   bool has_medium() const override { return mmc_.has_medium(); }
   bool tray_open() const override { return mmc_.tray_open(); }
   bool tray_locked() const override { return mmc_.locked(); }
   void eject(bool force) override;
+  void open_tray(bool force) override;
+  void close_tray() override;
+  void remove_medium() override;
   void change_medium(const Change& change) override;
-
-  /// Puts a disc into the drive in place of what is in it, or takes that out (null). Throws Error when it is no disc.
-  void insert(qom::Ref<BlockBackend> disc);
 
  private:
   enum class Phase { Idle, Identify, Packet, PioIn, PioOut, DmaIn, DmaOut };
@@ -68,14 +68,13 @@ class IdeCd final : public IdeDevice, public RemovableMedia {
   void blocks_read(Request& request, int error);
   void dma_failed();
   void set_reason(std::uint8_t reason) { reg(ata::kInterruptReason).current = reason; }
-  void open_tray(bool force);
-  static std::uint64_t blocks_of(const BlockBackend& disc);
+  void press_button(bool force);
 
   // configuration
   std::string serial_, model_, version_;
-  std::string name_;  ///< of the drive, for people
   // dependencies
   qom::Link<BlockBackend> drive_;
+  MediumSlot slot_{drive_};
   // sub-devices
   MmcDrive mmc_;
 
@@ -90,6 +89,7 @@ class IdeCd final : public IdeDevice, public RemovableMedia {
     std::uint64_t lba = 0, blocks_left = 0;
     MmcDrive::Fields fields;
     bool one_by_one = false;  ///< a read of several blocks has failed: which of them is it?
+    bool disc_gone = false;   ///< since the command began, though there may be another
     bool stopped = false;     ///< the PRD table ended too early: nothing moves until reset
   };
   State state_;

@@ -151,7 +151,7 @@ void IdeCd::next_pio_out() {
 void IdeCd::read_blocks(std::uint64_t count) {
   count = state_.one_by_one ? 1 : std::min(count, state_.blocks_left);
   // Somebody may have taken the disc out since the command began.
-  if (!drive_ || mmc_.tray_open() || state_.lba + count > mmc_.blocks()) {
+  if (!drive_ || state_.disc_gone || mmc_.tray_open()) {
     mmc_.read_failed(state_.lba);
     return check_condition();
   }

@@ -31,6 +31,16 @@ std::vector<std::uint8_t> e820_table(const FirmwareConfig& config) {
   return table;
 }
 
+void set_boot_order(FwCfg& fw_cfg, const std::vector<std::string>& paths) {
+  constexpr const char* kFile = "bootorder";
+  std::string order;
+  for (const std::string& path : paths) order += (order.empty() ? "" : "\n") + path;
+  if (order.empty()) return fw_cfg.remove_file(kFile);
+  std::vector<std::uint8_t> bytes(order.begin(), order.end());
+  bytes.push_back(0);
+  fw_cfg.add_file(kFile, std::move(bytes));
+}
+
 void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   fw_cfg.add_file("etc/e820", e820_table(config));
   fw_cfg.add_i64(FwCfgKey::RamSize, config.ram_below_4g + config.ram_above_4g);
@@ -47,13 +57,7 @@ void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config) {
   // SeaBIOS takes nographic alone as 3f8h; naming the port says which, and says it with a display, too.
   if (config.serial_console) fw_cfg.add_file("etc/sercon-port", integer_file(config.serial_console));
 
-  std::string order;
-  for (const std::string& path : config.boot_order) order += (order.empty() ? "" : "\n") + path;
-  if (!order.empty()) {
-    std::vector<std::uint8_t> bytes(order.begin(), order.end());
-    bytes.push_back(0);
-    fw_cfg.add_file("bootorder", std::move(bytes));
-  }
+  set_boot_order(fw_cfg, config.boot_order);
   // SeaBIOS sees this key as file etc/show-boot-menu.
   fw_cfg.add_i16(FwCfgKey::BootMenu, config.boot_menu ? 1 : 0);
   if (config.boot_menu_wait_ms) fw_cfg.add_file("etc/boot-menu-wait", integer_file(*config.boot_menu_wait_ms));

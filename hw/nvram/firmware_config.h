@@ -39,6 +39,9 @@ struct FirmwareConfig {
 /// Replaces what was there under the same keys and names.
 void configure_firmware(FwCfg& fw_cfg, const FirmwareConfig& config);
 
+/// The file "bootorder" alone; no file where there is nothing to say.
+void set_boot_order(FwCfg& fw_cfg, const std::vector<std::string>& paths);
+
 /// The table of file "etc/e820": entries of 20 bytes, little-endian: address (64 bits), size (64), type (32).
 std::vector<std::uint8_t> e820_table(const FirmwareConfig& config);
 

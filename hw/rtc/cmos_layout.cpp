@@ -88,6 +88,17 @@ class Layout {
 
 }  // namespace
 
+std::vector<CmosByte> cmos_boot_order(const CmosConfig& config) {
+  std::array<std::uint8_t, 3> boot{};
+  for (std::size_t i = 0; i < config.boot_order.size(); ++i) {
+    const std::uint8_t code = boot_code(config.boot_order[i]);
+    if (i < boot.size()) boot[i] = code;
+  }
+  const unsigned third = boot[2] << 4 | (config.floppy_signature_check ? 0U : kNoFloppyCheck);
+  return {{BootDevice3, static_cast<std::uint8_t>(third)},
+          {BootDevices12, static_cast<std::uint8_t>(boot[1] << 4 | boot[0])}};
+}
+
 std::vector<CmosByte> cmos_layout(const CmosConfig& config) {
   Layout l;
   const auto a = static_cast<std::uint8_t>(config.floppies[0]), b = static_cast<std::uint8_t>(config.floppies[1]);
@@ -113,13 +124,7 @@ std::vector<CmosByte> cmos_layout(const CmosConfig& config) {
   l.put(MemoryAbove16M, std::min<std::uint64_t>(above(16 * MiB) / (64 * KiB), 0xffff), 2);
   l.put(MemoryAbove4G, std::min<std::uint64_t>(config.ram_above_4g / (64 * KiB), 0xffffff), 3);
 
-  std::array<std::uint8_t, 3> boot{};
-  for (std::size_t i = 0; i < config.boot_order.size(); ++i) {
-    const std::uint8_t code = boot_code(config.boot_order[i]);
-    if (i < boot.size()) boot[i] = code;
-  }
-  l.put(BootDevices12, boot[1] << 4 | boot[0]);
-  l.put(BootDevice3, boot[2] << 4 | (config.floppy_signature_check ? 0 : kNoFloppyCheck));
+  for (const CmosByte& byte : cmos_boot_order(config)) l.put(byte.index, byte.value);
 
   unsigned translation = 0, shift = 0;
   for (const auto* channel : {&config.disks, &config.secondary_disks}) {

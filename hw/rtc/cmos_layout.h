@@ -47,6 +47,9 @@ struct CmosByte {
 /// In order of the index, each index once. Throws Error for a boot letter that is none.
 std::vector<CmosByte> cmos_layout(const CmosConfig& config);
 
+/// Of these the two that hold the boot order; not part of the checksum.
+std::vector<CmosByte> cmos_boot_order(const CmosConfig& config);
+
 /// Index 2Eh-2Fh: sum of 10h to 2Dh, high byte first.
 inline constexpr unsigned kCmosChecksumFirst = 0x10, kCmosChecksumLast = 0x2d;
 

@@ -134,7 +134,8 @@ class Resolver {
     if (name == "firmware") return board_.firmware;
     if (name == "has-firmware") return on_off(!board_.firmware.empty());
     if (name == "has-default-nic") return on_off(request_.default_nic && !request_.no_defaults);
-    std::vector<std::string> names{"firmware", "has-firmware", "has-default-nic"};
+    if (name == "has-default-cdrom") return on_off(request_.default_cdrom && !request_.no_defaults);
+    std::vector<std::string> names{"firmware", "has-firmware", "has-default-nic", "has-default-cdrom"};
     for (std::size_t n = 0; n < kSerials; ++n) {
       names.push_back(fmt::format("has-serial{}", n));
       if (name == names.back()) return on_off(has_serial(n));

@@ -93,6 +93,7 @@ struct BoardRequest {
   std::array<bool, 2> floppies{};
   bool default_floppy = false;          ///< nothing was said of floppies: the board's own empty drive is there
   std::optional<ConfigValue> firmware;  ///< -bios
+  bool default_cdrom = false;           ///< third IDE drive: the board's own CD drive is there
   bool default_nic = false;             ///< nothing was said of networks: the board's own card is there
 };
 

@@ -175,17 +175,18 @@ CharBackend* Backends::add_character(const ConfigValue& spec, const std::string&
   }
 }
 
-void Backends::add_disk(const ConfigNode& option, const std::string& id, bool snapshot) {
+void Backends::add_disk(const ConfigNode& option, const std::string& id, bool cdrom, bool snapshot) {
   auto disk = qom::TypeRegistry::global().create_as<BlockBackend>("block-raw");
   disk->set_event_loop(loop_);
+  if (cdrom) disk->set("readonly", true);
   for (const auto& [key, node] : option.children()) {
     static const std::vector<std::string> ours = {"if", "index", "id", "media"};
     if (std::find(ours.begin(), ours.end(), key) != ours.end()) continue;
     set_from_option(*disk, key == "file" ? "filename" : key, node);
   }
-  if (const ConfigNode media = option["media"]; media && media.text() != "disk")
-    throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");
-  if (snapshot) disk->set("snapshot", true);
+  if (cdrom && !disk->read_only())
+    throw Error("a CD-ROM cannot be written to").at(option["readonly"].origin()).hint("leave out readonly=off");
+  if (snapshot && !cdrom) disk->set("snapshot", true);
   remember(*disk, option["file"].origin());
   add_named(blockdevs_, id, disk, option.origin());
 }
@@ -209,22 +210,29 @@ void Backends::add_floppy(const ConfigNode& option, bool snapshot) {
   const std::string drive = fmt::format("floppy{}", unit);
   if (!option["file"]) return refuse_unknown_keys(option, {"if", "index"});  // an empty drive
   const std::string id = option["id"] ? option["id"].text() : drive;
-  add_disk(option, id, snapshot);
+  if (const ConfigNode media = option["media"]; media && media.text() != "disk")
+    throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk");
+  add_disk(option, id, false, snapshot);
   if (id != drive) aliases_[drive] = id;
 }
 
 void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
-  const ConfigNode list = cl.groups["drive"];
-  if (!list) return;
-  constexpr unsigned kIdeDrives = 4;
+  constexpr unsigned kIdeDrives = 4, kCdIndex = 2;
   std::vector<bool> taken(kIdeDrives, false);
+  const auto options_of = [](const ConfigNode& group) { return group ? group.items() : std::vector<ConfigNode>(); };
   std::vector<ConfigNode> options;
-  for (const ConfigNode& option : list.items()) {
+  for (const ConfigNode& option : options_of(cl.groups["drive"])) {
     if (option["if"] && option["if"].text() == "floppy") {
       add_floppy(option, cl.snapshot);
     } else {
       options.push_back(option);
     }
+  }
+  // Who asks for drives by hand knows which there are.
+  default_cdrom_ = true;
+  for (const ConfigNode& device : options_of(cl.groups["device"])) {
+    const ConfigNode driver = device["driver"];
+    if (driver && (driver.text() == "ide-cd" || driver.text() == "ide-hd")) default_cdrom_ = false;
   }
   for (const ConfigNode& option : options) {
     const ConfigNode index = option["index"];
@@ -246,8 +254,13 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
           .at(option["if"].origin())
           .hint("expected ide, floppy or none");
     }
+    const ConfigNode media = option["media"];
+    if (media && media.text() != "disk" && media.text() != "cdrom")
+      throw Error(fmt::format("no such medium: '{}'", media.text())).at(media.origin()).hint("expected disk or cdrom");
+    const bool cdrom = media && media.text() == "cdrom";
     const ConfigNode file = option["file"];
-    if (!file) throw Error("-drive needs a file").at(option.origin()).hint("add file=IMAGE,format=raw");
+    if (!file && !(cdrom && interface == "ide"))
+      throw Error("-drive needs a file").at(option.origin()).hint("add file=IMAGE,format=raw");
     unsigned index = kIdeDrives;
     if (interface == "ide") {
       if (const ConfigNode n = option["index"]) {
@@ -259,21 +272,22 @@ void Backends::add_drives(const CommandLine& cl, ConfigTree& groups) {
       }
     }
     const std::string id = option["id"]         ? option["id"].text()
-                           : index < kIdeDrives ? fmt::format("ide{}-hd{}", index / 2, index % 2)
+                           : index < kIdeDrives ? fmt::format("ide{}-{}{}", index / 2, cdrom ? "cd" : "hd", index % 2)
                                                 : fmt::format("drive{}", serial++);
-    add_disk(option, id, cl.snapshot);
+    if (file) add_disk(option, id, cdrom, cl.snapshot);
     if (index == kIdeDrives) continue;
     ConfigTree device;
     const Origin& at = option.origin();
     const auto put = [&](const char* key, const std::string& value) {
       device.put({key}, config_scalar(value, at, at));
     };
-    put("driver", "ide-hd");
+    put("driver", cdrom ? "ide-cd" : "ide-hd");
     put("bus", fmt::format("ide.{}", index / 2));
     put("unit", std::to_string(index % 2));
-    put("drive", id);
+    if (file) put("drive", id);
     add_option(groups, "device", device.root());
   }
+  if (taken[kCdIndex]) default_cdrom_ = false;
 }
 
 void Backends::open() {

@@ -43,6 +43,8 @@ class Backends {
 
   /// The option that asked for floppy drive 0 (A) or 1 (B), with a disk in it or without.
   std::optional<Origin> floppy(unsigned unit) const { return floppies_.at(unit); }
+  /// After add_drives(): the user leaves room for the CD drive that a board has by default, and names no other drives.
+  bool default_cdrom() const { return default_cdrom_; }
 
   /// All -netdev and -nic options; the cards of -nic are appended to `devices` as options of -device. Throws Error.
   void add_networks(const CommandLine& cl, ConfigTree& groups);
@@ -63,7 +65,7 @@ class Backends {
   CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
   /// The image of a -drive option, named `id`.
-  void add_disk(const ConfigNode& option, const std::string& id, bool snapshot);
+  void add_disk(const ConfigNode& option, const std::string& id, bool cdrom, bool snapshot);
   void add_floppy(const ConfigNode& option, bool snapshot);
   void add_network(const ConfigNode& option, const std::string& id, const std::vector<std::string>& not_its_own);
   /// Puts a backend under `id` that several can share, with a first port of that name.
@@ -79,6 +81,7 @@ class Backends {
   std::vector<std::pair<qom::Ref<qom::Object>, Origin>> origins_;  ///< held: a monitor may remove any of them
   std::map<std::string, std::string> aliases_;
   std::array<std::optional<Origin>, 2> floppies_;
+  bool default_cdrom_ = false;
   std::map<std::string, CharMux*> shared_;  ///< by the id that users know
   std::vector<std::pair<CharBackend*, Origin>> monitor_ports_;
 };

@@ -218,6 +218,16 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
     drive.put({"index"}, config_scalar(std::to_string(index), origin, origin));
     add_option(cl.groups, "drive", drive.root());
   };
+  const auto cdrom = [&cl](const std::string& option, const std::string& text) {
+    constexpr const char* kThirdDrive = "2";
+    const Origin origin = option_origin(option, text);
+    ConfigTree drive;
+    drive.relabel({}, {ConfigKind::Map, {}, origin, {}});
+    drive.put({"file"}, config_scalar(text, origin, origin));
+    drive.put({"media"}, config_scalar("cdrom", origin, origin));
+    drive.put({"index"}, config_scalar(kThirdDrive, origin, origin));
+    add_option(cl.groups, "drive", drive.root());
+  };
   const auto disk = [disk_at](unsigned index) {
     return [disk_at, index](const std::string& option, const std::string& text) {
       disk_at(index, text, option_origin(option, text));
@@ -260,6 +270,7 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"hdb", disk(1)},
       {"hdc", disk(2)},
       {"hdd", disk(3)},
+      {"cdrom", cdrom},
       {"snapshot", flag(&CommandLine::snapshot, cl)},
       {"display", to(&CommandLine::display, cl)},
       {"nographic", flag(&CommandLine::nographic, cl)},

@@ -144,6 +144,7 @@ void Launch::build() {
   request.sets = cl_.sets;
   request.no_defaults = cl_.nodefaults;
   request.firmware = cl_.bios;
+  request.default_cdrom = backends_->default_cdrom();
   const auto given = [this](const char* group) { return cl_.groups[group] && cl_.groups[group].size() > 0; };
   request.default_nic = !given("netdev") && !given("nic") && !given("net");
   for (const ConfigValue& serial : cl_.serials) request.serials.push_back(serial.text != "none");
@@ -197,6 +198,13 @@ void Launch::build() {
   backends_->warn_of_loose_ends();
   fill_firmware_data(*machine_, boot);
   if (boot.kernel) offer_to_firmware(*machine_, std::move(*kernel));
+  if (!boot.once.empty()) {
+    machine_->add_observer([this, usual = std::move(boot)](const Machine::EventData& e) mutable {
+      if (e.event != Machine::Event::Reset || usual.once.empty()) return;
+      usual.once.clear();
+      set_boot_order(*machine_, usual);
+    });
+  }
   if (cl_.pidfile) pidfile_.emplace(*cl_.pidfile);
   open_servers();
   // Not before: what goes wrong until here is told alone. A machine without CPUs executes nothing.

@@ -38,14 +38,15 @@ const std::vector<OptionSpec>& option_table() {
       {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
       {"rtc", "[base=utc|localtime|DATE][,clock=host|vm][,driftfix=slew|none]",
        "date that the real-time clock starts with, and what it ticks by", kMachine},
-      {"boot", "[order=]LETTERS[,menu=on|off][,splash-time=MS][,strict=on|off]",
+      {"boot", "[order=]LETTERS[,once=LETTERS][,menu=on|off][,splash-time=MS][,strict=on|off]",
        "boot order: c disk, d CD-ROM, a floppy, n network", kMachine},
       {"numa", "node[,nodeid=N][,cpus=FIRST[-LAST]][,mem=SIZE]", "CPUs and memory that are close to each other",
        kMachine},
       {"acpitable", "[file=]FILE | sig=NAME,data=FILE[,rev=N][,oem_id=…]", "adds an ACPI table", kMachine},
       {"smbios", "type=N,field=value… | file=FILE | entry-point=32|64", "what SMBIOS tells of the machine", kMachine},
 
-      {"drive", "file=FILE,format=raw[,if=ide|floppy|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
+      {"drive",
+       "file=FILE,format=raw[,media=disk|cdrom][,if=ide|floppy|none][,index=N][,id=ID][,readonly=on][,cache=MODE]",
        "a disk image and the drive that shows it", kDisks},
       {"fda", "FILE", "raw image of the disk in floppy drive A", kDisks},
       {"fdb", "FILE", "in drive B", kDisks},
@@ -53,6 +54,7 @@ const std::vector<OptionSpec>& option_table() {
       {"hdb", "FILE", "as second", kDisks},
       {"hdc", "FILE", "as third", kDisks},
       {"hdd", "FILE", "as fourth", kDisks},
+      {"cdrom", "FILE", "disc in the CD drive, which is the third IDE drive", kDisks},
       {"snapshot", nullptr, "writes to all disks are forgotten at the end", kDisks},
 
       {"netdev", "user|tap|socket,id=ID[,option…]", "a network backend, for a card of -device; 'help' lists them",
@@ -115,14 +117,13 @@ const char* instead_of_option(std::string_view name) {
     const char* instead;
   };
   static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
-  static constexpr const char* kMedia = "there are disks only: -hda FILE or -drive file=FILE,format=raw";
+  static constexpr const char* kMedia = "disks are -hda FILE or -drive file=FILE,format=raw, discs -cdrom FILE";
   static constexpr Foreign kForeign[] = {
       {"vnc", kScreen},
       {"curses", kScreen},
       {"sdl", kScreen},
       {"spice", kScreen},
       {"vga", "the display adapter is a device: -device VGA"},
-      {"cdrom", kMedia},
       {"blockdev", kMedia},
   };
   for (const Foreign& f : kForeign)

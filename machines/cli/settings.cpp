@@ -25,6 +25,21 @@ namespace {
 
 constexpr std::size_t kMaxProcessName = 15;  // TASK_COMM_LEN of Linux, less its final zero
 
+std::string boot_letters(const ConfigNode& order) {
+  std::string seen;
+  for (const char c : order.text()) {
+    if (std::string_view("acdn").find(c) == std::string_view::npos) {
+      throw Error(fmt::format("no such boot device: '{}'", c))
+          .at(order.origin())
+          .hint("a floppy, c disk, d CD-ROM, n network");
+    }
+    if (seen.find(c) != std::string::npos)
+      throw Error(fmt::format("boot device '{}' is named twice", c)).at(order.origin());
+    seen += c;
+  }
+  return seen;
+}
+
 }  // namespace
 
 BootOptions boot_of(const CommandLine& cl) {
@@ -32,21 +47,9 @@ BootOptions boot_of(const CommandLine& cl) {
   boot.nographic = cl.nographic;
   const ConfigNode option = only_option(cl, "boot-opts");
   if (!option) return boot;
-  refuse_unknown_keys(option, {"order", "menu", "splash-time", "strict"});
-  if (const ConfigNode order = option["order"]) {
-    std::string seen;
-    for (const char c : order.text()) {
-      if (std::string_view("acdn").find(c) == std::string_view::npos) {
-        throw Error(fmt::format("no such boot device: '{}'", c))
-            .at(order.origin())
-            .hint("a floppy, c disk, d CD-ROM, n network");
-      }
-      if (seen.find(c) != std::string::npos)
-        throw Error(fmt::format("boot device '{}' is named twice", c)).at(order.origin());
-      seen += c;
-    }
-    boot.order = seen;
-  }
+  refuse_unknown_keys(option, {"order", "once", "menu", "splash-time", "strict"});
+  if (const ConfigNode order = option["order"]) boot.order = boot_letters(order);
+  if (const ConfigNode once = option["once"]) boot.once = boot_letters(once);
   if (const ConfigNode menu = option["menu"])
     at_origin(menu.origin(), [&] { boot.menu = qom::parse_bool(menu.text()); });
   if (const ConfigNode strict = option["strict"])

@@ -139,6 +139,21 @@ Value eject(MonitorSession& session, const QmpArguments& arguments) {
   return {};
 }
 
+Value open_tray(MonitorSession& session, const QmpArguments& arguments) {
+  drive_of(session, arguments).open_tray(arguments.boolean_or("force", false));
+  return {};
+}
+
+Value close_tray(MonitorSession& session, const QmpArguments& arguments) {
+  drive_of(session, arguments).close_tray();
+  return {};
+}
+
+Value remove_medium(MonitorSession& session, const QmpArguments& arguments) {
+  drive_of(session, arguments).remove_medium();
+  return {};
+}
+
 Value change_medium(MonitorSession& session, const QmpArguments& arguments) {
   RemovableMedia::Change change;
   change.filename = arguments.string("filename");
@@ -208,6 +223,9 @@ std::vector<std::string> complete_disk(MonitorSession& session, std::string_view
   std::vector<std::string> names;
   if (argument != "device") return names;
   qom::for_each<BlockBackend>(session.root(), [&](BlockBackend& disk) { names.push_back(disk.name()); });
+  qom::for_each<RemovableMedia>(session.root(), [&](RemovableMedia& drive) {
+    if (!drive.has_medium()) names.push_back(drive.drive_name());
+  });
   return names;
 }
 
@@ -254,6 +272,18 @@ void add(MonitorTable& t) {
              .arguments = "*device: str, *id: str, *force: bool",
              .doc = "takes the medium out of a drive; `force` even where the guest has locked the tray",
              .run = eject});
+  t.command({.name = "blockdev-open-tray",
+             .arguments = "*device: str, *id: str, *force: bool",
+             .doc = "opens a drive's tray, and leaves the medium in it; `force` as with eject",
+             .run = open_tray});
+  t.command({.name = "blockdev-close-tray",
+             .arguments = "*device: str, *id: str",
+             .doc = "closes a drive's tray",
+             .run = close_tray});
+  t.command({.name = "blockdev-remove-medium",
+             .arguments = "id: str",
+             .doc = "takes the medium out of an open tray",
+             .run = remove_medium});
   t.command({.name = "blockdev-change-medium",
              .arguments = "*device: str, *id: str, filename: str, *format: str, *force: bool, "
                           "*read-only-mode: BlockdevChangeReadOnlyMode",

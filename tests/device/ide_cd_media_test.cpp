@@ -211,6 +211,20 @@ TEST_F(IdeCdChangeTest, WhatCannotBePutInLeavesWhatIsThere) {
   EXPECT_EQ(sense_after(kTestUnitReady), kChanged);
 }
 
+TEST_F(IdeCdChangeTest, InTheMiddleOfACommand) {
+  wake();
+  ports.begin(read10(0, 100), 0, 2048);
+  Bytes got;
+  io.status();
+  io.read_block(got, 2048);
+  cd->change_medium(to(image("a.iso", 200, 'a')));
+  while (io.status() & kDrq) io.read_block(got, 2048);
+  EXPECT_EQ(io.error(), 0x60);
+  EXPECT_EQ(got, blocks(0, 32)) << "nothing of the new disc";
+  EXPECT_EQ(sense(), kChanged);
+  EXPECT_EQ(sense_after(kTestUnitReady), kNothing) << "it has been told";
+}
+
 TEST_F(IdeCdChangeTest, IntoAnOpenTrayAndAnEmptyDrive) {
   wake();
   cd->eject(false);

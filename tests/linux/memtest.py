@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Runs memtest86+ until its first tests are done, and leaves it with the Escape key.
 
-usage: memtest.py MACHINE_RUN MEMTEST_BIN [-accel NAME] [-smp N] [-m MIB] [-floppy] [--limit S]
+usage: memtest.py MACHINE_RUN MEMTEST [-accel NAME] [-smp N] [-m MIB] [-floppy] [--limit S]
 
-It shows its screen on the serial line, a part every two seconds. Exit status 0: tests 0 to 5 (addresses, inversions of
+MEMTEST is its kernel, which shows its screen on the serial line, a part every two seconds; or its ISO, which is started
+from the CD drive and shows its screen as a PC does: that is read from the memory of the display adapter. Exit status 0: tests 0 to 5 (addresses, inversions of
 fixed and random patterns) were done without an error, in all of the memory and with all processors; 77 as boot_linux.py.
 
 With -floppy the firmware starts it from a floppy, and its screen is looked at through the monitor, up to its second test.
 """
 
 import argparse
+import json
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,7 +37,7 @@ class Screen:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", self.raw.decode(errors="replace"))
 
     def tests(self):
-        return [int(n) for n in re.findall(r"^ ?#(\d+)\s+\[", self.text(), re.M)]
+        return [int(n) for n in re.findall(r"(?:^ ?|Test )#(\d+)\s+\[", self.text(), re.M)]
 
     def errors(self):
         return [int(n) for n in re.findall(r"Errors:\s+(\d+)", self.text())]
@@ -123,6 +126,63 @@ def run(command, limit):
         process.wait()
 
 
+class Monitor:
+    """What is needed of QMP to sit before the machine's screen and keyboard."""
+
+    COLUMNS, TEXT = 80, 0xb8000
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(f"{folder}/qmp")
+        self.file = self.socket.makefile("rw", encoding="utf-8")
+        self.file.readline()
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while "event" in (answer := json.loads(self.file.readline())):
+            pass
+        return answer["return"]
+
+    def screen(self):
+        picture = f"{self.folder}/screen"
+        self.command("pmemsave", val=self.TEXT, size=2 * 25 * self.COLUMNS, filename=picture)
+        with open(picture, "rb") as file:
+            characters = file.read()[::2]
+        rows = [characters[at:at + self.COLUMNS] for at in range(0, len(characters), self.COLUMNS)]
+        return b"\n".join(rows) + b"\n"
+
+
+def run_disc(command, limit):
+    """As run(), of a machine that shows its screen on none but its display adapter."""
+    with tempfile.TemporaryDirectory() as folder:
+        screen, leaving = Screen(), False
+        process = subprocess.Popen(command + ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"], stdin=subprocess.DEVNULL)
+        end = time.monotonic() + limit
+        try:
+            while not os.path.exists(f"{folder}/qmp") and process.poll() is None:
+                time.sleep(0.02)
+            monitor = Monitor(folder)
+            while time.monotonic() < end and process.poll() is None:
+                time.sleep(1)
+                try:
+                    screen.raw += monitor.screen()
+                    if not leaving and (max(screen.tests(), default=0) >= AFTER or any(screen.errors())):
+                        leaving = True
+                        end = min(end, time.monotonic() + 20)
+                        monitor.command("send-key", keys=[{"type": "qcode", "data": "esc"}])
+                except (OSError, ValueError):
+                    break  # it has ended
+            return screen, process.wait(20) if leaving else process.poll()
+        except subprocess.TimeoutExpired:
+            return screen, None
+        finally:
+            process.kill()
+            process.wait()
+
+
 def check(screen, status, options):
     text = screen.text()
     tests = screen.tests()
@@ -179,12 +239,16 @@ def main():
     if options.floppy:
         return main_floppy(options)
     command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
-    command += ["-smp", str(options.smp), "-display", "none", "-serial", "stdio", "-no-reboot"]
-    command += ["-kernel", options.memtest, "-append", "console=ttyS0,115200"]
+    command += ["-smp", str(options.smp), "-display", "none", "-no-reboot"]
+    disc = options.memtest.endswith(".iso")
+    if disc:
+        command += ["-cdrom", options.memtest, "-boot", "d", "-nic", "none"]
+    else:
+        command += ["-serial", "stdio", "-kernel", options.memtest, "-append", "console=ttyS0,115200"]
     print(" ".join(command), flush=True)
     started = time.monotonic()
-    screen, status = run(command, options.limit)
-    print(screen.text())
+    screen, status = (run_disc if disc else run)(command, options.limit)
+    print(screen.text()[-100 * 81:])
     faults = list(check(screen, status, options))
     for fault in faults:
         print(f"FAULT: {fault}")

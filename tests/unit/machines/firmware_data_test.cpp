@@ -79,9 +79,32 @@ class FirmwareDataOfAPc : public testing::Test {
 
 TEST_F(FirmwareDataOfAPc, BootOrderHasTheDisksWhenDisksAreAskedFor) {
   start({"-boot", "dc,strict=on"});
-  EXPECT_EQ(boot_order(), "/pci@i0cf8/ide@1,1/drive@0/disk@0\n/pci@i0cf8/ide@1,1/drive@1/disk@1\nHALT");
+  EXPECT_EQ(boot_order(),
+            "/pci@i0cf8/ide@1,1/drive@1/disk@0\n"  // the CD drive that the board has
+            "/pci@i0cf8/ide@1,1/drive@0/disk@0\n/pci@i0cf8/ide@1,1/drive@1/disk@1\nHALT");
   // Index 3Dh: first and second device, 2 is disk and 3 is CD-ROM.
   EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x23);
+}
+
+TEST_F(FirmwareDataOfAPc, OnceIsOverWithTheFirstReset) {
+  start({"-boot", "order=c,once=d"});
+  EXPECT_EQ(boot_order(), "/pci@i0cf8/ide@1,1/drive@1/disk@0");
+  EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x03);
+  const MachineLock::Guard guard(launch_->machine().system().lock);
+  for (unsigned n = 0; n < 2; ++n) {
+    launch_->machine().reset(ShutdownCause::GuestReset);
+    EXPECT_EQ(boot_order(), "/pci@i0cf8/ide@1,1/drive@0/disk@0\n/pci@i0cf8/ide@1,1/drive@1/disk@1");
+    EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x02);
+  }
+}
+
+TEST_F(FirmwareDataOfAPc, OnceAloneGoesBackToTheFirmwaresOwnOrder) {
+  start({"-boot", "once=d"});
+  EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x03);
+  const MachineLock::Guard guard(launch_->machine().system().lock);
+  launch_->machine().reset(ShutdownCause::GuestReset);
+  EXPECT_EQ(boot_order(), "(none)");
+  EXPECT_EQ(device<Mc146818Rtc>().cmos(0x3d), 0x32);
 }
 
 TEST_F(FirmwareDataOfAPc, BootOrderIsTheFirmwaresOwnWhenNothingIsAskedFor) {

@@ -31,6 +31,59 @@ struct BackendsTest : testing::Test {
   std::string dir;
 };
 
+/// The devices that drives became, in order: "ide-cd ide.1 0 ide1-cd0".
+std::vector<std::string> devices_of(const CommandLine& cl) {
+  std::vector<std::string> found;
+  const ConfigNode list = cl.groups["device"];
+  if (!list) return found;
+  for (const ConfigNode& d : list.items()) {
+    found.push_back(d["driver"].text());
+    for (const char* key : {"bus", "unit", "drive"}) found.back() += d[key] ? " " + d[key].text() : "";
+  }
+  return found;
+}
+
+TEST_F(BackendsTest, DiscsAreDrivesOfTheirOwnKind) {
+  CommandLine cl = CommandLine::parse({"-cdrom", "a.iso", "-hda", "b.img", "-drive", "media=cdrom", "-drive",
+                                       "file=c.iso,media=cdrom,id=mine", "-drive", "file=d.iso,media=cdrom,if=none"});
+  backends.add_drives(cl, cl.groups);
+  EXPECT_EQ(devices_of(cl), (std::vector<std::string>{"ide-cd ide.1 0 ide1-cd0", "ide-hd ide.0 0 ide0-hd0",
+                                                      "ide-cd ide.0 1", "ide-cd ide.1 1 mine"}));
+  for (const char* disc : {"ide1-cd0", "mine", "drive0"}) {
+    const qom::Object* backend = qom::resolve_path(*root, std::string("/blockdevs/") + disc);
+    ASSERT_NE(backend, nullptr) << disc;
+    EXPECT_EQ(backend->get("readonly"), qom::Value(true)) << disc;
+  }
+}
+
+TEST_F(BackendsTest, DiscsAreNotPartOfASnapshot) {
+  CommandLine cl = CommandLine::parse({"-snapshot", "-cdrom", "a.iso", "-hda", "b.img"});
+  backends.add_drives(cl, cl.groups);
+  EXPECT_EQ(qom::resolve_path(*root, "/blockdevs/ide1-cd0")->get("snapshot"), qom::Value(false));
+  EXPECT_EQ(qom::resolve_path(*root, "/blockdevs/ide0-hd0")->get("snapshot"), qom::Value(true));
+}
+
+TEST_F(BackendsTest, TheBoardsOwnCdDriveGivesWay) {
+  const auto there = [](const std::vector<std::string>& arguments) {
+    MachineLock lock;
+    EventLoop loop{lock};
+    Clock clock{ClockKind::Virtual};
+    const auto root = qom::create<qom::Container>();
+    Backends backends{*root, loop, clock};
+    CommandLine cl = CommandLine::parse(arguments);
+    backends.add_drives(cl, cl.groups);
+    return backends.default_cdrom();
+  };
+  EXPECT_TRUE(there({}));
+  EXPECT_TRUE(there({"-hda", "a", "-hdb", "b", "-hdd", "d"}));
+  EXPECT_FALSE(there({"-hdc", "c"}));
+  EXPECT_FALSE(there({"-cdrom", "c"}));
+  EXPECT_FALSE(there({"-hda", "a", "-hdb", "b", "-drive", "file=c"})) << "the third is the next that is free";
+  EXPECT_FALSE(there({"-device", "ide-hd,drive=x"}));
+  EXPECT_FALSE(there({"-device", "ide-cd"}));
+  EXPECT_TRUE(there({"-device", "e1000"}));
+}
+
 TEST_F(BackendsTest, WhatSlowReadersHaveNotTakenYetGetsToThem) {
   const std::string path = dir + "/fifo";
   ASSERT_EQ(mkfifo((path + ".in").c_str(), 0600), 0);
