@@ -74,6 +74,8 @@ class NetBackend : public qom::Object {
 
   /// "user,net=10.0.2.0/24": for the monitor.
   virtual std::string description() const = 0;
+  /// A table of its connections, for people; empty where there are none to tell of.
+  virtual std::string connections() const { return {}; }
 
   struct Statistics {
     std::uint64_t sent = 0, delivered = 0, lost = 0;  ///< frames

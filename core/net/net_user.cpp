@@ -13,8 +13,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "core/clock.h"
@@ -87,6 +89,7 @@ class NetUser final : public NetBackend {
   static void class_init(qom::ObjectClass& c);
 
   std::string description() const override { return fmt::format("user,net={}", net_.to_string()); }
+  std::string connections() const override;
 
  protected:
   void realize() override;
@@ -145,6 +148,13 @@ void NetUser::class_init(qom::ObjectClass& c) {
   c.property("ipv4", &NetUser::ipv4_, true).doc("IPv4 is spoken");
   c.property("ipv6", &NetUser::ipv6_, true).doc("IPv6 is spoken, in fec0::/64");
   c.computed<std::string>("forwards", &NetUser::forwards).doc("what hostfwd= has become, with the ports chosen");
+}
+
+std::string NetUser::connections() const {
+  if (!slirp_) return {};
+  // Allocated with glib's allocator, which is the C library's.
+  const std::unique_ptr<char, decltype(&std::free)> text(slirp_connection_info(slirp_.get()), &std::free);
+  return text ? text.get() : "";
 }
 
 void NetUser::check_options() {

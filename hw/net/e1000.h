@@ -27,6 +27,7 @@ class E1000 final : public PciDevice, public NetworkCard, private NetClient {
   static void class_init(PciDeviceClass& c);
 
   MacAddress mac() const override { return mac_; }
+  ReceiveFilter receive_filter() const override;
 
   void reset_enter() override;
   void reset_hold() override;

@@ -1,6 +1,7 @@
 // The receiver of the 82540EM: 317453, 3.2 and 10.
 
 #include <algorithm>
+#include <bit>
 
 #include "core/log.h"
 #include "core/units.h"
@@ -67,6 +68,31 @@ bool E1000::passes_filters(FrameView frame) const {
   const unsigned both = static_cast<unsigned>(frame[5]) << 8 | frame[4];
   const unsigned bit = both >> kShift[rctl >> kRctlMoShift & 3] & 0xfff;
   return reg(kMta + 4 * (bit >> 5)) >> (bit & 0x1f) & 1;
+}
+
+ReceiveFilter E1000::receive_filter() const {
+  const std::uint32_t rctl = reg(kRctl);
+  ReceiveFilter f;
+  f.promiscuous = rctl & kRctlUpe;
+  f.all_multicast = rctl & kRctlMpe;
+  f.broadcast = rctl & kRctlBam;
+  for (unsigned n = 0; n < kAddresses; ++n) {
+    const std::uint32_t low = reg(kRa + 8 * n), high = reg(kRa + 8 * n + 4);
+    if (!(high & kRahAv)) continue;
+    MacAddress address;
+    for (unsigned i = 0; i < MacAddress::kSize; ++i)
+      address.bytes[i] = static_cast<std::uint8_t>(i < 4 ? low >> (8 * i) : high >> (8 * (i - 4)));
+    if (n == 0) {
+      f.main = address;
+    } else {
+      f.unicast.push_back(address);
+    }
+  }
+  for (unsigned i = 0; i < 128; ++i) f.multicast_hash += static_cast<unsigned>(std::popcount(reg(kMta + 4 * i)));
+  f.vlan_filter = rctl & kRctlVfe;
+  for (unsigned v = 0; f.vlan_filter && v <= kTagVlan; ++v)
+    if (reg(kVfta + 4 * (v >> 5)) >> (v & 0x1f) & 1) f.vlans.push_back(static_cast<std::uint16_t>(v));
+  return f;
 }
 
 void E1000::receive(FrameView frame) {

@@ -1,6 +1,7 @@
 #include "hw/net/ne2000.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/log.h"
 #include "hw/net/dp8390_regs.h"
@@ -338,6 +339,17 @@ bool Ne2000::accepts(std::span<const std::uint8_t> frame) const {
     return s.rcr & kRcrAm && s.mar[bit >> 3] >> (bit & 7) & 1;
   }
   return s.rcr & kRcrPro || std::equal(s.par.begin(), s.par.end(), frame.begin());
+}
+
+ReceiveFilter Ne2000::receive_filter() const {
+  ReceiveFilter f;
+  f.promiscuous = state_.rcr & kRcrPro;
+  f.broadcast = state_.rcr & kRcrAb;
+  std::copy(state_.par.begin(), state_.par.end(), f.main.bytes.begin());
+  if (state_.rcr & kRcrAm)
+    for (const std::uint8_t m : state_.mar) f.multicast_hash += static_cast<unsigned>(std::popcount(m));
+  f.all_multicast = f.multicast_hash == 64;
+  return f;
 }
 
 void Ne2000::receive(std::span<const std::uint8_t> given) {

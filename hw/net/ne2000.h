@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "core/memory/memory_region.h"
-#include "core/net/mac_address.h"
+#include "hw/net/nic.h"
 
 namespace machina {
 
@@ -45,6 +45,7 @@ class Ne2000 {
   bool can_receive() const;
   void receive(std::span<const std::uint8_t> frame);
   void wire_free();
+  ReceiveFilter receive_filter() const;
 
  private:
   static constexpr unsigned kRamStart = 0x4000, kRamEnd = 0xc000;

@@ -13,6 +13,7 @@ class Ne2kIsa final : public IsaDevice, public NetworkCard, private NetClient {
   static void class_init(DeviceClass& c);
 
   MacAddress mac() const override { return mac_; }
+  ReceiveFilter receive_filter() const override { return chip_.receive_filter(); }
 
   void reset_hold() override { chip_.reset(); }
   void reset_exit() override;

@@ -15,6 +15,7 @@ class Ne2kPci final : public PciDevice, public NetworkCard, private NetClient {
   static void class_init(PciDeviceClass& c);
 
   MacAddress mac() const override { return mac_; }
+  ReceiveFilter receive_filter() const override { return chip_.receive_filter(); }
 
   void reset_enter() override;
   void reset_exit() override;

@@ -1,6 +1,7 @@
 #include "hw/net/rtl8139.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/log.h"
 #include "core/units.h"
@@ -313,6 +314,18 @@ std::uint16_t Rtl8139::classify(FrameView frame) const {
   if (rcr & kRcrApm && std::equal(frame.begin(), frame.begin() + ethernet::kAddress, state_.regs.begin() + kIdr0))
     return kRxPam;
   return 0;
+}
+
+ReceiveFilter Rtl8139::receive_filter() const {
+  const std::uint32_t rcr = get(kRcr, 4);
+  ReceiveFilter f;
+  f.promiscuous = rcr & kRcrAap;
+  f.broadcast = rcr & kRcrAb;
+  std::copy_n(state_.regs.begin() + kIdr0, ethernet::kAddress, f.main.bytes.begin());
+  if (rcr & kRcrAm)
+    for (unsigned i = 0; i < 8; ++i) f.multicast_hash += static_cast<unsigned>(std::popcount(state_.regs[kMar0 + i]));
+  f.all_multicast = f.multicast_hash == 64;
+  return f;
 }
 
 void Rtl8139::receive(FrameView frame) {

@@ -21,6 +21,7 @@ class Rtl8139 final : public PciDevice, public NetworkCard, private NetClient {
   static void class_init(PciDeviceClass& c);
 
   MacAddress mac() const override { return mac_; }
+  ReceiveFilter receive_filter() const override;
 
   void reset_enter() override;
   void reset_hold() override;

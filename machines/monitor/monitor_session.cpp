@@ -1,6 +1,11 @@
 #include "machines/monitor/monitor_session.h"
 
+#include <fmt/format.h>
+
+#include <charconv>
 #include <utility>
+
+#include "machines/monitor/qmp_error.h"
 
 namespace machina {
 
@@ -8,6 +13,15 @@ X86Cpu* MonitorSession::cpu() {
   for (X86Cpu* c : machine().cpus().cpus())
     if (c->index() == cpu_) return c;
   return nullptr;
+}
+
+std::int64_t MonitorSession::descriptor(const std::string& text) const {
+  if (const auto named = named_fds_.find(text); named != named_fds_.end()) return named->second.get();
+  std::int64_t fd = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  if (error != std::errc() || end != text.data() + text.size() || fd < 0)
+    throw QmpError{QmpErrorClass::GenericError, fmt::format("File descriptor named '{}' has not been found", text)};
+  return fd;
 }
 
 void MonitorTasks::add(Clock& clock, std::int64_t virtual_ns, std::function<void()> work) {

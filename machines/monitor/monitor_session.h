@@ -30,6 +30,8 @@ class MonitorSession {
   /// The descriptor that came with the command; empty when none did.
   virtual OwnedFd take_fd() { return OwnedFd(); }
   NamedFds& named_fds() { return named_fds_; }
+  /// The number of the descriptor that getfd gave this name, or that `text` is. Throws QmpError.
+  std::int64_t descriptor(const std::string& text) const;
 
   /// The CPU that commands about a CPU mean: `cpu N`. Null when there is none (any more).
   X86Cpu* cpu();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/base64.h"
 #include "core/chardev/char_mux.h"
@@ -76,19 +75,6 @@ CharBackend& make_backend(MonitorSession& session, const std::string& id, const 
   return *made;
 }
 
-/// A descriptor by its number, or by the name that getfd gave it; it is the new backend's then.
-std::int64_t descriptor(MonitorSession& session, const std::string& text) {
-  if (const auto named = session.named_fds().find(text); named != session.named_fds().end()) {
-    const std::int64_t fd = named->second.get();
-    return fd;
-  }
-  std::int64_t fd = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
-  if (error != std::errc() || end != text.data() + text.size() || fd < 0)
-    generic_error(fmt::format("File descriptor named '{}' has not been found", text));
-  return fd;
-}
-
 void configure_socket(MonitorSession& session, CharBackend& c, const Value& data, std::string& used_fd) {
   const Value& address = *member(data, "addr");
   const std::string kind = member(address, "type")->to_string();
@@ -100,7 +86,7 @@ void configure_socket(MonitorSession& session, CharBackend& c, const Value& data
     c.set("port", *member(where, "port"));
   } else {
     used_fd = member(where, "str")->to_string();
-    c.set("fd", descriptor(session, used_fd));
+    c.set("fd", session.descriptor(used_fd));
   }
   const Value* server = member(data, "server");
   c.set("server", server ? *server : Value(true));
