@@ -52,6 +52,10 @@ class I8259Common : public IsaDevice, public InterruptAcknowledge, public AcpiCo
   /// Makes `state` the state; outputs follow it, but no edge of an input is produced.
   void set_state(const I8259State& state);
 
+  static constexpr unsigned kInputs = 16;
+  /// How often input `n` has risen since power-on; the guest may have masked it. Machine lock held.
+  std::uint64_t rises(unsigned n) const { return rises_.at(n); }
+
  protected:
   /// For implementations whose registers live elsewhere: copy them into state_, and state_ to them. The default is for
   /// those that work on state_ directly.
@@ -66,10 +70,18 @@ class I8259Common : public IsaDevice, public InterruptAcknowledge, public AcpiCo
   void reset_exit() override;
 
   // sub-parts
-  IrqInBank ir_{"ir", 16, this, &I8259Common::ir_changed};
+  IrqInBank ir_{"ir", kInputs, this, &I8259Common::count_and_change};
   IrqOut out_;
 
   I8259State state_;
+
+ private:
+  void count_and_change(unsigned n, bool level) {
+    if (level) ++rises_[n];
+    ir_changed(n, level);
+  }
+  // bookkeeping
+  std::array<std::uint64_t, kInputs> rises_{};
 };
 
 }  // namespace machina

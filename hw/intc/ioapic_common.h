@@ -50,6 +50,9 @@ class IoapicCommon : public Device, public EoiListener, public AcpiContributor {
   const IoapicState& get_state();
   void set_state(const IoapicState& state);
 
+  /// How often input `pin` has risen since power-on; the guest may have masked it. Machine lock held.
+  std::uint64_t rises(unsigned pin) const { return rises_.at(pin); }
+
   /// A new listener is told of every pin. It must remove itself before it dies.
   void add_listener(IoapicListener& listener);
   void remove_listener(IoapicListener& listener);
@@ -72,12 +75,20 @@ class IoapicCommon : public Device, public EoiListener, public AcpiContributor {
   std::uint64_t address_ = ioapic::kAddress;
   std::uint8_t version_ = ioapic::kVersionWithEoi;
   // sub-parts
-  IrqInBank in_{"in", ioapic::kPins, this, &IoapicCommon::pin_changed};
+  IrqInBank in_{"in", ioapic::kPins, this, &IoapicCommon::count_and_change};
   // bookkeeping
   std::vector<IoapicListener*> listeners_;
   std::array<IoapicRoute, ioapic::kPins> told_{};
 
   IoapicState state_;
+
+ private:
+  void count_and_change(unsigned pin, bool level) {
+    if (level) ++rises_[pin];
+    pin_changed(pin, level);
+  }
+  // bookkeeping
+  std::array<std::uint64_t, ioapic::kPins> rises_{};
 };
 
 }  // namespace machina

@@ -50,9 +50,18 @@ void info_pic(HumanContext& c, const QmpArguments&) {
   qom::for_each<I8259Common>(c.machine(), [&](I8259Common& pair) { print_i8259(c, pair); });
 }
 
-/// The inputs of every device that are high now. Nobody counts interrupts: with controllers in the kernel nobody here
-/// could.
+template <class Chip>
+void print_rises(HumanContext& c, const Chip& chip, unsigned inputs) {
+  c.print("IRQ statistics for {}:\n", chip.object_class().name());
+  for (unsigned n = 0; n < inputs; ++n)
+    if (chip.rises(n) > 0) c.print("{:2}: {}\n", n, chip.rises(n));
+}
+
+/// How often inputs of the controllers have risen, masked or not, wherever these are; but the rises of a timer that is
+/// itself in a kernel nobody here sees. Then the inputs of every device that are high now.
 void info_irq(HumanContext& c, const QmpArguments&) {
+  qom::for_each<IoapicCommon>(c.machine(), [&](IoapicCommon& chip) { print_rises(c, chip, ioapic::kPins); });
+  qom::for_each<I8259Common>(c.machine(), [&](I8259Common& pair) { print_rises(c, pair, I8259Common::kInputs); });
   qom::for_each<Device>(c.machine(), [&](Device& device) {
     if (!device.realized()) return;
     for (const DeviceClass::Input& input : device.device_class().inputs()) {
@@ -67,7 +76,9 @@ void info_irq(HumanContext& c, const QmpArguments&) {
 
 void add(MonitorTable& t) {
   t.human({.name = "info pic", .doc = "the interrupt controllers", .run = info_pic});
-  t.human({.name = "info irq", .doc = "interrupt inputs that are asserted now", .run = info_irq});
+  t.human({.name = "info irq",
+           .doc = "how often inputs of interrupt controllers have risen, and which inputs are asserted now",
+           .run = info_irq});
 }
 
 const MonitorFamily kFamily{"Interrupts", add};

@@ -377,6 +377,20 @@ TEST_F(I8259Test, StateMovesWithoutMakingEdges) {
   EXPECT_EQ(isr(kMaster), 0x0c);
 }
 
+TEST_F(I8259Test, RisesOfInputsAreCounted) {
+  initialise();
+  raise(9), lower(9), raise(9);
+  raise(3);
+  EXPECT_EQ(pic_->rises(9), 2U);
+  EXPECT_EQ(pic_->rises(3), 1U);
+  EXPECT_EQ(pic_->rises(4), 0U);
+  out1(kSlave, 0xff);
+  lower(9), raise(9);
+  EXPECT_EQ(pic_->rises(9), 3U) << "masked or not";
+  pic_->set_state(pic_->get_state());
+  EXPECT_EQ(pic_->rises(9), 3U);
+}
+
 TEST_F(I8259Test, ResetKeepsLinesThatAreDriven) {
   raise(5);
   machine_.reset();

@@ -314,6 +314,17 @@ TEST_F(IoapicTest, ResetMasksAndStateComesBack) {
   EXPECT_EQ(sent(), 2U);
 }
 
+TEST_F(IoapicTest, RisesOfInputsAreCounted) {
+  start();
+  wires_[5].raise();
+  wires_[5].raise();
+  EXPECT_EQ(ioapic_->rises(5), 1U);
+  wires_[5].lower();
+  wires_[5].raise();
+  EXPECT_EQ(ioapic_->rises(5), 2U) << "masked or not";
+  EXPECT_EQ(ioapic_->rises(6), 0U);
+}
+
 TEST_F(IoapicTest, LevelNmiIsSentOncePerRise) {
   start();
   program(5, 0x8400);
