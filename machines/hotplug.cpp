@@ -114,7 +114,14 @@ Device& plug_cpu(Machine& machine, const std::string& id, const qom::ValueMap& p
 }  // namespace
 
 void set_property(Machine& machine, Object& object, const std::string& name, const Value& value) {
-  const Property& p = object.property(name);
+  const Property* const found = object.object_class().find_property(name);
+  if (!found) {
+    std::vector<std::string> names;
+    for (const Property& p : object.object_class().properties()) names.push_back(p.name);
+    throw Error(fmt::format("Property '{}.{}' not found", object.object_class().name(), name))
+        .hint(did_you_mean(name, names));
+  }
+  const Property& p = *found;
   if (p.kind == PropertyKind::Link) {
     object.set_link(name, link_target(machine, p, value.to_string()));
   } else if (const auto* text = value.get_if<std::string>()) {

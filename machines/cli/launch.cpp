@@ -166,7 +166,8 @@ void Launch::build() {
   require_floppy_drives(*board, *backends_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
   if (cl_.daemonize && (backends_->has_stdio() || display_kind_ == DisplayKind::Text))
-    throw Error("a machine in the background has no terminal").hint("leave out -daemonize, or stdio and -nographic");
+    throw Error("a machine in the background has no terminal")
+        .hint("leave out -daemonize, or stdio, -nographic and -display text");
   use_aliases(*board, backends_->aliases());
   AcceleratorChoice choice = choose_accelerator(cl_);
   ComposeOptions options;

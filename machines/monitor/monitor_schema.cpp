@@ -242,6 +242,11 @@ std::string join(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : prefix + "." + name;
 }
 
+/// An enum's fault names the member alone, and one in a list has no name.
+std::string last_name(const std::string& name) {
+  return name.ends_with(']') ? "null" : name.substr(name.rfind('.') + 1);  // npos + 1 is 0
+}
+
 void check_present(const SchemaType& object, const Value& value, const std::string& prefix) {
   for (const SchemaType::Member& m : object.members) {
     const Value* given = member(value, m.name);
@@ -281,7 +286,7 @@ void check_value(const SchemaType& type, const Value& value, const std::string& 
       if (!text) wrong_type(name, "string");
       if (std::find(type.values.begin(), type.values.end(), *text) == type.values.end())
         throw QmpError{QmpErrorClass::GenericError,
-                       fmt::format("Parameter '{}' does not accept value '{}'", name, *text)};
+                       fmt::format("Parameter '{}' does not accept value '{}'", last_name(name), *text)};
       return;
     }
     case Kind::Array: {

@@ -58,7 +58,8 @@ void make_object(MonitorSession& session, const std::string& type, const std::st
   if (std::find(known.begin(), known.end(), type) == known.end())
     generic_error(fmt::format("Parameter 'qom-type' does not accept value '{}'", type));
   qom::Object& container = objects(session);
-  if (container.child(id)) generic_error(fmt::format("attempt to add duplicate property '{}' to object", id));
+  if (container.child(id))
+    generic_error(fmt::format("attempt to add duplicate property '{}' to object (type 'container')", id));
   const auto made = qom::TypeRegistry::global().create(type);
   container.add_child(id, made);
   try {

@@ -134,7 +134,7 @@ void continue_dump(const qom::Ref<Machine>& machine) {
 
 OwnedFd dump_target(MonitorSession& session, const std::string& protocol) {
   if (protocol.starts_with("file:")) return create_file(protocol.substr(5));
-  if (!protocol.starts_with("fd:")) generic_error("parameter 'protocol' must start with 'file:' or 'fd:'");
+  if (!protocol.starts_with("fd:")) generic_error("Invalid parameter 'protocol'");
   const auto named = session.named_fds().find(protocol.substr(3));
   if (named == session.named_fds().end())
     generic_error(fmt::format("File descriptor named '{}' has not been found", protocol.substr(3)));

@@ -99,11 +99,11 @@ def connect(path):
 
 
 @contextlib.contextmanager
-def machine(program, *arguments):
+def machine(program, *arguments, stdin=subprocess.DEVNULL, stdout=None):
     """Starts `program` in a temporary folder, which is "{dir}" in the arguments; kills it at the end."""
     with tempfile.TemporaryDirectory(prefix="machina-") as folder:
         command = [program] + [a.replace("{dir}", folder) for a in arguments]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdin=stdin, stdout=stdout)
         process.folder = folder
         try:
             yield process

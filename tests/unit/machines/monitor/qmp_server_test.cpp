@@ -37,7 +37,7 @@ TEST_F(QmpServerTest, GreetsAndNegotiates) {
   EXPECT_EQ(refusal_of("qmp_capabilities", R"({"enable": ["oob"]})"),
             "GenericError: This monitor does not support OOB");
   EXPECT_EQ(refusal_of("qmp_capabilities", R"({"enable": ["x"]})"),
-            "GenericError: Parameter 'enable[0]' does not accept value 'x'");
+            "GenericError: Parameter 'null' does not accept value 'x'");
   EXPECT_EQ(refusal_of("qmp_capabilities", R"({"enable": [1]})"),
             "GenericError: Invalid parameter type for 'enable[0]', expected: string");
   EXPECT_EQ(to_json(client_->ask(R"({"execute": "qmp_capabilities", "arguments": {"enable": []}})")),
@@ -556,9 +556,9 @@ TEST_F(QmpServerTest, KeysArePressedAndLetGo) {
   client_->chardev->frontend()->event(CharFrontend::Event::Opened);
   negotiate();
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "qcode", "data": "any"}]})"),
-            "GenericError: Parameter 'keys[0].data' does not accept value 'any'");
+            "GenericError: Parameter 'data' does not accept value 'any'");
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "name", "data": 28}]})"),
-            "GenericError: Parameter 'keys[0].type' does not accept value 'name'");
+            "GenericError: Parameter 'type' does not accept value 'name'");
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [{"type": "number", "data": 9999}]})"),
             "GenericError: no key has the number 9999");
   EXPECT_EQ(refusal_of("send-key", R"({"keys": [1]})"),
