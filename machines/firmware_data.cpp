@@ -117,31 +117,6 @@ void set_boot_order(Machine& machine, const BootOptions& boot) {
   for (const CmosByte& byte : cmos_boot_order(config)) rtc->set_cmos(byte.index, byte.value);
 }
 
-std::array<std::uint8_t, 16> parse_uuid(const std::string& text) {
-  std::array<std::uint8_t, 16> bytes{};
-  std::size_t digits = 0;
-  bool well = text.size() == 36;
-  for (std::size_t i = 0; i < text.size() && well; ++i) {
-    const char c = text[i];
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      well = c == '-';
-      continue;
-    }
-    const int v = c >= '0' && c <= '9'   ? c - '0'
-                  : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                  : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                         : -1;
-    well = v >= 0;
-    bytes[digits / 2] = static_cast<std::uint8_t>(bytes[digits / 2] << 4 | (v & 15));
-    ++digits;
-  }
-  if (!well) {
-    Error e(fmt::format("not a UUID: '{}'", text));
-    throw e.hint("write it as 550e8400-e29b-41d4-a716-446655440000");
-  }
-  return bytes;
-}
-
 void fill_firmware_data(Machine& machine, const BootOptions& boot) {
   const System& s = machine.system();
   if (auto* fw_cfg = qom::first_of<FwCfg>(machine)) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/uuid.h"
 #include "machines/machine.h"
 
 namespace machina {
@@ -31,8 +32,5 @@ void set_boot_order(Machine& machine, const BootOptions& boot);
 /// Open Firmware paths of the machine's drives for fw_cfg's "bootorder", in the order of `boot`; empty when it asks for
 /// nothing special. The last is "HALT" when nothing else may be booted.
 std::vector<std::string> boot_paths(Machine& machine, const BootOptions& boot);
-
-/// "12345678-9abc-…" as 16 bytes in text order. Throws Error.
-std::array<std::uint8_t, 16> parse_uuid(const std::string& text);
 
 }  // namespace machina
