@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/guest_alarms.h"
 #include "core/system.h"
 #include "hw/base/bus.h"
 #include "hw/base/device.h"
@@ -17,7 +18,7 @@
 namespace machina::test {
 
 /// The object at the root of the test's tree, and what the device asked of it.
-class MachineObject final : public qom::Object, public SystemHolder, public RunControl {
+class MachineObject final : public qom::Object, public SystemHolder, public RunControl, public GuestAlarms {
  public:
   static constexpr const char* kType = "test-machine";
 
@@ -29,10 +30,15 @@ class MachineObject final : public qom::Object, public SystemHolder, public RunC
   void request_suspend() override { ++suspends; }
   void request_wakeup(std::string_view reason) override { wakeups.emplace_back(reason); }
 
+  void guest_panicked() override { ++panics; }
+  void guest_crash_loaded() override { ++crash_loads; }
+  void watchdog_expired() override { ++expiries; }
+
   RunState state = RunState::Running;
   std::vector<ShutdownCause> resets;
   std::vector<std::pair<ShutdownCause, int>> shutdowns;
   unsigned suspends = 0;
+  unsigned panics = 0, crash_loads = 0, expiries = 0;
   std::vector<std::string> wakeups;
 
  private:
