@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/byte_order.h"
 #include "core/units.h"
 #include "hw/acpi/acpi_tables.h"
 #include "hw/nvram/fw_cfg.h"
@@ -129,8 +130,9 @@ class PublishedTables {
   }
   std::vector<std::uint8_t> content(const std::string& name) const {
     if (name == kLoaderFile) return padded(linker_.commands(), 0);
-    return name == kAcpiRsdpFile ? linker_.file(name).bytes : padded(linker_.file(name).bytes, kSlack);
+    return name == kAcpiTablesFile ? padded(linker_.file(name).bytes, kSlack) : linker_.file(name).bytes;
   }
+  const TableLinker& linker() const { return linker_; }
 
  private:
   Machine& machine_;
@@ -251,9 +253,18 @@ void publish_firmware_tables(Machine& machine, FwCfg& fw_cfg) {
   const auto tables = std::make_shared<PublishedTables>(machine);
   if (!tables->generate()) return;
   const auto add_files = [tables, &fw_cfg] {
-    for (const char* name : {kAcpiTablesFile, kAcpiRsdpFile, kLoaderFile}) {
+    std::vector<std::string> names{kLoaderFile};
+    for (const TableLinker::File& file : tables->linker().files()) names.push_back(file.name);
+    for (const std::string& name : names) {
       fw_cfg.add_file(name, tables->content(name),
                       [tables, name](std::vector<std::uint8_t>& bytes) { bytes = tables->file(name); });
+    }
+    for (const TableLinker::Report& report : tables->linker().reports()) {
+      constexpr std::size_t kAddress = 8;
+      fw_cfg.add_writable_file(report.name, std::vector<std::uint8_t>(kAddress),
+                               [placed = report.placed](std::span<const std::uint8_t> bytes, std::size_t, std::size_t) {
+                                 placed(load_le<std::uint64_t>(bytes, 0));
+                               });
     }
   };
   add_files();

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -54,10 +55,33 @@ struct AcpiInterrupts {
   std::set<unsigned> level;            ///< ISA lines that are level-triggered, active high
 };
 
+/// "IA-PC HPET Specification" 1.0a, 3.2.4: a block of high precision event timers.
+struct AcpiHpet {
+  std::uint32_t id = 0;  ///< the low half of its capabilities
+  std::uint64_t address = 0;
+  std::uint8_t number = 0;
+  std::uint16_t min_tick = 0;
+};
+
+/// Memory of the guest that a device wants firmware to set aside, and whose address both the AML and the device have to
+/// know.
+struct AcpiGuestBlock {
+  std::string file;  ///< name for the firmware
+  std::vector<std::uint8_t> bytes;
+  std::uint32_t alignment = 1;
+  std::string pointer;       ///< four characters: Name of a DWord in the device's objects that becomes the address
+  std::string address_file;  ///< where firmware puts the address of the byte at `offset`, in 8 bytes
+  std::uint32_t offset = 0;
+  /// Is told that address, after each reset. Machine lock held.
+  std::function<void(std::uint64_t address)> placed;
+};
+
 class AcpiBoard {
  public:
   AcpiFixedHardware fixed;
   AcpiInterrupts interrupts;
+  std::vector<AcpiHpet> hpets;
+  std::vector<AcpiGuestBlock> guest_blocks;
 
   /// Path of the link device that routes PCI interrupt line 0 to 3 (PIRQA# to D#); empty when there is no router.
   std::array<std::string, 4> pci_links;

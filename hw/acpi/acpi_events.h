@@ -14,5 +14,6 @@ class AcpiEvents {
 /// What this machine's hot-plug controllers use. The board pc wires the keyboard's waking up to 4.
 inline constexpr unsigned kPciHotplugEvent = 1;
 inline constexpr unsigned kCpuHotplugEvent = 2;
+inline constexpr unsigned kGenerationEvent = 5;  ///< the VM generation ID is another one
 
 }  // namespace machina

@@ -31,6 +31,12 @@ Sdt& Sdt::ports(std::uint16_t base, unsigned bytes) {
   return *this;
 }
 
+Sdt& Sdt::memory(std::uint64_t address) {
+  constexpr unsigned kSystemMemory = 0;
+  body_.u8(kSystemMemory).u8(0).u8(0).u8(0).u64(address);
+  return *this;
+}
+
 std::vector<std::uint8_t> Sdt::finish() const {
   std::vector<std::uint8_t> bytes = body_.bytes();
   store_le(bytes, kSdtLength, bytes.size(), 4);

@@ -35,6 +35,8 @@ class Sdt {
   Sdt& append(const aml::Code& code) { return body_.append(code), *this; }
   /// Generic address structure (5.2.3.2) of `bytes` ports; all zero when there are none.
   Sdt& ports(std::uint16_t base, unsigned bytes);
+  /// The same of registers in memory.
+  Sdt& memory(std::uint64_t address);
 
   std::size_t size() const { return body_.size(); }
   /// With its length and checksum.

@@ -1,5 +1,7 @@
 #include "hw/acpi/acpi_tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/byte_order.h"
@@ -117,6 +119,12 @@ std::vector<std::uint8_t> waet(const AcpiFixedHardware& f) {
   return Sdt("WAET", 1).u32(f.timer_reads_well ? kPmTimerGood : 0).finish();
 }
 
+/// "IA-PC HPET Specification" 1.0a, 3.2.4.
+std::vector<std::uint8_t> hpet_table(const AcpiHpet& h) {
+  constexpr unsigned kNoPageProtection = 0;
+  return Sdt("HPET", 1).u32(h.id).memory(h.address).u8(h.number).u16(h.min_tick).u8(kNoPageProtection).finish();
+}
+
 /// 7.4.2: \_Sx, what is written to SLP_TYP of both PM1 control blocks.
 aml::Code sleep_package(const char* where, std::uint8_t type) {
   return aml::name(where, aml::package({aml::integer(type), aml::integer(type), aml::integer(0), aml::integer(0)}));
@@ -148,6 +156,17 @@ std::vector<std::uint8_t> dsdt(AcpiBoard& board, qom::Object& machine, const Acp
   return Sdt("DSDT", kDsdtRevision).append(aml::join(all)).finish();
 }
 
+/// Where the value of `Name (segment, DWord)` stands in a table (20.2.5.1, 20.2.3).
+std::size_t dword_of(const std::vector<std::uint8_t>& table, const std::string& segment) {
+  constexpr std::uint8_t kNameOp = 0x08, kDWordPrefix = 0x0c;
+  std::vector<std::uint8_t> pattern{kNameOp};
+  pattern.insert(pattern.end(), segment.begin(), segment.end());
+  pattern.push_back(kDWordPrefix);
+  const auto at = std::search(table.begin(), table.end(), pattern.begin(), pattern.end());
+  if (at == table.end()) throw Error(fmt::format("no ACPI object '{}' is there to hold an address", segment));
+  return static_cast<std::size_t>(at - table.begin()) + pattern.size();
+}
+
 std::vector<std::uint8_t> rsdp() {
   aml::Code code;
   append_text(code, "RSD PTR ", 8);
@@ -175,7 +194,9 @@ bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig
 
   Tables tables;
   const std::size_t facs_at = tables.add(facs(), kFacsSize);
-  const std::size_t dsdt_at = tables.add(dsdt(board, machine, config));
+  const std::vector<std::uint8_t> dsdt_bytes = dsdt(board, machine, config);
+  const std::size_t dsdt_at = tables.add(dsdt_bytes);
+  if (!board.guest_blocks.empty()) tables.checksum(dsdt_at, dsdt_bytes.size());
   const std::vector<std::uint8_t> fadt_bytes = fadt(board.fixed, config);
   const std::size_t fadt_at = tables.add(fadt_bytes);
   tables.point(fadt_at + kFadtFirmwareControl, 4, facs_at);
@@ -185,6 +206,7 @@ bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig
 
   std::vector<std::size_t> listed{fadt_at};
   if (!board.interrupts.ioapics.empty()) listed.push_back(tables.add(madt(board, config)));
+  for (const AcpiHpet& h : board.hpets) listed.push_back(tables.add(hpet_table(h)));
   listed.push_back(tables.add(waet(board.fixed)));
   if (!config.node_memory.empty())
     listed.push_back(tables.add(srat(dynamic_cast<SystemHolder&>(machine).system(), config)));
@@ -200,6 +222,11 @@ bool add_acpi_tables(TableLinker& linker, qom::Object& machine, const AcpiConfig
     tables.checksum(at, root.size());
   }
   tables.hand_over(linker);
+  for (const AcpiGuestBlock& block : board.guest_blocks) {
+    linker.add_file({block.file, block.bytes, block.alignment, TableLinker::Zone::High});
+    linker.add_pointer(kAcpiTablesFile, dsdt_at + dword_of(dsdt_bytes, block.pointer), 4, block.file);
+    linker.add_report({block.address_file, block.file, block.offset, block.placed});
+  }
 
   std::vector<std::uint8_t> pointer = rsdp();
   constexpr std::size_t kRsdpChecksum = 8, kRsdt = 16, kXsdt = 24, kExtendedChecksum = 32, kFirstPart = 20;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kEntry = 128;
 constexpr std::size_t kName = 56;  // with its final zero
 
-enum Command : std::uint32_t { kAllocate = 1, kAddPointer = 2, kAddChecksum = 3 };
+enum Command : std::uint32_t { kAllocate = 1, kAddPointer = 2, kAddChecksum = 3, kWritePointer = 4 };
 
 class Entry {
  public:
@@ -75,6 +75,14 @@ void TableLinker::add_checksum(const std::string& name, std::size_t at, std::siz
       {name, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(length)});
 }
 
+void TableLinker::add_report(Report report) {
+  if (report.name.empty() || report.name.size() >= kName)
+    throw Error(fmt::format("'{}' is no name of a firmware file", report.name));
+  if (report.offset >= file(report.target).bytes.size())
+    throw Error(fmt::format("'{}' has no byte {:#x}", report.target, report.offset));
+  reports_.push_back(std::move(report));
+}
+
 std::vector<std::uint8_t> TableLinker::commands() const {
   std::vector<std::uint8_t> out;
   for (const File& f : files_)
@@ -83,6 +91,8 @@ std::vector<std::uint8_t> TableLinker::commands() const {
     Entry(kAddPointer).name(p.file).name(p.target).put(p.offset, 4).put(p.size, 1).append_to(out);
   for (const Checksum& c : checksums_)
     Entry(kAddChecksum).name(c.file).put(c.at, 4).put(c.start, 4).put(c.length, 4).append_to(out);
+  for (const Report& r : reports_)
+    Entry(kWritePointer).name(r.name).name(r.target).put(0, 4).put(r.offset, 4).put(8, 1).append_to(out);
   return out;
 }
 
@@ -106,6 +116,7 @@ void TableLinker::place(const Allocate& allocate, const Write& write) const {
     file[c.at] = checksum_of({file.data() + c.start, c.length});
   }
   for (const File& f : files_) write(where[f.name], bytes[f.name]);
+  for (const Report& r : reports_) r.placed(where[r.target] + r.offset);
 }
 
 }  // namespace machina

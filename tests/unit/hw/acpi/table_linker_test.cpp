@@ -63,6 +63,22 @@ TEST(TableLinker, PlacingResolvesPointersBeforeChecksums) {
   EXPECT_EQ(linker.file("b").bytes[4], 9);
 }
 
+TEST(TableLinker, ReportsWhereAByteLies) {
+  TableLinker linker;
+  linker.add_file({"a", Bytes(64), 64, TableLinker::Zone::High});
+  std::uint64_t told = 0;
+  linker.add_report({"etc/address", "a", 40, [&](std::uint64_t address) { told = address; }});
+  const Bytes list = linker.commands();
+  ASSERT_EQ(list.size(), 2U * 128);
+  const Bytes entry(list.begin() + 128, list.end());
+  EXPECT_EQ((Bytes{entry.begin(), entry.begin() + 4}), (Bytes{4, 0, 0, 0}));
+  EXPECT_STREQ(reinterpret_cast<const char*>(&entry[4]), "etc/address");
+  EXPECT_STREQ(reinterpret_cast<const char*>(&entry[60]), "a");
+  EXPECT_EQ((Bytes{entry.begin() + 116, entry.begin() + 125}), (Bytes{0, 0, 0, 0, 40, 0, 0, 0, 8}));
+  linker.place([](const TableLinker::File&) { return 0x7000U; }, [](std::uint64_t, std::span<const std::uint8_t>) {});
+  EXPECT_EQ(told, 0x7028U);
+}
+
 TEST(TableLinker, MistakesAreFoundWhenTheyAreMade) {
   TableLinker linker;
   linker.add_file({"a", Bytes(16, 0xff), 1, TableLinker::Zone::High});
@@ -75,6 +91,9 @@ TEST(TableLinker, MistakesAreFoundWhenTheyAreMade) {
   EXPECT_THROW(linker.add_pointer("b", 13, 4, "a"), Error);
   EXPECT_THROW(linker.add_pointer("b", 0, 2, "a"), Error);
   EXPECT_THROW(linker.add_pointer("a", 0, 4, "b"), Error);  // FFFFFFFFh is not in b
+  EXPECT_THROW(linker.add_report({"", "b", 0, {}}), Error);
+  EXPECT_THROW(linker.add_report({"c", "d", 0, {}}), Error);
+  EXPECT_THROW(linker.add_report({"c", "b", 16, {}}), Error);
   EXPECT_THROW(linker.add_checksum("b", 16, 0, 16), Error);
   EXPECT_THROW(linker.add_checksum("b", 0, 4, 8), Error);
   EXPECT_THROW(linker.add_checksum("b", 0, 0, 17), Error);
