@@ -22,6 +22,7 @@ class KvmGsi final : public Gsi {
   void realize() override;
   void unrealize() override;
   void gsi_changed(unsigned n, bool level) override;
+  void legacy_changed(bool replaced) override;
   void reset_hold() override;
 
  private:

@@ -118,6 +118,10 @@ void Irqchip::set_reinject(bool on) {
   vm_.must(KVM_REINJECT_CONTROL, &control, "KVM_REINJECT_CONTROL");
 }
 
+void Irqchip::mute_pit(bool on) {
+  if (pit_) pit_->mute(on);
+}
+
 void Irqchip::clock_running(bool running) {
   if (pit_ && pit_created_) pit_->clock_running(running);
 }

@@ -82,6 +82,8 @@ class Irqchip final : private IoapicListener {
   void set_pit(kvm_pit_state2& state) const;
   /// True: ticks that the guest was too late for are kept and delivered later.
   void set_reinject(bool on);
+  /// True: high precision event timers have taken its interrupt.
+  void mute_pit(bool on);
 
   // --- messages (modes on and split) ---
   /// A message that a device writes to the local APICs' window. False when no local APIC takes it.

@@ -89,7 +89,7 @@ void KvmPit::pull_state() {
   if (stopped_) return;
   kvm_pit_state2 pit{};
   irqchip_->get_pit(pit);
-  flags_ = pit.flags;
+  flags_ = pit.flags & ~std::uint32_t{KVM_PIT_FLAGS_HPET_LEGACY};
   const std::int64_t host = host_now_ns();
   const std::uint64_t now = to_clk(clock().now_ns());
   for (unsigned n = 0; n < 3; ++n)
@@ -102,7 +102,7 @@ void KvmPit::push_state() {
     return;
   }
   kvm_pit_state2 pit{};
-  pit.flags = flags_;
+  pit.flags = flags_ | (muted_ ? KVM_PIT_FLAGS_HPET_LEGACY : 0U);
   for (unsigned n = 0; n < 3; ++n) pit.channels[n] = kvm::to_kvm(state_.counters[n]);
   irqchip_->set_pit(pit);
 }
@@ -110,6 +110,13 @@ void KvmPit::push_state() {
 void KvmPit::reset_enter() {
   I8254Common::reset_enter();
   flags_ = 0;
+}
+
+void KvmPit::mute(bool on) {
+  if (on == muted_) return;
+  pull_state();
+  muted_ = on;
+  push_state();
 }
 
 void KvmPit::clock_running(bool running) {

@@ -43,6 +43,8 @@ class KvmPit final : public I8254Common {
 
   bool reinject() const { return lost_ticks_ == LostTicks::Delay; }
   void clock_running(bool running);
+  /// Its interrupt belongs to somebody else (legacy replacement of an HPET): counter 0 counts and raises nothing.
+  void mute(bool on);
 
   void set_gate(unsigned counter, bool level) override;
   bool gate(unsigned counter) override { return get_state().counters.at(counter).gate; }
@@ -65,7 +67,8 @@ class KvmPit final : public I8254Common {
   bool stopped_ = true;          ///< state_ is that of the moment the machine stopped
   bool replaced_ = false;        ///< and was changed since
   std::int64_t stopped_at_ = 0;  ///< host's monotonic time
-  std::uint32_t flags_ = 0;      ///< of kvm_pit_state2: bit 1 of port 61h
+  bool muted_ = false;
+  std::uint32_t flags_ = 0;  ///< of kvm_pit_state2: bit 1 of port 61h
 };
 
 }  // namespace machina

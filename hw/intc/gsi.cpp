@@ -2,10 +2,18 @@
 
 namespace machina {
 
+namespace {
+
+constexpr unsigned kTimerLine = 0, kClockLine = 8;
+
+}  // namespace
+
 void Gsi::class_init(DeviceClass& c) {
   c.description = "Global system interrupts";
   c.category = Category::Interrupt;
   c.inputs(&Gsi::gsi_, "gsi");
+  c.inputs(&Gsi::hpet_, "hpet");
+  c.inputs(&Gsi::legacy_, "legacy");
   c.outputs("pic", &Gsi::pic_).doc("inputs of the 8259 pair, for interrupts 0 to 15");
   c.outputs("ioapic", &Gsi::ioapic_).doc("inputs of the IOAPIC");
   c.property("timer-pin", &Gsi::timer_pin_, 2)
@@ -40,8 +48,18 @@ void Gsi::gsi_changed(unsigned n, bool level) {
   const unsigned pin = ioapic_pin(n);
   bool any = level;
   for (unsigned other = 0; other < kCount; ++other)
-    if (ioapic_pin(other) == pin) any = any || gsi_[other].level();
+    if (ioapic_pin(other) == pin) any = any || this->level(other);
   ioapic_[pin].set(any);
+}
+
+bool Gsi::level(unsigned n) {
+  const bool cut_off = legacy_[0].level() && (n == kTimerLine || n == kClockLine);
+  return (gsi_[n].level() && !cut_off) || hpet_[n].level();
+}
+
+void Gsi::replace_legacy(unsigned, bool on) {
+  for (const unsigned n : {kTimerLine, kClockLine}) gsi_changed(n, level(n));
+  legacy_changed(on);
 }
 
 void Gsi::acpi_facts(AcpiBoard& board) {

@@ -5,6 +5,10 @@
 /// Source: ACPI specification 6.4, 5.2.12.5 (interrupt source override) and 5.2.13 (global system interrupts).
 /// A PC's timer (IRQ0) is at the IOAPIC's pin 2, since pin 0 belongs to the 8259's INTR.
 ///
+/// High precision event timers have wires of their own to all of them, the bank "hpet": with its input n interrupt n is
+/// raised too. While "legacy" is high, the 8254 and the RTC are cut off, whatever they drive the lines 0 and 8 of "gsi"
+/// with ("IA-PC HPET Specification" 1.0a, 2.3.5, legacy replacement route).
+///
 /// Not modelled: more than one IOAPIC.
 
 #include "hw/acpi/acpi_board.h"
@@ -26,15 +30,24 @@ class Gsi : public Device, public AcpiContributor {
  protected:
   void realize() override;
   void unrealize() override;
-  /// Input `n` changed. Where the controllers are in a kernel, a subclass tells it there.
+  /// Interrupt `n` is, or may be, at another level. Where the controllers are in a kernel, a subclass tells it there.
   virtual void gsi_changed(unsigned n, bool level);
+  /// The timer and the clock were cut off, or connected again. For a subclass whose timer does not come this way.
+  virtual void legacy_changed(bool /*replaced*/) {}
+  /// What the controllers see.
+  bool level(unsigned n);
 
   // configuration
   std::uint8_t timer_pin_ = 2;
   // sub-parts
-  IrqInBank gsi_{"gsi", kCount, this, &Gsi::gsi_changed};
+  IrqInBank gsi_{"gsi", kCount, this, &Gsi::line_changed};
 
  private:
+  void line_changed(unsigned n, bool) { gsi_changed(n, level(n)); }
+  void replace_legacy(unsigned, bool on);
+
+  IrqInBank hpet_{"hpet", kCount, this, &Gsi::line_changed};
+  IrqInBank legacy_{"legacy", 1, this, &Gsi::replace_legacy};
   IrqOutBank pic_{16};
   IrqOutBank ioapic_{kCount};
 };

@@ -59,7 +59,7 @@ void check_signature(const std::vector<std::uint8_t>& table, bool nodes) {
   }
   if (nodes && signature == "SRAT")
     throw Error("the machine has a table SRAT already").why("there is one only, and -numa makes it");
-  constexpr std::string_view kOwn[] = {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"};
+  constexpr std::string_view kOwn[] = {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "HPET", "WAET"};
   if (std::find(std::begin(kOwn), std::end(kOwn), signature) == std::end(kOwn)) return;
   throw Error(fmt::format("the machine has a table {} already", signature))
       .why("there is one only, and it is made of the devices")

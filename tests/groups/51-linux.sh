@@ -31,6 +31,7 @@ shell() {
 check "cloud kernel, 1 CPU" linux cloud -smp 1
 check "cloud kernel, 4 CPUs" linux cloud -smp 4
 check "cloud kernel without firmware" linux cloud -smp 2 -M pc,firmware=none
+check "cloud kernel by the HPET" linux cloud -smp 2 --clocksource hpet
 check "cloud kernel on microvm" linux cloud -smp 2 -M microvm
 check "generic kernel" linux generic -smp 2
 check "e1000 fetches and serves a file" network e1000

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Boots a Linux of fetch-guests to its init, reads what that sees, and waits for the power-off.
 
-usage: boot_linux.py MACHINE_RUN GUESTS KERNEL [-accel NAME] [-smp N] [-M BOARD] [-cpu MODEL] [-m MIB] [--limit S]
+usage: boot_linux.py MACHINE_RUN GUESTS KERNEL [-accel NAME] [-smp N] [-M BOARD] [-cpu MODEL] [-m MIB]
+                     [--clocksource NAME] [--limit S]
 
 Exit status 0: all of it is right; the last lines say how long it took. Exit status 77: not possible here, the last line
 says why. Else the faults, one a line, below the whole output of the guest.
@@ -201,6 +202,9 @@ def check(guest, options):
         yield from check_messages(parts, guest.text())
         yield from check_memory(parts, options.m)
         yield from check_time(guest, parts)
+        source = parts.get("clocksource", ["none"])[0]
+        if options.clocksource and source != options.clocksource:
+            yield f"it keeps time by {source}, not by {options.clocksource}"
     if "still there" in parts or guest.when("reboot: Power down") is None:
         yield "its last word was not 'Power down'"
     if guest.status != 0 and not guest.timed_out:
@@ -229,6 +233,7 @@ def main():
     parser.add_argument("-M", default="pc")
     parser.add_argument("-cpu", default="max")
     parser.add_argument("-m", type=int, default=512)
+    parser.add_argument("--clocksource", help="what the guest shall keep time by")
     parser.add_argument("--append", default="", help="more for the kernel's command line")
     parser.add_argument("--limit", type=float, default=120)
     options = parser.parse_args()
@@ -240,6 +245,8 @@ def main():
     stem = os.path.join(options.guests, options.kernel)
     # A panic ends the machine at once, with the message of it on the console.
     append = f"console=ttyS0,115200 loglevel=4 panic=-1 {options.append}".strip()
+    if options.clocksource:
+        append += f" clocksource={options.clocksource}"
     command = [options.machine_run, "-M", options.M, "-accel", options.accel, "-cpu", options.cpu]
     command += ["-m", str(options.m), "-smp", str(options.smp), "-display", "none", "-serial", "stdio", "-no-reboot"]
     command += ["-kernel", stem + ".vmlinuz", "-initrd", stem + ".test.cpio.gz", "-append", append]

@@ -87,6 +87,7 @@ std::vector<Device*> add_interrupt_board(Machine& machine, const InterruptBoardO
   Device& pit = add("i8254", "pit", {{"irq", "0"}});
   if (!options.lost_tick_policy.empty()) pit.set_text("lost-tick-policy", options.lost_tick_policy);
   add("mc146818rtc", "rtc", {{"irq", options.pm ? "8:pm.rtc-alarm" : "8"}});
+  if (options.hpet) add("hpet", "hpet", {{"irqs", "gsi.hpet"}, {"legacy", "gsi.legacy"}, {"msi", "on"}});
   if (options.keyboard) {
     add("i8042", "i8042", {{"wake", options.pm ? "pm.gpe.4" : ""}});
     add("port92", "port92", {});

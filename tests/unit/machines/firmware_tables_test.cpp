@@ -71,7 +71,7 @@ TEST_F(FirmwareTables, WithoutFirmwareTheyAreInUpperMemory) {
   const PlacedTables placed = place();
   EXPECT_GE(placed.rsdp, 0xe0000U);
   EXPECT_EQ(placed.rsdp % 16, 0U);
-  EXPECT_EQ(signatures(placed.rsdp), (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "WAET"}));
+  EXPECT_EQ(signatures(placed.rsdp), (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "HPET", "WAET"}));
   for (const std::uint64_t table : acpi_tables(placed.rsdp)) {
     if (text(table, 4) != "FACP") continue;
     EXPECT_EQ(text(number(table + 40, 4), 4), "DSDT");
@@ -143,7 +143,7 @@ TEST_F(FirmwareTables, WhatHasNoRoomThereIsAtTheEndOfRam) {
   }
   const PlacedTables placed = place();
   EXPECT_EQ(signatures(placed.rsdp),
-            (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "WAET", "XXXX", "XXXX"}));
+            (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "HPET", "WAET", "XXXX", "XXXX"}));
   ASSERT_EQ(placed.ranges.size(), 2U);
   EXPECT_EQ(placed.ranges[0].address + placed.ranges[0].size, 64 * MiB);
   EXPECT_EQ(placed.ranges[0].type, MemoryType::Reserved);
@@ -161,7 +161,7 @@ TEST_F(FirmwareTables, TakeNoMoreOfRamThanKernelsLeaveAlone) {
 TEST_F(FirmwareTables, ABoardWithoutPciHasTheTablesOfWhatItHas) {
   start({"-M", "microvm", "-m", "64M", "-smp", "2"});
   const PlacedTables placed = place();
-  EXPECT_EQ(signatures(placed.rsdp), (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "WAET"}));
+  EXPECT_EQ(signatures(placed.rsdp), (std::vector<std::string>{"RSDT", "XSDT", "FACP", "APIC", "HPET", "WAET"}));
   for (const std::uint64_t table : acpi_tables(placed.rsdp)) {
     if (text(table, 4) != "FACP") continue;
     EXPECT_EQ(number(table + 48, 4), 0U);                    // no SMI command
