@@ -53,6 +53,8 @@ void Piix4Pm::class_init(PciDeviceClass& c) {
   c.inputs(&Piix4Pm::gpe_in_, "gpe");
 }
 
+Piix4Pm::Piix4Pm() : smbus_(add_new_child<I2cBus>("i2c"), [this] { smbus_changed(); }) {}
+
 void Piix4Pm::realize() {
   define_config(pci::kCommand, 2, 0, pci::kCommandIo);
   define_config(pci::kStatus, 2, pci::kStatusFastBackToBack | pci::kStatusDevselMedium, 0, 0x1800);
@@ -73,17 +75,23 @@ void Piix4Pm::realize() {
   ContainerRegion& io = system().io_root;
   pm_ports_.set_enabled(false);
   map(io, 0, pm_ports_, kOverIsa);
+  smbus_.attach(clock());
+  smbus_.ports().set_enabled(false);
+  map(io, 0, smbus_.ports(), kOverIsa);
   map(io, kGpePort, gpe_ports_);
   map(io, kApmPort, apm_ports_);
 }
 
 void Piix4Pm::post_unrealize() {
   overflow_.reset();
+  smbus_.detach();
   PciDevice::post_unrealize();
 }
 
 void Piix4Pm::reset_enter() {
   PciDevice::reset_enter();
+  smbus_.reset();
+  smbus_interrupts_ = false;
   const std::uint16_t woken_by = state_.status & kWakeBits;
   const auto events = state_.gpe_status;
   state_ = State();
@@ -102,6 +110,11 @@ void Piix4Pm::apply(bool force) {
     const MemoryTransaction transaction;
     pm_ports_.set_offset(base);
     pm_ports_.set_enabled(base != 0 && config(kPmRegMisc, 1) & kPmIose);
+    // 7.1.2: of the command register's bits this block alone heeds one.
+    const std::uint32_t smbus_base = config(kSmbba, 4) & kSmbbaAddress;
+    smbus_.ports().set_offset(smbus_base);
+    smbus_.ports().set_enabled(smbus_base != 0 && config(kSmbHstCfg, 1) & kSmbHstEn &&
+                               config(pci::kCommand, 2) & pci::kCommandIo);
   }
   apply_events();
 }
@@ -119,7 +132,8 @@ void Piix4Pm::catch_up_timer() {
 void Piix4Pm::apply_events() {
   catch_up_timer();
   const bool pending = (state_.status & state_.enable & kEnableBits) || gpe_pending();
-  sci_.set(pending && state_.control & kSciEnable);
+  const bool smbus = smbus_.interrupt() && (config(kSmbHstCfg, 1) & kSmbIntrSel) == kSmbIntrIrq9;
+  sci_.set((pending && state_.control & kSciEnable) || smbus);
   // The timer's event needs a timer of ours only while it can interrupt and has not happened.
   const bool waits = state_.enable & kTimerOverflow && !(state_.status & kTimerOverflow);
   if (waits) {
@@ -127,6 +141,15 @@ void Piix4Pm::apply_events() {
   } else {
     overflow_->cancel();
   }
+}
+
+/// Its interrupt shares IRQ9 with the SCI, or is an SMI.
+void Piix4Pm::smbus_changed() {
+  const bool interrupts = smbus_.interrupt();
+  const bool began = interrupts && !smbus_interrupts_;
+  smbus_interrupts_ = interrupts;
+  if (began && smm_ && (config(kSmbHstCfg, 1) & kSmbIntrSel) == 0) smi_.pulse();
+  apply_events();
 }
 
 void Piix4Pm::event(std::uint16_t status, const char* wakes_up) {
@@ -290,6 +313,8 @@ void Piix4Pm::acpi_facts(AcpiBoard& board) {
   f.s5 = kSoftOff;
   board.reserve_ports(base, kPmSize);
   board.reserve_ports(kGpePort, kGpeSize);
+  if (config(kSmbHstCfg, 1) & kSmbHstEn)
+    board.reserve_ports(static_cast<std::uint16_t>(config(kSmbba, 4) & kSmbbaAddress), piix4_smbus::kPorts);
   if (!sci_.sinks().empty()) {
     f.sci = sci_.sinks().front()->index();
     board.interrupts.level.insert(*f.sci);
@@ -316,6 +341,9 @@ aml::Terms Piix4Pm::acpi_objects(AcpiBoard& board) {
 void Piix4Pm::set_up_as_firmware() {
   config_write(kPmba, 4, kPmbaOfFirmware);
   config_write(kPmRegMisc, 1, kPmIose);
+  config_write(kSmbba, 4, kSmbbaOfFirmware);
+  config_write(kSmbHstCfg, 1, kSmbHstEn | kSmbIntrIrq9);
+  config_write(pci::kCommand, 2, config(pci::kCommand, 2) | pci::kCommandIo);
   if (!sci_.sinks().empty()) config_write(pci::kInterruptLine, 1, sci_.sinks().front()->index());
 }
 

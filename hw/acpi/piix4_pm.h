@@ -1,8 +1,9 @@
 #pragma once
-/// Function 3 of the Intel 82371AB (PIIX4): ACPI events and the SCI, the power management timer, sleep states, APM.
+/// Function 3 of the Intel 82371AB (PIIX4): ACPI events and the SCI, the power management timer, sleep states, APM, and
+/// the host of the SMBus "i2c".
 ///
 /// Not modelled, and what a guest sees of it:
-///  - the SMBus host: SMBBA and its configuration are stored, no port is decoded there;
+///  - the SMBus host as a target (hw/i2c/piix4_smbus.h);
 ///  - processor clock control: PCNTRL is stored, the PLVL2 and PLVL3 ports read 0 and the CPU runs on;
 ///  - device monitors and traps: CNTA to DEVRESJ and DEVCTL are stored, DEVSTS reads 0;
 ///  - GPSTS, GPEN, GPIREG and GLBSTS read 0; GPOREG and GLBEN are stored;
@@ -15,6 +16,7 @@
 #include "hw/acpi/acpi_events.h"
 #include "hw/acpi/piix4_pm_regs.h"
 #include "hw/acpi/power_button.h"
+#include "hw/i2c/piix4_smbus.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
@@ -27,6 +29,8 @@ class Piix4Pm final : public PciDevice,
  public:
   static constexpr const char* kType = "PIIX4_PM";
   static void class_init(PciDeviceClass& c);
+
+  Piix4Pm();
 
   void press_power_button() override;
   /// What firmware tells of S0 to S5: bit 7, there is such a state; the rest, its SUS_TYP (fw_cfg's
@@ -65,6 +69,7 @@ class Piix4Pm final : public PciDevice,
     return (state_.gpe_status[0] & state_.gpe_enable[0]) || (state_.gpe_status[1] & state_.gpe_enable[1]);
   }
   void apply_events();
+  void smbus_changed();
   std::uint64_t ticks() const;
 
   // configuration
@@ -80,6 +85,9 @@ class Piix4Pm final : public PciDevice,
   IrqInBank rtc_alarm_{"rtc-alarm", 1, this, &Piix4Pm::rtc_alarm};
   IrqInBank gpe_in_{"gpe", 16, this, &Piix4Pm::gpe_changed};
   std::unique_ptr<Timer> overflow_;
+  Piix4Smbus smbus_;
+  // bookkeeping
+  bool smbus_interrupts_ = false;  ///< as it was last seen
 
   struct State {
     std::uint16_t status = 0, enable = 0, control = 0;

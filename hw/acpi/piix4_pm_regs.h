@@ -17,6 +17,10 @@ inline constexpr std::uint32_t kPmbaAddress = 0xffc0;
 /// Where SeaBIOS puts it, and we where there is no firmware.
 inline constexpr std::uint32_t kPmbaOfFirmware = 0x600;
 inline constexpr std::uint32_t kSmbbaAddress = 0xfff0;
+inline constexpr std::uint32_t kSmbbaOfFirmware = 0x700;
+inline constexpr std::uint32_t kSmbHstEn = 1 << 0;     ///< of SMBHSTCFG: the ports at SMBBA are decoded
+inline constexpr std::uint32_t kSmbIntrSel = 7 << 1;   ///< where the SMBus interrupt goes: SMI# when 0
+inline constexpr std::uint32_t kSmbIntrIrq9 = 4 << 1;  ///< to IRQ9
 inline constexpr std::uint32_t kIoSpace = 0x00000001;  ///< in a base address: read-only one
 inline constexpr std::uint32_t kPmIose = 0x01;
 inline constexpr std::uint32_t kApmcEnable = 1U << 25;  ///< of DEVACTB: a write to APMC is an SMI
