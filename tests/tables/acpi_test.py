@@ -110,7 +110,10 @@ def run_methods(tables, *more):
 
 def pc():
     tables = tables_of("-M", "pc", "-smp", "3", "-m", "256M", "-serial", "null")
-    assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"}, tables.keys()
+    assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "HPET", "WAET"}, tables.keys()
+    hpet = tables["HPET"][0]
+    # Intel, legacy replacement, 64 bits, three timers, revision 1; in memory at FED00000h; block 0; 100 ticks.
+    assert struct.unpack_from("<IBBBBQBHB", hpet, 36) == (0x8086A201, 0, 0, 0, 0, 0xFED00000, 0, 100, 0)
     fadt = tables["FACP"][0]
     assert len(fadt) == 244 and fadt[8] == 3
     assert struct.unpack_from("<H", fadt, 46) == (9,)  # SCI
@@ -133,8 +136,8 @@ def pc():
     asl = round_trip(tables)
     run_methods(tables)
     for expected in ('EisaId ("PNP0A03")', 'EisaId ("PNP0501")', 'EisaId ("PNP0303")', 'EisaId ("PNP0F13")',
-                     'EisaId ("PNP0B00")', 'EisaId ("PNP0C0F")', "Device (LNKD)", "Name (\\_S5", "Name (\\_S3",
-                     '"ACPI0007"'):
+                     'EisaId ("PNP0B00")', 'EisaId ("PNP0C0F")', 'EisaId ("PNP0103")', "Device (LNKD)", "Name (\\_S5",
+                     "Name (\\_S3", '"ACPI0007"'):
         assert expected in asl, expected + "\n" + asl
     assert asl.count('"ACPI0007"') == 3
     assert "0x10000000,         // Range Minimum" in asl, asl  # PCI memory starts where RAM ends
@@ -142,9 +145,10 @@ def pc():
 
 
 def what_is_not_there_is_not_told():
-    tables = tables_of("-M", "pc", "-nodefaults", "-global", "PIIX4_PM.disable_s3=on", "-global",
+    tables = tables_of("-M", "pc,hpet=off", "-nodefaults", "-global", "PIIX4_PM.disable_s3=on", "-global",
                        "PIIX4_PM.disable_s4=on")
     asl = round_trip(tables)
+    assert "HPET" not in tables and 'EisaId ("PNP0103")' not in asl
     assert 'EisaId ("PNP0501")' not in asl and "_S3" not in asl and "_S4" not in asl and "_S5" in asl
     assert struct.unpack_from("<H", tables["FACP"][0], 109) == (0b111,)  # no VGA either
 
@@ -183,6 +187,33 @@ def hotplug():
         assert f"Device ({slot})" not in asl, slot
 
 
+def generation():
+    """A page of the guest's memory, whose address AML and device learn, and its content when the ID is another one."""
+    guid = bytes.fromhex("af6e4e32d1d1f64bbf41b9bb6c91fb87")
+    with start(program(), "-M", "pc", "-m", "256M", "-device",
+               "vmgenid,guid=324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87") as process:
+        guest = guest_of(process)
+        guest.config_write(1, 3, 0x40, 4, 0x600)
+        guest.config_write(1, 3, 0x80, 1, 1)
+        content, where = link(guest)
+        tables = acpi_tables(Memory(content, where), where["etc/acpi/rsdp"])
+        page = where["etc/vmgenid_guid"]
+        assert page % 4096 == 0 and content["etc/vmgenid_guid"] == bytes(40) + guid + bytes(4096 - 56)
+        # The device has written it where firmware said that it put the page.
+        assert guest.read(page + 40, 16) == guid
+    asl = round_trip(tables)
+    output = run_methods(tables, "execute \\_SB.VGEN.ADDR", "execute \\_GPE._E05")
+    assert f"Name (VGIA, 0x{page:08X})" in asl, asl
+    package = re.search(r"Evaluation of \\_SB.VGEN.ADDR returned.*?\[Package\].*?\n(.*?)\n(.*?)\n", output, re.DOTALL)
+    assert package and f"{page + 40:X}" in package.group(1) and re.search(r" 0+$", package.group(2)), output
+    assert '"VM_Gen_Counter"' in asl
+
+
+def panic():
+    asl = round_trip(tables_of("-M", "pc", "-device", "pvpanic,ioport=0x606"))
+    assert '"QEMU0001"' in asl and "OperationRegion (PEOR, SystemIO, 0x0606, One)" in asl, asl
+
+
 def nodes():
     tables = tables_of("-M", "pc", "-m", "2G", "-smp", "4", "-numa", "node", "-numa", "node")
     round_trip(tables)
@@ -204,7 +235,8 @@ def without_firmware():
     """Tables that the program itself has linked and placed."""
     for board, cpus in (("microvm", 2), ("pc,firmware=none", 3)):
         tables = placed_tables_of("-M", board, "-m", "64M", "-smp", str(cpus), "-serial", "null")
-        assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"}, tables.keys()
+        hpet = {"HPET"} if board.startswith("pc") else set()
+        assert set(tables) == {"RSDT", "XSDT", "FACP", "FACS", "DSDT", "APIC", "WAET"} | hpet, tables.keys()
         entries = madt_entries(tables["APIC"][0])
         assert [e[3] for e in entries if e[0] == 0 and e[4] == 1] == list(range(cpus))
         asl = round_trip(tables)
@@ -218,7 +250,7 @@ def no_acpi_hardware():
         assert "etc/acpi/tables" not in guest_of(process).files()
 
 
-for test in (pc, what_is_not_there_is_not_told, tables_of_the_user, hotplug, nodes, many_cpus, without_firmware,
-             no_acpi_hardware):
+for test in (pc, what_is_not_there_is_not_told, tables_of_the_user, hotplug, generation, panic, nodes, many_cpus,
+             without_firmware, no_acpi_hardware):
     print(test.__name__, flush=True)
     test()

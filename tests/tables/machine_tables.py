@@ -46,6 +46,13 @@ class Guest(Qtest):
             raise RuntimeError(f"fw_cfg: no item {key:#x}")
         return self.read(BUFFER, size)
 
+    def write_item(self, key, data):
+        select_and_write = key << 16 | 8 | 16
+        self.write(BUFFER, data)
+        self.write(DESCRIPTOR, struct.pack(">IIQ", select_and_write, len(data), BUFFER))
+        self.out(4, 0x518, int.from_bytes(DESCRIPTOR.to_bytes(4, "little"), "big"))
+        assert self.read(DESCRIPTOR, 4) == bytes(4), f"fw_cfg: item {key:#x} cannot be written"
+
     def files(self):
         (count,) = struct.unpack(">I", self.item(0x19, 4))
         directory = self.item(0x19, 4 + 64 * count)[4:]
@@ -95,6 +102,11 @@ def link(guest, script="etc/table-loader"):
             part = content[name][start:start + length]
             assert content[name][result] == 0 and len(part) == length
             content[name][result] = -sum(part) & 0xFF
+        elif command == 4:
+            target = entry[60:116].rstrip(b"\0").decode()
+            start, offset, size = struct.unpack_from("<IIB", entry, 116)
+            assert start == 0 and offset < len(content[target])
+            guest.write_item(guest.files()[name][0], (where[target] + offset).to_bytes(size, "little"))
         else:
             assert command == 0, f"command {command} of the loader"
     return content, where

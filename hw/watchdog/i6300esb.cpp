@@ -1,0 +1,166 @@
+#include "hw/watchdog/i6300esb.h"
+
+#include <algorithm>
+
+#include "core/guest_alarms.h"
+#include "core/units.h"
+
+namespace machina {
+
+namespace {
+
+constexpr std::uint16_t kDevice6300Esb = 0x25ab, kClassSystemOther = 0x0880;
+
+// 16.2: configuration space.
+constexpr unsigned kWdtConfig = 0x60;  // 16 bits
+constexpr std::uint32_t kIntType = 3;  // 0: an interrupt; 2: an SMI; 3: nothing
+constexpr std::uint32_t kPrescaler1us = 1U << 2;
+constexpr std::uint32_t kOutputDisabled = 1U << 5;
+constexpr unsigned kWdtLock = 0x68;
+constexpr std::uint32_t kLocked = 1U << 0;
+constexpr std::uint32_t kEnabled = 1U << 1;
+constexpr std::uint32_t kFreeRunning = 1U << 2;
+
+// 16.3: registers in memory.
+constexpr std::uint32_t kIntActive = 1U << 0;
+constexpr std::uint32_t kReloadBit = 1U << 8;
+constexpr std::uint32_t kTimeout = 1U << 9;
+constexpr std::uint32_t kUnlock1 = 0x80, kUnlock2 = 0x86;
+
+constexpr std::int64_t kPciClockNs = 30;
+constexpr unsigned kShift1kHz = 15, kShift1us = 5;
+
+}  // namespace
+
+void I6300Esb::class_init(PciDeviceClass& c) {
+  c.description = "Intel 6300ESB watchdog";
+  c.category = Category::Misc;
+  c.vendor_id = pci::kVendorIntel;
+  c.device_id = kDevice6300Esb;
+  c.class_code = kClassSystemOther;
+}
+
+void I6300Esb::realize() {
+  add_bar(0, BarKind::Memory, registers_);
+  use_interrupt_pin(1);
+  define_config(kWdtConfig, 2, 0, kIntType | kPrescaler1us | kOutputDisabled);
+  define_config(kWdtLock, 1, 0, kLocked | kEnabled | kFreeRunning);
+  timer_.emplace(clock(), "i6300esb", [this] { expired(); });
+  state_ = {};
+}
+
+void I6300Esb::post_unrealize() {
+  timer_.reset();
+  PciDevice::post_unrealize();
+}
+
+void I6300Esb::reset_enter() {
+  PciDevice::reset_enter();
+  const bool timed_out = state_.timed_out;
+  state_ = {};
+  state_.timed_out = timed_out;
+  ran_ = false;
+}
+
+void I6300Esb::reset_hold() {
+  timer_->cancel();
+  set_intx(false);
+  PciDevice::reset_hold();
+}
+
+bool I6300Esb::running() const { return config(kWdtLock, 1) & kEnabled; }
+
+// 16.2.13: once it is locked the register stays as it is until a reset.
+void I6300Esb::adjust(const ConfigLayout::Bytes& before) {
+  if (config_get(before, kWdtLock, 1) & kLocked) put_config(kWdtLock, 1, config_get(before, kWdtLock, 1));
+}
+
+void I6300Esb::apply(bool force) {
+  PciDevice::apply(force);
+  if (running() == ran_) return;
+  ran_ = running();
+  if (ran_) {
+    start();
+  } else {
+    timer_->cancel();
+  }
+}
+
+// 16.2.13: WDT_TOUT_CNF, free running mode has no first stage.
+void I6300Esb::start() { start_stage(config(kWdtLock, 1) & kFreeRunning ? 2 : 1); }
+
+void I6300Esb::start_stage(unsigned stage) {
+  state_.stage = stage;
+  const unsigned shift = config(kWdtConfig, 2) & kPrescaler1us ? kShift1us : kShift1kHz;
+  const std::int64_t time = (std::int64_t{state_.preload[stage - 1]} << shift) * kPciClockNs;
+  timer_->arm(clock().now_ns() + (config(kWdtLock, 1) & kFreeRunning ? std::max(time, kNsPerMs) : time));
+}
+
+void I6300Esb::expired() {
+  const std::uint32_t configuration = config(kWdtConfig, 2);
+  if (state_.stage == 1) {
+    if ((configuration & kIntType) == 0) {
+      state_.interrupt = true;
+      set_intx(true);
+    }
+    start_stage(2);
+    return;
+  }
+  state_.timed_out = true;
+  GuestAlarms* machine = guest_alarms(system().control);
+  if (machine && !(configuration & kOutputDisabled)) machine->watchdog_expired();
+  if (config(kWdtLock, 1) & kFreeRunning) start_stage(2);
+}
+
+IoResult I6300Esb::read(Offset offset, Width) {
+  switch (offset) {
+    case kPreload1:
+      return std::uint64_t{state_.preload[0]};
+    case kPreload2:
+      return std::uint64_t{state_.preload[1]};
+    case kIntStatus:
+      return state_.interrupt ? kIntActive : 0U;
+    case kReload:
+      return state_.timed_out ? kTimeout : 0U;
+    default:
+      return 0;
+  }
+}
+
+IoResult I6300Esb::write(Offset offset, Width, std::uint64_t value) {
+  if (offset == kReload && value == kUnlock1) {
+    state_.unlocked = 1;
+    return io_ok();
+  }
+  if (offset == kReload && value == kUnlock2 && state_.unlocked == 1) {
+    state_.unlocked = 2;
+    return io_ok();
+  }
+  const bool unlocked = state_.unlocked == 2;
+  state_.unlocked = 0;         // for one write
+  if (offset == kIntStatus) {  // 16.3.3: this one needs no sequence
+    if (value & kIntActive) {
+      state_.interrupt = false;
+      set_intx(false);
+    }
+    return io_ok();
+  }
+  if (!unlocked) return io_ok();
+  switch (offset) {
+    case kPreload1:
+    case kPreload2:
+      state_.preload[offset / 4] = static_cast<std::uint32_t>(value & kPreloadMask);
+      break;
+    case kReload:
+      if (value & kReloadBit && running()) start();
+      if (value & kTimeout) state_.timed_out = false;
+      break;
+    default:
+      break;
+  }
+  return io_ok();
+}
+
+MACHINA_TYPE(I6300Esb, PciDevice);
+
+}  // namespace machina
