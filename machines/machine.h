@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "core/guest_alarms.h"
 #include "core/machine_events.h"
 #include "core/system.h"
 #include "hw/base/device.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/boot/linux_boot.h"
 #include "hw/x86/x86_cpu.h"
+#include "machines/guest_actions.h"
 #include "machines/table_options.h"
 
 namespace machina {
@@ -32,7 +34,11 @@ struct CpuConfig {
   CpuTopology topology;
 };
 
-class Machine final : public qom::Object, public SystemHolder, public RunControl, public MachineEvents {
+class Machine final : public qom::Object,
+                      public SystemHolder,
+                      public RunControl,
+                      public MachineEvents,
+                      public GuestAlarms {
  public:
   static constexpr const char* kType = "machine";
   static void class_init(qom::ObjectClass& c);
@@ -62,6 +68,7 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   /// What the machine does when the guest resets or powers off.
   bool no_reboot = false;
   bool no_shutdown = false;
+  GuestActions actions;
   boot::KernelEntry kernel_entry = boot::KernelEntry::Auto;  ///< -M kernel-entry=
   std::string name;                                          ///< -name
   std::string uuid;                                          ///< -uuid, canonical form or empty
@@ -93,6 +100,10 @@ class Machine final : public qom::Object, public SystemHolder, public RunControl
   void request_wakeup(std::string_view reason) override;
 
   void report_event(std::string_view name, qom::ValueMap data) override;
+  // --- GuestAlarms; watchdogs on the main thread ---
+  void guest_panicked() override;
+  void guest_crash_loaded() override;
+  void watchdog_expired() override;
 
   enum class Event { Reset, Shutdown, PowerDown, Stop, Resume, Suspend, Wakeup, Other };
   struct EventData {

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "core/config/ini.h"
+#include "machines/cli/action_options.h"
 #include "machines/cli/option_table.h"
 
 namespace machina {
@@ -96,7 +97,7 @@ std::vector<Given> tokenize(const std::vector<std::string>& arguments) {
 
 /// Groups that are one option however often they are given: later values win, key by key.
 bool is_merged(std::string_view group) {
-  constexpr std::string_view kMerged[] = {"machine", "memory", "smp-opts", "rtc", "boot-opts", "name"};
+  constexpr std::string_view kMerged[] = {"machine", "memory", "smp-opts", "rtc", "boot-opts", "name", "action"};
   return std::find(std::begin(kMerged), std::end(kMerged), group) != std::end(kMerged);
 }
 
@@ -124,7 +125,7 @@ ConfigValue whole(const std::string& option, const std::string& text) {
 void finish_groups(CommandLine& cl) {
   static const std::vector<std::string> known{
       "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc",    "name", "boot-opts", "trace",
-      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd"};
+      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd",    "action"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);
@@ -302,6 +303,23 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"plugin", push(&CommandLine::plugins, cl)},
       {"L", push(&CommandLine::directories, cl)},
       {"S", flag(&CommandLine::stopped, cl)},
+      {"action", group("action", "")},
+      {"watchdog",
+       [&](const std::string& option, const std::string& text) {
+         add_option(cl.groups, "device", watchdog_device(option, text).root());
+       }},
+      {"watchdog-action",
+       [&](const std::string& option, const std::string& text) {
+         ConfigTree action;
+         action.put({"watchdog"}, whole(option, text));
+         add_to_group(cl.groups, "action", action.root());
+       }},
+      {"no-hpet",
+       [&](const std::string& option, const std::string&) {
+         ConfigTree machine;
+         machine.put({"hpet"}, config_scalar("off", Origin{option, 0, 0, 0, {}}));
+         add_to_group(cl.groups, "machine", machine.root());
+       }},
       {"no-reboot", flag(&CommandLine::no_reboot, cl)},
       {"no-shutdown", flag(&CommandLine::no_shutdown, cl)},
       {"qtest", push(&CommandLine::qtests, cl)},

@@ -13,7 +13,7 @@ namespace machina {
 
 struct CommandLine {
   /// Options by group: machine, device, drive, chardev, netdev, nic, object, accel, smp-opts, memory, rtc, boot-opts,
-  /// name, trace, mon, add-fd.
+  /// name, trace, mon, add-fd, action.
   ConfigTree groups;
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;

@@ -14,6 +14,7 @@
 #include "hw/nvram/pc_firmware.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/accel_choice.h"
+#include "machines/cli/action_options.h"
 #include "machines/cli/firmware_options.h"
 #include "machines/cli/kernel_options.h"
 #include "machines/cli/option_reader.h"
@@ -183,11 +184,11 @@ void Launch::build() {
   find_firmware(directories);
   std::optional<boot::BootPlan> kernel = kernel_plan(cl_, *machine_, ram);
 
+  apply_actions(cl_, *machine_);
+
   // From here on the host is asked for things.
   signals_ = machine_->system().loop.on_signal({SIGINT, SIGTERM, SIGHUP},
                                                [this](int) { machine_->request_shutdown(ShutdownCause::HostSignal); });
-  machine_->no_reboot = cl_.no_reboot;
-  machine_->no_shutdown = cl_.no_shutdown;
   backends_->open();
   open_log(cl_);
   boot.kernel = kernel && boots_through_firmware(*machine_);

@@ -35,6 +35,8 @@ const std::vector<OptionSpec>& option_table() {
       {"append", "TEXT", "its command line", kMachine},
       {"name", "NAME[,process=NAME][,debug-threads=on|off]",
        "name of the machine and of the process; whether threads have names (default: on)", kMachine},
+      {"watchdog", "i6300esb|ib700", "the same as -device", kMachine},
+      {"no-hpet", nullptr, "the same as -M BOARD,hpet=off", kMachine},
       {"uuid", "UUID", "system UUID that the firmware sees", kMachine},
       {"rtc", "[base=utc|localtime|DATE][,clock=host|vm][,driftfix=slew|none]",
        "date that the real-time clock starts with, and what it ticks by", kMachine},
@@ -87,6 +89,9 @@ const std::vector<OptionSpec>& option_table() {
 
       {"S", nullptr, "does not start the CPUs: 'cont' does", kRun},
       {"no-reboot", nullptr, "ends when the guest resets", kRun},
+      {"action", "[reboot=ACTION][,shutdown=ACTION][,panic=ACTION][,watchdog=ACTION]",
+       "what follows when the guest resets, powers off or panics, or when a watchdog expires", kRun},
+      {"watchdog-action", "ACTION", "the same as -action watchdog=ACTION", kRun},
       {"no-shutdown", nullptr, "stays when the guest powers off", kRun},
       {"qtest", "as -serial", "a qtest server, and no CPU: for tests of devices", kRun},
       {"trace", "lifecycle",
