@@ -1,12 +1,15 @@
 /// Screen, keyboard and mouse.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <fstream>
+#include <cerrno>
 
 #include "core/display/display.h"
 #include "core/display/input_sink.h"
 #include "core/display/png_writer.h"
+#include "core/fd_sets.h"
 #include "core/units.h"
 #include "hw/input/ps2_scancodes.h"
 #include "machines/monitor/human_command.h"
@@ -35,10 +38,15 @@ void write_ppm(const PixelScreen& screen, const std::string& path) {
   image.reserve(image.size() + screen.pixels.size() * 3);
   for (const std::uint32_t pixel : screen.pixels)
     for (const int shift : {16, 8, 0}) image += static_cast<char>(pixel >> shift & 0xff);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(image.data(), static_cast<std::streamsize>(image.size()));
-  file.flush();
-  if (!file) generic_error(fmt::format("failed to write '{}'", path));
+  const OwnedFd file(open_path(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  std::size_t done = 0;
+  while (file && done < image.size()) {
+    const ssize_t n = ::write(file.get(), image.data() + done, image.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  if (done < image.size()) generic_error(fmt::format("failed to write '{}'", path));
 }
 
 Value screendump(MonitorSession& session, const QmpArguments& arguments) {
