@@ -34,6 +34,7 @@ void NetBackend::attach(NetClient* client) {
   client_ = client;
   queue_.clear();
   queued_bytes_ = 0;
+  if (realized()) input_possible();  // what the host held back for the last card
 }
 
 void NetBackend::set_link(bool up) {

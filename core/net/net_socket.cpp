@@ -46,9 +46,11 @@ OwnedFd new_socket(int type) {
   return fd;
 }
 
-void bind_or_throw(int fd, const sockaddr_in& a) {
+/// `shared`: the port may be one that was used a moment ago, or is a group's. Two sockets of one address that are not
+/// connected would take each other's datagrams.
+void bind_or_throw(int fd, const sockaddr_in& a, bool shared) {
   const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (shared) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(fd, as_sockaddr(a), sizeof a) == 0) return;
   const int error = errno;
   Error e(fmt::format("cannot use {}", inet_text(a)));
@@ -113,6 +115,7 @@ class NetSocket final : public NetBackend {
   std::string where_, address_;
   OwnedFd listener_;
   std::unique_ptr<EventLoop::Watch> listener_watch_;
+  std::unique_ptr<EventLoop::Watch> retry_;  // of the listener, when descriptors had run out
   std::unique_ptr<FdStream> stream_;
   std::vector<std::uint8_t> partial_;  // a length and its frame, as far as they have come
   OwnedFd datagrams_, sender_;         // sender_: of a group, where own frames are known by
@@ -150,6 +153,7 @@ void NetSocket::unrealize() {
   datagram_watch_.reset();
   datagrams_.reset();
   sender_.reset();
+  retry_.reset();
   listener_watch_.reset();
   listener_.reset();
   stream_.reset();
@@ -162,7 +166,7 @@ void NetSocket::unrealize() {
 void NetSocket::start_listening() {
   const sockaddr_in a = parse_inet(listen_);
   listener_ = new_socket(SOCK_STREAM);
-  bind_or_throw(listener_.get(), a);
+  bind_or_throw(listener_.get(), a, true);
   if (listen(listener_.get(), 1) != 0)
     throw Error(fmt::format("cannot listen at {}", inet_text(a))).why(std::strerror(errno));
   address_ = inet_text(local_address(listener_.get()));
@@ -212,11 +216,14 @@ void NetSocket::adopt() {
 void NetSocket::accept_peer() {
   OwnedFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
-    // Out of descriptors the listener stays ready and the loop would spin; who waits there is served after the next
-    // peer, if there is one.
+    // Out of descriptors the listener stays ready and the loop would spin: it is asked again in a second.
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       log::warning("netdev {}: cannot take a peer: {}", name(), std::strerror(errno));
       listener_watch_->want_read(false);
+      retry_ = loop().repeat(kNsPerSecond, [this] {
+        listener_watch_->want_read(true);
+        retry_.reset();
+      });
     }
     return;
   }
@@ -273,7 +280,7 @@ void NetSocket::start_group() {
     throw Error(fmt::format("{} is not the address of a group", ipv4_text(destination_.sin_addr)))
         .hint("groups are 224.0.0.0 to 239.255.255.255; 239.0.0.0/8 is for use of one's own");
   datagrams_ = new_socket(SOCK_DGRAM);
-  bind_or_throw(datagrams_.get(), destination_);
+  bind_or_throw(datagrams_.get(), destination_, true);
   ip_mreq group{};
   group.imr_multiaddr = destination_.sin_addr;
   if (!localaddr_.empty()) group.imr_interface = parse_ipv4(localaddr_);
@@ -302,7 +309,7 @@ void NetSocket::start_udp() {
   require_port(destination_, udp_);
   const sockaddr_in local = parse_inet(localaddr_);
   datagrams_ = new_socket(SOCK_DGRAM);
-  bind_or_throw(datagrams_.get(), local);
+  bind_or_throw(datagrams_.get(), local, false);
   address_ = inet_text(local_address(datagrams_.get()));
   where_ = fmt::format("udp={},localaddr={}", inet_text(destination_), address_);
   if (local.sin_port == 0) log::info("netdev {}: listening at {}", name(), address_);

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <utility>
@@ -113,6 +114,7 @@ class NetUser final : public NetBackend {
   // run time
   Ipv4Net net_;
   in_addr host_{}, dhcpstart_{}, dns_{};
+  std::string tftp_path_;  // absolute: a daemon goes to another folder
   std::string forwarded_;
   struct SlirpDeleter {
     void operator()(Slirp* s) const { slirp_cleanup(s); }
@@ -161,7 +163,8 @@ void NetUser::check_options() {
   net_ = Ipv4Net::parse(net_text_);
   const auto address = [&](const std::string& text, std::uint32_t otherwise, const char* what) {
     const in_addr a = text.empty() ? net_.host(otherwise) : parse_ipv4(text);
-    if (!net_.holds(a) || a.s_addr == net_.address.s_addr)
+    const bool broadcast = a.s_addr == (net_.address.s_addr | ~net_.mask.s_addr);
+    if (!net_.holds(a) || a.s_addr == net_.address.s_addr || broadcast)
       throw Error(fmt::format("{}={} is no address of the network {}", what, ipv4_text(a), net_.to_string()));
     return a;
   };
@@ -180,13 +183,21 @@ void NetUser::check_options() {
     throw Error("bootfile is too long").hint(fmt::format("it has at most {} bytes", kBootFile));
   if (struct stat st{}; !tftp_.empty() && (stat(tftp_.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)))
     throw Error(fmt::format("tftp={} is not a folder", tftp_)).why(std::strerror(errno ? errno : ENOTDIR));
+  tftp_path_ = tftp_.empty() ? "" : std::filesystem::absolute(tftp_).string();
 }
 
 void NetUser::realize() {
   errno = 0;
   check_options();
   std::vector<Forward> rules;
-  for (const std::string& rule : split(hostfwd_, ';')) rules.push_back(parse_forward(rule, dhcpstart_));
+  for (const std::string& rule : split(hostfwd_, ';')) {
+    rules.push_back(parse_forward(rule, dhcpstart_));
+    if (const in_addr guest = rules.back().guest.sin_addr; !net_.holds(guest)) {
+      throw Error(
+          fmt::format("hostfwd leads to {}, which is no address of the network {}", ipv4_text(guest), net_.to_string()))
+          .hint("leave the guest's address out: it is what DHCP gives first");
+    }
+  }
   NetBackend::realize();
   timer_ = std::make_unique<Timer>(clock(), "netdev-user", [this] { process(); });
   try {
@@ -241,7 +252,7 @@ void NetUser::start() {
   inet_pton(AF_INET6, "fec0::3", &config.vnameserver6);
   config.vhostname = given(hostname_);
   config.tftp_server_name = given(tftp_server_name_);
-  config.tftp_path = given(tftp_);
+  config.tftp_path = given(tftp_path_);
   config.bootfile = given(bootfile_);
   config.vdnssearch = domains.empty() ? nullptr : search.data();
   config.vdomainname = given(domainname_);

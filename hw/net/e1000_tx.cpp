@@ -20,6 +20,8 @@ constexpr std::int64_t kDelayUnit = 1024;  // ns, of TIDV and TADV: 13.4.42, 13.
 constexpr std::size_t kLongest = 16288;
 // Descriptors and frames of one turn. What is left of a ring that somebody has filled to the brim is done in the next,
 // and others get the machine meanwhile.
+// Linux' least segment is 88 bytes (TCP_MIN_MSS): less is nobody's, and thousands of frames for one descriptor.
+constexpr unsigned kLeastSegment = 64;
 constexpr unsigned kTurn = 256;
 constexpr unsigned kLegacyLength = 0xffff, kLength = 0xfffff;
 constexpr unsigned kTypeContext = 0, kTypeData = 1;
@@ -71,12 +73,13 @@ void E1000::transmit() {
   const std::uint64_t base = reg(kTdbal) | std::uint64_t{reg(kTdbah)} << 32;
   const unsigned low_water = (reg(kTxdctl) >> kTxdctlLwthreshShift) * 8;
   std::uint32_t causes = 0;
-  bool at_once = false, delayed = false;
+  bool at_once = false, delayed = false, readable = true;
   for (unsigned work = 0; head != tail && work < kTurn;) {
     const std::uint64_t at = base + std::uint64_t{head} * kDescriptor;
     std::array<std::uint8_t, kDescriptor> raw;
     if (dma().read(at, raw) != MemTxResult::Ok) {
       log::guest_error("e1000", "transmit descriptor {} at {:#x} cannot be read", head, at);
+      readable = false;
       break;
     }
     const auto dword = [&](unsigned n) {
@@ -97,7 +100,7 @@ void E1000::transmit() {
   reg(kTdh) = head;
   if (head == tail) {
     causes |= kIntTxqe;
-  } else if (bus_master()) {
+  } else if (bus_master() && readable) {
     transmit_more_->arm(clock().now_ns());
   }
   if (at_once) causes |= kIntTxdw;
@@ -181,7 +184,7 @@ unsigned E1000::append(std::uint64_t address, std::uint32_t length) {
   }
   const std::size_t before = bytes.size();
   bytes.resize(before + length);
-  dma().read(address, std::span(bytes).subspan(before));
+  if (dma().read(address, std::span(bytes).subspan(before)) != MemTxResult::Ok) state_.out.too_long = true;
   return 0;
 }
 
@@ -191,7 +194,7 @@ unsigned E1000::append_segmented(std::uint64_t address, std::uint32_t length) {
   const Context& c = state_.segmented;
   const std::size_t full = std::size_t{c.header} + c.mss;
   unsigned sent = 0;
-  if (c.mss == 0 || full > kLongest) {
+  if (c.mss < kLeastSegment || full > kLongest) {
     if (!out.too_long) log::guest_error("e1000", "segments of {} bytes behind a header of {}", c.mss, c.header);
     out.too_long = true;
     return 0;
@@ -206,7 +209,10 @@ unsigned E1000::append_segmented(std::uint64_t address, std::uint32_t length) {
     const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(length, full - out.bytes.size()));
     const std::size_t before = out.bytes.size();
     out.bytes.resize(before + part);
-    dma().read(address, std::span(out.bytes).subspan(before));
+    if (dma().read(address, std::span(out.bytes).subspan(before)) != MemTxResult::Ok) {
+      out.too_long = true;
+      return sent;
+    }
     address += part, length -= part;
   }
   return sent;

@@ -1,6 +1,7 @@
 // C+ mode: rings of descriptors, checksums, segmentation, tags. Datasheet of the RTL8139C+, section 9.
 
 #include <algorithm>
+#include <utility>
 
 #include "core/log.h"
 #include "hw/net/ethernet.h"
@@ -15,7 +16,9 @@ using namespace rtl8139;
 namespace {
 
 constexpr std::size_t kLongest = 65536;  // of a packet that is cut into segments
-constexpr unsigned kTurn = 256;          // frames in one turn
+// Linux' least segment is 88 bytes (TCP_MIN_MSS): less is nobody's, and thousands of frames for one descriptor.
+constexpr std::size_t kLeastSegment = 64;
+constexpr unsigned kTurn = 256;  // frames in one turn
 constexpr std::size_t kIpHeader = 20, kTcpHeader = 20, kUdpHeader = 8;
 constexpr std::uint8_t kTcp = 6, kUdp = 17, kFinPsh = 0x09;
 
@@ -105,7 +108,7 @@ void Rtl8139::store_in_descriptor(Bytes frame, std::uint16_t why) {
 }
 
 void Rtl8139::poll_rings(std::uint8_t which) {
-  state_.polling = 0;
+  which |= std::exchange(state_.polling, std::uint8_t{0});  // what an earlier turn has left
   if (which & kTppollHigh && transmit_descriptors(kTsad0 + 8, state_.high)) state_.polling |= kTppollHigh;
   if (which & kTppollNormal && transmit_descriptors(kTsad0, state_.normal)) state_.polling |= kTppollNormal;
   if (state_.polling) transmit_more_->arm(clock().now_ns());
@@ -146,7 +149,8 @@ bool Rtl8139::transmit_descriptors(unsigned base_register, std::uint16_t& index)
       state_.too_long = true;
     } else {
       state_.packet.resize(before + size);
-      dma().read(dword(8) | std::uint64_t{dword(12)} << 32, std::span(state_.packet).subspan(before));
+      const std::uint64_t from = dword(8) | std::uint64_t{dword(12)} << 32;
+      if (dma().read(from, std::span(state_.packet).subspan(before)) != MemTxResult::Ok) state_.too_long = true;
     }
     // 9.1: what it asked for makes room for how it went: no errors, no collisions.
     dma().store(at, 4, options & (kEor | kFs | kLs | kTxSize));
@@ -165,7 +169,7 @@ unsigned Rtl8139::finish_packet(std::uint32_t options, std::uint32_t tag) {
   Bytes packet;
   packet.swap(state_.packet);
   if (state_.too_long) {
-    log::guest_error("rtl8139", "packet is too long");
+    log::guest_error("rtl8139", "a packet is too long, or cannot be read");
     return 0;
   }
   const Parts p = parts_of(packet);
@@ -182,7 +186,7 @@ unsigned Rtl8139::finish_packet(std::uint32_t options, std::uint32_t tag) {
     return 1;
   }
   // Large send: TCP over IPv4 only.
-  if (p.ip == 0 || p.protocol != kTcp || packet.size() < p.payload + kTcpHeader || mss == 0) {
+  if (p.ip == 0 || p.protocol != kTcp || packet.size() < p.payload + kTcpHeader || mss < kLeastSegment) {
     log::guest_error("rtl8139", "a packet to be cut is no TCP, or its segments have {} bytes", mss);
     return 0;
   }

@@ -57,6 +57,7 @@ inline constexpr std::uint8_t kCrRst = 1 << 4;
 // 6.7 and 6.8: IMR, ISR.
 inline constexpr std::uint16_t kIntRok = 1 << 0;
 inline constexpr std::uint16_t kIntTok = 1 << 2;
+inline constexpr std::uint16_t kIntTer = 1 << 3;
 inline constexpr std::uint16_t kIntRxovw = 1 << 4;  ///< no descriptor, in C+ mode
 inline constexpr std::uint16_t kIntLink = 1 << 5;
 inline constexpr std::uint16_t kIntFovw = 1 << 6;

@@ -63,10 +63,14 @@ void Rtl8139::transmit_buffers() {
     const std::uint32_t tsd = get(at, 4);
     if (tsd & kTsdOwn) break;
     Bytes frame(tsd & kTsdSize);
-    dma().read(get(kTsad0 + 4 * n, 4), frame);
+    state_.next_buffer = static_cast<std::uint8_t>((n + 1) % 4);
+    if (dma().read(get(kTsad0 + 4 * n, 4), frame) != MemTxResult::Ok) {
+      put(at, 4, tsd | kTsdOwn | kTsdTabt);
+      causes |= kIntTer;
+      continue;
+    }
     send(std::move(frame), 0);
     put(at, 4, tsd | kTsdOwn | kTsdTok);
-    state_.next_buffer = static_cast<std::uint8_t>((n + 1) % 4);
     causes |= kIntTok;
   }
   if (causes) raise(causes);

@@ -401,6 +401,7 @@ TEST_F(E1000Test, SegmentsOfNothingDoNotHang) {
     m.step(1);
     EXPECT_EQ(r(kTdh), tail);
   }
+  EXPECT_TRUE(net->sent.empty()) << "segments that are nobody's are not cut";
   send_legacy(make_frame(kBroadcast, 60));
   EXPECT_EQ(net->sent.back().size(), 60U);
 }
@@ -461,6 +462,10 @@ TEST_F(E1000Test, BadTransmitRings) {
   EXPECT_TRUE(net->sent.empty());
   w(kTdlen, 128), w(kTdbal, 0xfffffff0), w(kTdbah, 0xffffffff), w(kTdt, 5);  // nothing answers there
   EXPECT_EQ(r(kTdh), 0U);
+  w(kTdbal, kTxRing), w(kTdbah, 0);
+  descriptor(kBuffers, 60 | kTxEop, 0);
+  m.step(kNsPerSecond);
+  EXPECT_EQ(r(kTdh), 0U) << "it is not tried again before the tail is written";
   start_transmitter();
   descriptor(0xffffffffffffff00, 100 | kTxEop | kTxRs, 0);
   descriptor(kBuffers, 0xfffff | kTxEop | kTxDext | kData, 0);

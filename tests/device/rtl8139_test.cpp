@@ -314,6 +314,19 @@ TEST_F(Rtl8139Test, DescriptorsOutInSegments) {
   EXPECT_EQ(payload, Frame(frame.begin() + 54, frame.end()));
 }
 
+TEST_F(Rtl8139Test, ManySegmentsGoOutInSeveralTurnsWhateverElseIsPolled) {
+  start_cplus();
+  const Frame frame = make_ipv4(kBroadcast, 6, 40'000);
+  put(kBuffers, frame);
+  for (unsigned n = 0; n < 2; ++n)
+    descriptor(kOwn | kFs | kLs | kLgsen | 100U << kMssShift | static_cast<std::uint32_t>(frame.size()), 0, kBuffers);
+  b(kTppoll, kTppollNormal);
+  EXPECT_EQ(net->sent.size(), 400U) << "the second packet waits for the next turn";
+  b(kTppoll, kTppollHigh);
+  m.step(kNsPerMs);
+  EXPECT_EQ(net->sent.size(), 800U);
+}
+
 TEST_F(Rtl8139Test, DescriptorsOutWithTags) {
   start_cplus();
   Frame frame = make_frame(kBroadcast, 100);
@@ -360,6 +373,7 @@ TEST_F(Rtl8139Test, BadDescriptors) {
   descriptor(kOwn | kFs | kLs | kLgsen | 1U << kMssShift | 0xffff, 0, kBuffers);
   put(kBuffers, make_ipv4(kBroadcast, 6, 100));
   b(kTppoll, kTppollNormal);
+  EXPECT_TRUE(net->sent.empty()) << "segments of a byte are nobody's";
   start_cplus();
   for (unsigned i = 0; i < 64; ++i) descriptor(kOwn | 0xffff, 0, kBuffers);  // a packet that never ends
   b(kTppoll, kTppollNormal);

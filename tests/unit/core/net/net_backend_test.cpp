@@ -52,6 +52,20 @@ TEST_F(NetBackendTest, ACardThatIsNotReadyGetsThemLaterInOrder) {
   EXPECT_GE(net.possible, 1U);
 }
 
+TEST_F(NetBackendTest, ANewCardIsGivenWhatComesAlthoughTheOldOneWasFull) {
+  card.ready = false;
+  net.inject(make_frame(kTo, 60));
+  EXPECT_TRUE(net.blocked());
+  net.attach(nullptr);
+  TestCard other;
+  net.possible = 0;
+  net.attach(&other);
+  EXPECT_GE(net.possible, 1U) << "a backend that left frames with the host fetches them";
+  net.inject(make_frame(kTo, 61));
+  EXPECT_EQ(other.got.size(), 1U);
+  net.attach(nullptr);
+}
+
 TEST_F(NetBackendTest, TheQueueIsBounded) {
   card.ready = false;
   for (unsigned i = 0; i < 10'000; ++i) net.inject(make_frame(kTo, 60));
