@@ -77,6 +77,7 @@ class FloppyDrive final : public Device, public RemovableMedia {
   bool tray_open() const override { return false; }
   bool tray_locked() const override { return false; }
   void eject(bool force) override;
+  void remove_medium() override { eject(false); }  // there is no tray to be opened first
   void change_medium(const Change& change) override;
 
  private:

@@ -47,9 +47,8 @@ class Client final : public IsaDmaDevice {
   void went(std::size_t n, std::size_t offered, bool terminal) {
     order.push_back(name);
     if (terminal && n == offered) ++terminals;
-    const bool more = n == at_most;
-    if (channel && !more) channel->request(false);
-    if (channel && terminal && n == offered) channel->request(false);
+    const bool end = terminal && n == offered;
+    if (channel && (n < offered || end)) channel->request(false);
   }
 
   std::vector<std::uint8_t> source, sink;

@@ -152,7 +152,7 @@ class IdeCdChangeTest : public IdeCdTest {
   /// One block, after the image's threads have read it.
   Bytes read_file_block(std::uint32_t lba) {
     ports.begin(read10(lba, 1), 0, 2048);
-    auto* medium = qom::cast<BlockBackend>(qom::resolve_path(m.object().root(), "/blockdevs/" + cd->drive_name()));
+    auto* medium = qom::cast<BlockBackend>(qom::resolve_path(m.object().root(), cd->get("drive").to_string()));
     EXPECT_NE(medium, nullptr);
     if (!medium) return {};
     const MachineLock::Guard guard(m.system().lock);
@@ -173,7 +173,7 @@ TEST_F(IdeCdChangeTest, AnotherDisc) {
   EXPECT_EQ(sense_after(read10(0, 1)), kChanged);
   EXPECT_EQ(be(reply_to(packet(Opcode::ReadCapacity)), 0, 4), 49U);
   EXPECT_EQ(read_file_block(49), Bytes(kBlock, 'a'));
-  EXPECT_EQ(cd->get("drive"), qom::Value("/blockdevs/disc0"));
+  EXPECT_EQ(cd->get("drive"), qom::Value("/machine/disc0")) << "in the place of the first";
 
   cd->change_medium(to(image("b.iso", 20, 'b')));
   EXPECT_EQ(sense_after(kTestUnitReady), kChanged);
@@ -181,7 +181,7 @@ TEST_F(IdeCdChangeTest, AnotherDisc) {
   EXPECT_EQ(sense_after(read10(20, 1)), kBeyond);
   cd->eject(false);
   EXPECT_EQ(cd->get("drive"), qom::Value(""));
-  EXPECT_EQ(qom::resolve_path(m.object().root(), "/blockdevs/disc0"), nullptr);
+  EXPECT_EQ(qom::resolve_path(m.object().root(), "/machine/disc0"), nullptr);
 }
 
 TEST_F(IdeCdChangeTest, WhatCannotBePutInLeavesWhatIsThere) {

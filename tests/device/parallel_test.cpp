@@ -87,6 +87,7 @@ TEST_F(Parallel, OneStrobeOneByte) {
   m.outb(kControl, kOn | kStrobe);
   EXPECT_EQ(printer->written, "x");
   // One that comes while the printer is busy is lost.
+  m.outb(kControl, kOn);
   strobe();
   m.outb(kData, 'y');
   strobe();

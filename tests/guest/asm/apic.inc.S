@@ -77,8 +77,9 @@
 gdt_flat:
         .quad   0
         .quad   0x00cf93000000ffff      # data, 4 GiB
+        .quad   0x00cf9b000000ffff      # code
 gdt_flat_pointer:
-        .word   15
+        .word   23
         .long   gdt_flat + 0xf0000
 
 # EAX to register ECX.

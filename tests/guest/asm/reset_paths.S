@@ -141,8 +141,10 @@ shutdown:
         mov     %cr0, %eax
         or      $1, %al
         mov     %eax, %cr0              # protected mode: it looks at the limit of the table, 0
-        jmp     1f
+        ljmpl   $16, $(1f + 0xf0000)
+        .code32
 1:      ud2
+        .code16
 wait:   hlt
         jmp     wait
 the_end:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -113,6 +114,36 @@ TEST(ShippedBoards, HaveASerialPortForEachLineUpToFour) {
     EXPECT_EQ(serials_of(name, {true, true, true, true, true}), "serial0 serial1 serial2 serial3 ");
   }
   EXPECT_EQ(serials_of("teaching", {true, true}), "serial0 ");
+}
+
+TEST(ShippedBoards, HaveThePrintersAndFloppiesThatAreAskedFor) {
+  for (const char* name : {"pc", "isapc"}) {
+    const auto has = [name](BoardRequest request, const char* device) {
+      ConfigTree machine;
+      machine.put({"type"}, config_scalar(name, {}));
+      request.groups.append({"machine"}, machine.root());
+      Faults faults;
+      const auto board = load_board(request, shipped(), faults);
+      faults.throw_if_any();
+      return std::any_of(board->devices.begin(), board->devices.end(),
+                         [device](const BoardDevice& d) { return d.id == device; });
+    };
+    BoardRequest nothing, defaults, given, none;
+    defaults.default_floppy = true;
+    given.floppies = {false, true};
+    given.parallels = {false, true};
+    none.default_floppy = none.no_defaults = true;
+    EXPECT_TRUE(has(nothing, "fdc"));
+    for (const char* device : {"fda", "fdb", "lpt1", "lpt2", "lpt3"}) EXPECT_FALSE(has(nothing, device)) << device;
+    EXPECT_TRUE(has(defaults, "fda"));
+    EXPECT_FALSE(has(defaults, "fdb"));
+    EXPECT_FALSE(has(given, "fda"));
+    EXPECT_TRUE(has(given, "fdb"));
+    EXPECT_FALSE(has(given, "lpt1"));
+    EXPECT_TRUE(has(given, "lpt2"));
+    EXPECT_FALSE(has(none, "fda"));
+    EXPECT_TRUE(has(none, "fdc"));
+  }
 }
 
 TEST(ShippedBoards, PcHasItsSerialPortsWhereSoftwareLooksForThem) {
