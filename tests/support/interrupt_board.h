@@ -55,7 +55,7 @@ struct InterruptBoardOptions {
   /// ports 5A0h, 5A1h and 06.0 with 5B0h, 5B1h.
   bool pci = false;
   bool keyboard = false;  ///< i8042 and port92; with `pm`, keys wake the machine by general-purpose event 4
-  bool hpet = false;                  ///< timers that can send messages, and be routed to input 2
+  bool hpet = false;      ///< timers that can send messages, and be routed to input 2
 };
 
 /// For GuestOptions::devices.
