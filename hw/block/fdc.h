@@ -46,7 +46,7 @@ class Fdc final : private IsaDmaDevice {
 
   /// `interrupt` gets the level of pin INT.
   Fdc(FloppyBus& drives, std::function<void(bool)> interrupt) : drives_(drives), interrupt_(std::move(interrupt)) {}
-  ~Fdc() { power_off(); }
+  ~Fdc() override { power_off(); }
 
   /// `dma` may be null: then there are transfers without DMA only. Throws Error when the channel is taken.
   void power_on(Clock& clock, IsaDmaChannel* dma);

@@ -43,8 +43,8 @@ void Piix3Ide::realize() {
   define_config(pci::kLatencyTimer, 1, 0, 0xf0);
   define_config(pci::kInterruptLine, 1, 0);
   define_config(pci::kCommand, 2, 0, pci::kCommandIo | pci::kCommandBusMaster);
-  // 2.3.9 has 0: nothing is decoded before firmware has set the timing. Firmware that knows virtual machines alone (OVMF)
-  // leaves these registers as they are, and would wait for drives that do not answer: here they begin enabled.
+  // 2.3.9 has 0: nothing is decoded before firmware has set the timing. Firmware that knows virtual machines alone
+  // (OVMF) leaves these registers as they are, and would wait for drives that do not answer: here they begin enabled.
   for (unsigned n = 0; n < kChannels; ++n) define_config(kIdetim + 2 * n, 2, kDecodeEnable, 0xf3ff);
   define_config(kSidetim, 1, 0, 0xff);
   add_bar(kBusMasterBar, BarKind::Io, bus_master_ports_);

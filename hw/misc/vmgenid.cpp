@@ -24,10 +24,10 @@ aml::Code generation_device() {
        method("_STA", 0, Serialize::No,
               {if_true(equal(path("VGIA"), integer(0)), {return_value(integer(0))}), return_value(integer(kPresent))}),
        // The address of the ID, its low and its high half.
-       method("ADDR", 0, Serialize::No,
-              {store(package({integer(0), integer(0)}), local(0)),
-               store(add(path("VGIA"), integer(VmGenId::kGuidOffset)), index(local(0), integer(0))),
-               return_value(local(0))})});
+       method(
+           "ADDR", 0, Serialize::No,
+           {store(package({integer(0), integer(0)}), local(0)),
+            add(path("VGIA"), integer(VmGenId::kGuidOffset), index(local(0), integer(0))), return_value(local(0))})});
 }
 
 }  // namespace

@@ -52,12 +52,16 @@ def refusal(client, name, **arguments):
     return client.command(name, **arguments)["error"]["desc"]
 
 
+def cd_of(client):
+    return next(drive for drive in client.run("query-block") if drive["device"] == "ide1-cd0")
+
+
 def by_programs():
     with machine(program(), "-M", "pc", "-accel", "jit", "-S", "-display", "none", "-m", "16", "-qmp",
                  f"unix:{{dir}}/q,{SERVER}") as process:
         client = Qmp(f"{process.folder}/q")
         client.run("qmp_capabilities")
-        drive, = client.run("query-block")
+        drive = cd_of(client)
         place = drive["qdev"]
         assert drive == {"device": "ide1-cd0", "type": "unknown", "removable": True, "locked": False,
                          "tray_open": False, "qdev": "/machine/cd"}, drive
@@ -65,7 +69,7 @@ def by_programs():
 
         client.run("blockdev-change-medium", id=place, filename=disc)
         assert trays(client) == [True, False]
-        drive, = client.run("query-block")
+        drive = cd_of(client)
         assert drive["inserted"]["file"] == disc and drive["inserted"]["ro"], drive
         assert drive["inserted"]["image"]["virtual-size"] == 2048 * 20, drive
         assert client.run("query-named-block-nodes")[0]["node-name"] == "ide1-cd0"
@@ -75,10 +79,10 @@ def by_programs():
         client.run("blockdev-open-tray", device="ide1-cd0")
         client.run("blockdev-open-tray", device="ide1-cd0")
         assert trays(client) == [True]
-        drive, = client.run("query-block")
+        drive = cd_of(client)
         assert drive["tray_open"] and drive["inserted"]["file"] == disc, drive
         client.run("blockdev-remove-medium", id=place)
-        assert "inserted" not in client.run("query-block")[0]
+        assert "inserted" not in cd_of(client)
         client.run("blockdev-close-tray", id=place)
         assert trays(client) == [False]
 
@@ -90,7 +94,7 @@ def by_programs():
         assert "cannot be written to" in refusal(client, "blockdev-change-medium", id=place, filename=disc,
                                                  read_only_mode="read-write")
         assert trays(client) == []
-        drive, = client.run("query-block")
+        drive = cd_of(client)
         assert drive["inserted"]["file"] == other, drive
 
         client.run("eject", id=place)

@@ -340,7 +340,7 @@ TEST_F(MachineReset, RequestsOfADiskInFlightAreOverBefore) {
   for (unsigned round = 0; round < 20; ++round) {
     for (const unsigned opcode : {kReadDma, kWriteDma}) {
       const std::uint16_t engine = prepare();
-      for (unsigned i = 0; i < 4096; i += 8) m.write(0x2000 + i, 0x1111111111111111 * (round % 15 + 1), 8);
+      for (unsigned i = 0; i < 4096; i += 8) m.write(0x2000 + i, 0x1111111111111111U * (round % 15 + 1), 8);
       command(opcode);
       m.out(engine, opcode == kReadDma ? 9 : 1);
       {
