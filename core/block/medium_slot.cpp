@@ -15,7 +15,8 @@ constexpr const char* kImageType = "block-raw";
 void MediumSlot::set_up(qom::Object& device, EventLoop& loop, std::string name) {
   device_ = &device;
   loop_ = &loop;
-  name_ = drive_ ? drive_->name() : std::move(name);
+  name_ = std::move(name);
+  if (drive_) name_ = drive_->name();
 }
 
 qom::Object& MediumSlot::folder() {
