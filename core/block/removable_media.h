@@ -23,6 +23,11 @@ class RemovableMedia {
   /// Opens the tray and takes the medium out. Throws Error when it is locked and `force` is not set; the guest is then
   /// asked for it, if the drive can.
   virtual void eject(bool force) = 0;
+  /// Opens the tray, as far as eject() would, with the medium in it; closes it; takes the medium out of the open tray.
+  /// Throws Error, always for drives without a tray that moves.
+  virtual void open_tray(bool force);
+  virtual void close_tray();
+  virtual void remove_medium();
   struct Change {
     std::string filename;
     std::string format = "raw";

@@ -1,5 +1,5 @@
 #pragma once
-/// The 256 words that IDENTIFY DEVICE answers: ATA/ATAPI-6, 8.15.
+/// The 256 words that IDENTIFY DEVICE and IDENTIFY PACKET DEVICE answer: ATA/ATAPI-6, 8.15 and 8.16.
 
 #include <array>
 #include <cstdint>
@@ -30,8 +30,18 @@ struct DiskIdentity {
   unsigned unit = 0;  ///< 0 or 1, for what the drive says of its jumper
 };
 
+/// Of a CD or DVD drive.
+struct PacketIdentity {
+  std::string serial, version, model;
+  std::uint8_t transfer_mode = 0;
+  bool dma = false;
+  unsigned unit = 0;
+};
+
 using IdentifyData = std::array<std::uint8_t, 512>;
 IdentifyData identify_data(const DiskIdentity& disk);
+/// IDENTIFY PACKET DEVICE: 8.16.
+IdentifyData identify_data(const PacketIdentity& drive);
 
 inline constexpr std::uint8_t kMaxMwdma = 2;
 inline constexpr std::uint8_t kMaxUdma = 5;

@@ -46,6 +46,16 @@ inline constexpr std::uint8_t kNien = 0x02;
 inline constexpr std::uint8_t kSrst = 0x04;
 inline constexpr std::uint8_t kHob = 0x80;
 
+// 7.11 and 8.23: of the PACKET command. Registers that have other names there.
+inline constexpr unsigned kInterruptReason = kSectorCount;
+inline constexpr unsigned kByteCountLow = kLbaMid;
+inline constexpr unsigned kByteCountHigh = kLbaHigh;
+inline constexpr std::uint8_t kReasonCommand = 0x01;  ///< C/D: a packet, or the end; else data
+inline constexpr std::uint8_t kReasonToHost = 0x02;   ///< I/O
+inline constexpr std::uint8_t kPacketDma = 0x01;      ///< features: data goes by DMA
+inline constexpr std::uint8_t kPacketOverlap = 0x02;  ///< features: the bus may be released
+inline constexpr unsigned kSenseKeyShift = 4;         ///< of the error register; bits 3:0 as above
+
 /// Section 8, and those of ATA-1 to ATA-4 that firmware and old systems still use.
 enum class Command : std::uint8_t {
   Nop = 0x00,
@@ -73,6 +83,8 @@ enum class Command : std::uint8_t {
   IdleOld = 0x97,
   CheckPowerModeOld = 0x98,
   SleepOld = 0x99,
+  Packet = 0xa0,
+  IdentifyPacketDevice = 0xa1,
   ReadMultiple = 0xc4,
   WriteMultiple = 0xc5,
   SetMultipleMode = 0xc6,

@@ -115,7 +115,10 @@ void IdeBus::start_command(std::uint8_t opcode) {
     return;
   }
   IdeDevice* drive = selected();
-  if (!drive || drive->busy()) return;
+  if (!drive) return;
+  // 8.9: what a drive that takes packets hears in any state.
+  const bool resets = static_cast<Command>(opcode) == Command::DeviceReset && drive->takes_packets();
+  if (drive->busy() && !resets) return;
   // The line falls before the command runs, so that one that ends at once makes an edge.
   drive->clear_intrq();
   update_intrq();

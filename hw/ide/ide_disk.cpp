@@ -17,13 +17,6 @@ constexpr std::uint32_t kMaxCylinders = 16383;
 constexpr std::uint32_t kMaxHeads = 16;
 constexpr std::uint32_t kMaxSectors = 63;
 
-qom::Property& limit(qom::Property& p, std::size_t characters) {
-  return p.checked([characters](const qom::Value& v) {
-    if (v.to_string().size() > characters)
-      throw Error(fmt::format("'{}' is too long", v.to_string())).why(fmt::format("ATA has {} characters", characters));
-  });
-}
-
 }  // namespace
 
 void IdeDisk::class_init(DeviceClass& c) {
@@ -64,20 +57,12 @@ void IdeDisk::realize() {
   reset_settings(true);
 }
 
-void IdeDisk::unrealize() {
-  // The backend still has it, and keeps it alive; nobody is told when it ends.
-  if (request_) request_->disk = nullptr;
-  request_.reset();
-}
-
 void IdeDisk::reset_settings(bool power_on) {
   const State before = state_;
   state_ = State();
   state_.current = native_;
-  state_.transfer_mode = ide_bus().bus_master() ? 0x20 | kMaxMwdma : 0;
   if (power_on) return;
-  // 9.2: a soft reset leaves the transfer mode and power state; the rest reverts unless told otherwise (8.46, 66h).
-  state_.transfer_mode = before.transfer_mode;
+  // 9.2: a soft reset leaves the transfer mode; the rest reverts unless told otherwise (8.46, 66h).
   if (before.keep_settings) {
     state_.current = before.current;
     state_.multiple = before.multiple;
@@ -88,7 +73,6 @@ void IdeDisk::reset_settings(bool power_on) {
 }
 
 void IdeDisk::abandon() {
-  if (request_) request_->cancelled = true;
   state_.transfer = Transfer::None;
   state_.identifying = state_.stopped = false;
 }
@@ -171,7 +155,7 @@ void IdeDisk::identify() {
   id.sectors = sectors_;
   id.multiple = state_.multiple;
   id.max_multiple = kMaxMultiple;
-  id.transfer_mode = state_.transfer_mode;
+  id.transfer_mode = transfer_mode();
   id.dma = ide_bus().bus_master() != nullptr;
   id.write_cache = state_.write_cache;
   id.look_ahead = state_.look_ahead;
@@ -222,32 +206,6 @@ void IdeDisk::set_features() {
   }
 }
 
-void IdeDisk::set_transfer_mode(std::uint8_t mode) {
-  // 8.46.11, table 45: the kind in bits 7:3, its number in bits 2:0.
-  const unsigned number = mode & 0x07;
-  const bool dma = ide_bus().bus_master() != nullptr;
-  bool legal = false;
-  switch (mode >> 3) {
-    case 0x00:  // PIO default, with or without IORDY
-      legal = number <= 1;
-      break;
-    case 0x01:  // PIO with flow control
-      legal = number <= 4;
-      break;
-    case 0x04:
-      legal = dma && number <= kMaxMwdma;
-      break;
-    case 0x08:
-      legal = dma && number <= kMaxUdma;
-      break;
-    default:
-      break;
-  }
-  if (!legal) return fail(kAbrt);
-  if (mode >> 3 >= 4) state_.transfer_mode = mode;  // a PIO mode leaves the DMA mode as it is
-  succeed();
-}
-
 void IdeDisk::check_power_mode() {
   write_register(kSectorCount, state_.standby ? 0x00 : 0xff);
   succeed();
@@ -257,7 +215,7 @@ void IdeDisk::flush(bool then_standby) {
   state_.standby = then_standby;
   go_busy();
   const auto request = make_request();
-  drive_->flush(completion(request, &IdeDisk::flushed));
+  drive_->flush(completion(request, [this](Request& r, int error) { flushed(r, error); }));
 }
 
 void IdeDisk::flushed(Request&, int error) {

@@ -1,10 +1,6 @@
 #pragma once
 /// An ATA disk: ATA/ATAPI-6 (T13/1410D), the general feature set for devices without PACKET, with 48-bit addresses.
 ///
-/// Every request goes to the block backend and is answered later; the drive is BSY until then and the machine runs on.
-/// A request that is going on when the drive is reset is waited for under BSY, and its data goes nowhere: a write
-/// that was under way cannot overtake one that comes after the reset.
-///
 /// Not modelled: the SMART, security, HPA, power-up-in-standby, advanced power management and queued feature sets, READ
 /// and WRITE BUFFER, READ and WRITE LONG (all are aborted and not advertised), and standby timers: the drive spins
 /// until told not to.
@@ -34,18 +30,9 @@ class IdeDisk final : public IdeDevice {
 
  private:
   enum class Transfer { None, PioIn, PioOut, Verify, DmaIn, DmaOut };
-  struct Request {
-    IdeDisk* disk = nullptr;  // null once the disk is gone
-    bool cancelled = false;
-    std::vector<std::uint8_t> data;
-  };
-  using Done = void (IdeDisk::*)(Request& request, int error);
-
   void realize() override;
-  void unrealize() override;
   void execute(ata::Command command) override;
   void abandon() override;
-  bool still_working() const override { return request_ != nullptr; }
   void reset_settings(bool power_on) override;
   void block_done() override;
 
@@ -53,7 +40,6 @@ class IdeDisk final : public IdeDevice {
   void choose_geometry();
   void identify();
   void set_features();
-  void set_transfer_mode(std::uint8_t mode);
   void set_multiple();
   void initialize_parameters();
   void flush(bool then_standby);
@@ -79,8 +65,6 @@ class IdeDisk final : public IdeDevice {
   void transfer_failed(std::uint8_t error);
   void submit_read(std::uint64_t sectors);
   void submit_write(std::vector<std::uint8_t> data);
-  std::shared_ptr<Request> make_request();
-  BlockBackend::Completion completion(const std::shared_ptr<Request>& request, Done done);
 
   // configuration
   std::string serial_, model_, version_;
@@ -90,14 +74,11 @@ class IdeDisk final : public IdeDevice {
   DiskGeometry native_;
   // dependencies
   qom::Link<BlockBackend> drive_;
-  // bookkeeping
-  std::shared_ptr<Request> request_;  // that the backend has; at most one
 
   struct State {
     // Settings.
     DiskGeometry current;
     unsigned multiple = 0;
-    std::uint8_t transfer_mode = 0;
     bool write_cache = true;
     bool look_ahead = true;
     bool keep_settings = false;

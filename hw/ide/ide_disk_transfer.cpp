@@ -9,37 +9,20 @@ namespace machina {
 
 using namespace ata;
 
-std::shared_ptr<IdeDisk::Request> IdeDisk::make_request() {
-  request_ = std::make_shared<Request>();
-  request_->disk = this;
-  return request_;
-}
-
-BlockBackend::Completion IdeDisk::completion(const std::shared_ptr<Request>& request, Done done) {
-  return [request, done](int error) {
-    IdeDisk* disk = request->disk;
-    if (!disk) return;
-    disk->request_.reset();
-    if (request->cancelled) {
-      disk->work_done();
-      return;
-    }
-    (disk->*done)(*request, error);
-  };
-}
-
 void IdeDisk::submit_read(std::uint64_t sectors) {
   const auto request = make_request();
   request->data.resize(sectors * kSectorSize);
   state_.chunk = sectors;
-  drive_->read(state_.lba * kSectorSize, {request->data}, completion(request, &IdeDisk::read_done));
+  drive_->read(state_.lba * kSectorSize, {request->data},
+               completion(request, [this](Request& r, int error) { read_done(r, error); }));
 }
 
 void IdeDisk::submit_write(std::vector<std::uint8_t> data) {
   const auto request = make_request();
   request->data = std::move(data);
   state_.chunk = request->data.size() / kSectorSize;
-  drive_->write(state_.lba * kSectorSize, {request->data}, completion(request, &IdeDisk::write_done));
+  drive_->write(state_.lba * kSectorSize, {request->data},
+                completion(request, [this](Request& r, int error) { write_done(r, error); }));
 }
 
 bool IdeDisk::decode_address(bool ext) {
@@ -182,7 +165,7 @@ void IdeDisk::write_done(Request&, int error) {
   set_address(state_.lba - 1);
   state_.transfer = Transfer::None;
   const auto request = make_request();
-  drive_->flush(completion(request, &IdeDisk::flushed));
+  drive_->flush(completion(request, [this](Request& r, int error) { flushed(r, error); }));
 }
 
 void IdeDisk::advance(std::uint64_t sectors) {
@@ -204,7 +187,7 @@ void IdeDisk::transfer_failed(std::uint8_t error) {
 }
 
 void IdeDisk::bus_master_started() {
-  if (request_ || state_.stopped) return;  // the medium is still at work, or the command is lost
+  if (request_pending() || state_.stopped) return;  // the medium is still at work, or the command is lost
   if (state_.transfer == Transfer::DmaIn && state_.chunk) give_dma();
   if (state_.transfer == Transfer::DmaOut) take_dma();
 }
