@@ -9,6 +9,7 @@ namespace {
 // First bytes. Small items have their length in the lowest three bits.
 constexpr unsigned kIrqNoFlags = 0x22;
 constexpr unsigned kIrq = 0x23;
+constexpr unsigned kDma = 0x2a;
 constexpr unsigned kIo = 0x47;
 constexpr unsigned kEndTag = 0x79;
 constexpr unsigned kMemory32Fixed = 0x86;
@@ -41,6 +42,13 @@ Resources& Resources::irq(unsigned line, IrqMode mode) {
   }
   const unsigned flags = (mode.level ? 0U : 1U) | (mode.active_low ? 1U << 3 : 0U) | (mode.shared ? 1U << 4 : 0U);
   descriptors_.u8(kIrq).u16(mask).u8(flags);
+  return *this;
+}
+
+Resources& Resources::dma(unsigned channel) {
+  if (channel > 7) throw Error("there are eight DMA channels");
+  // 6.4.2.2: compatibility timing, no bus master; 8 or 16 bits only.
+  descriptors_.u8(kDma).u8(1U << channel).u8(channel < 4 ? 0 : 2);
   return *this;
 }
 

@@ -28,6 +28,8 @@ class Resources {
   Resources& io(std::uint16_t base, unsigned length);
   /// A line of the 8259 pair, 0 to 15.
   Resources& irq(unsigned line, IrqMode mode = kIsaIrq);
+  /// A channel of the 8237 pair, 0 to 7; those from 4 on move words.
+  Resources& dma(unsigned channel);
   Resources& memory32(std::uint32_t base, std::uint32_t length, bool writable = true);
   /// Global system interrupts, one of which is meant (_CRS: the only one).
   Resources& interrupt(const std::vector<std::uint32_t>& gsi, IrqMode mode);

@@ -2,9 +2,30 @@
 
 #include <fmt/format.h>
 
+#include "hw/isa/isa_dma.h"
+
 namespace machina {
 
 void IsaBus::class_init(qom::ObjectClass& c) { c.description = "ISA bus"; }
+
+void IsaBus::set_dma_controller(IsaDmaController* controller) {
+  if (controller && dma_ && dma_ != controller) {
+    throw Error(fmt::format("bus '{}' has a DMA controller already", name()))
+        .hint("a PC has one i8237, which is a pair");
+  }
+  dma_ = controller;
+}
+
+IsaDmaChannel& IsaBus::dma_channel(unsigned n) {
+  if (!dma_) {
+    throw Error(fmt::format("bus '{}' has no DMA controller", name()))
+        .hint("put an i8237 on the board, before the devices that use it");
+  }
+  if (n > 7 || n == 4) {
+    throw Error(fmt::format("there is no DMA channel {}", n)).hint("channels are 0 to 3 (bytes) and 5 to 7 (words)");
+  }
+  return dma_->dma_channel(n);
+}
 
 void IsaDevice::class_init(DeviceClass& c) {
   c.description = "ISA device";

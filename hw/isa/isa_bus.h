@@ -8,6 +8,9 @@
 
 namespace machina {
 
+class IsaDmaChannel;
+class IsaDmaController;
+
 class IsaBus final : public Bus {
  public:
   static constexpr const char* kType = "isa-bus";
@@ -18,8 +21,15 @@ class IsaBus final : public Bus {
   void set_irq_lines(IrqInBank& lines) { lines_ = &lines; }
   IrqIn* irq_line(unsigned n) override { return lines_ && n < lines_->size() ? &(*lines_)[n] : nullptr; }
 
+  /// Null takes the controller away. Throws Error when there is another one.
+  void set_dma_controller(IsaDmaController* controller);
+  bool has_dma() const { return dma_ != nullptr; }
+  /// Channel 0 to 3 (bytes) or 5 to 7 (words), hw/isa/isa_dma.h. Throws Error when there is none.
+  IsaDmaChannel& dma_channel(unsigned n);
+
  private:
   IrqInBank* lines_ = nullptr;
+  IsaDmaController* dma_ = nullptr;
 };
 
 class IsaDevice : public Device {

@@ -112,7 +112,9 @@ TEST(AmlResources, EndWithATag) {
   EXPECT_EQ(Resources().interrupt({10, 11}, kRoutedPciIrq).bytes(),
             (Bytes{0x89, 10, 0, 0x09, 2, 10, 0, 0, 0, 11, 0, 0, 0, 0x79, 0}));
   EXPECT_THROW(Resources().io(0xfff8, 9), Error);
+  EXPECT_EQ(Resources().dma(2).dma(5).bytes(), (Bytes{0x2a, 0x04, 0x00, 0x2a, 0x20, 0x02, 0x79, 0}));
   EXPECT_THROW(Resources().irq(16), Error);
+  EXPECT_THROW(Resources().dma(8), Error);
   EXPECT_THROW(Resources().interrupt({}, kIsaIrq), Error);
 }
 
