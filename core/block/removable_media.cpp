@@ -1,6 +1,6 @@
 #include "core/block/removable_media.h"
 
-#include "qom/object.h"
+#include "qom/type.h"
 
 namespace machina {
 
