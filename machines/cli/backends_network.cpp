@@ -155,10 +155,11 @@ void Backends::add_objects(const CommandLine& cl) {
       const std::string& link_type = made->property(key).link_type;
       std::vector<std::string> candidates;
       qom::Object* target = nullptr;
+      const std::string wanted = node.text();
       qom::for_each<qom::Object>(root_, [&](qom::Object& o) {
         if (!o.is_a(link_type)) return;
         candidates.push_back(o.name());
-        if (o.name() == node.text()) target = &o;
+        if (o.name() == wanted) target = &o;
       });
       if (!target) {
         const std::string near = did_you_mean(node.text(), candidates);

@@ -41,7 +41,7 @@ Value query_chardev(MonitorSession& session, const QmpArguments&) {
 
 Value query_chardev_backends(MonitorSession&, const QmpArguments&) {
   ValueList list;
-  for (std::string name : qom::TypeRegistry::global().names(CharBackend::kType)) {
+  for (const std::string& name : qom::TypeRegistry::global().names(CharBackend::kType)) {
     if (!name.starts_with(kPrefix) || name == CharMuxPort::kType) continue;
     if (!qom::TypeRegistry::global().class_of(name).user_creatable) continue;
     list.emplace_back(ValueMap{{"name", name.substr(kPrefix.size())}});

@@ -83,17 +83,17 @@ void MonitorTable::command(QmpCommand c) {
   c.family = family_;
   if (!by_name_.emplace(c.name, commands_.size()).second)
     throw Error(fmt::format("monitor command '{}' is declared twice", c.name));
-  commands_.push_back(std::move(c));
+  commands_.push_back(c);
 }
 
 void MonitorTable::human(HumanCommand c) {
   c.family = family_;
-  human_.push_back(std::move(c));
+  human_.push_back(c);
 }
 
 void MonitorTable::event(MonitorEvent e) {
   e.data_type = &schema.object(fmt::format("{}-data", e.name), e.data);
-  events_.push_back(std::move(e));
+  events_.push_back(e);
 }
 
 const QmpCommand* MonitorTable::find(std::string_view name) const {
