@@ -183,16 +183,16 @@ TEST_P(GuestIrq, EventTimersReplaceTheOldOnesAndReachTheLocalApic) {
   const std::vector<unsigned> n = hex_words(r.output);
   ASSERT_EQ(n.size(), 10U) << r.output;
   EXPECT_EQ(n[0] << 16 | n[1], 10'000'000U) << "femtoseconds a tick";
-  // A host that is late makes the first tick late, and the others come sooner after it.
-  EXPECT_GE(n[2], 300U) << "five ticks of 10 ms, in 0.1 ms: the 8254's, each millisecond, do not come";
+  EXPECT_GE(n[2], 499U) << "five ticks of 10 ms, in 0.1 ms: the 8254's, each millisecond, do not come";
   EXPECT_EQ(n[3], 1U) << "timer 1 in place of the clock";
-  EXPECT_GE(n[4], 50U) << "ten ticks of the 8254";
+  EXPECT_GE(n[4], 79U)
+      << "ten ticks of the 8254: one as its output comes back, one of a period that had begun, and eight";
   EXPECT_EQ(n[5], 1U) << "an edge at input 2";
   // Two where this KVM samples a level-triggered line again before the handler has lowered it: see above.
   EXPECT_TRUE(n[6] == 1 || (n[6] == 2 && is_apic_in_kernel())) << "a level: " << n[6];
   EXPECT_EQ(n[7], 4U) << "status of timer 2";
   EXPECT_EQ(n[8], 5U) << "messages";
-  EXPECT_GE(n[9], 50U) << "five of 2 ms";
+  EXPECT_GE(n[9], 99U) << "five of 2 ms";
 }
 
 TEST_P(GuestIrq, TicksThatTheGuestIsLateForComeLaterOrNot) {

@@ -80,7 +80,8 @@ start16:
         call    put_word                # 1
         hpet_write GEN_CONF, 0
 
-        # The 8254 is back: ten ticks take 10 ms, of which the first may have begun before.
+        # The 8254 is back, and so is its output, which mostly is high: an edge at once. The second tick ends a period that
+        # had begun before.
         movw    $0, ticks
         call    mark
         wait_for ticks, 10
