@@ -199,6 +199,8 @@ def session(command):
                 answers.append(json.loads(json.dumps(client.answer()).replace(folder, "{dir}")))
                 if name == "system_reset":
                     client.wait_event("RESET")  # a request: it is carried out soon
+                    # The card that no guest let go goes with it, with QEMU when nobody can see it any more.
+                    client.wait_event("DEVICE_DELETED")
                 if name == "system_powerdown":
                     client.wait_event("POWERDOWN")
             try:
@@ -209,8 +211,9 @@ def session(command):
             except (EOFError, ConnectionError):
                 pass
             assert process.wait(LIMIT) == 0
-            # When a device is gone that no guest has let go is a matter of time with QEMU: some time after a reset.
-            return answers, [(e["event"], e.get("data")) for e in client.events if e["event"] != "DEVICE_DELETED"]
+            # Its place among the others is a matter of time.
+            events = sorted(client.events, key=lambda e: e["event"] != "DEVICE_DELETED")
+            return answers, [(e["event"], e.get("data")) for e in events]
         finally:
             if process.poll() is None:
                 process.kill()
