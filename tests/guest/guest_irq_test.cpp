@@ -127,8 +127,6 @@ TEST_P(GuestIrq, PciLinesThroughThePicAreSharedReroutedAndWithdrawn) {
 }
 
 TEST_P(GuestIrq, IoapicPinsMessagesNmiAndVirtualWire) {
-  if (GetParam() == "kvm_split")
-    GTEST_SKIP() << "this guest does not come to its end beside the kernel's local APICs and an I/O APIC of ours";
   const GuestRun r = run("irq_intx_apic", 1, {.pci = true});
   ASSERT_EQ(r.failure, "");
   EXPECT_EQ(r.exit_code, 1) << r.output << r.stderr_;
@@ -152,7 +150,8 @@ TEST_P(GuestIrq, IoapicPinsMessagesNmiAndVirtualWire) {
   EXPECT_EQ(n[9], 1U + more) << "two pins with one vector are one interrupt";
   EXPECT_EQ(n[10], 0U) << "whose EOI ends the first";
   EXPECT_EQ(n[11], 0U) << "and the second";
-  EXPECT_EQ(n[12], 2U + more) << "one that is still up asks again";
+  EXPECT_GE(n[12], 2U) << "one that is still up asks again";
+  EXPECT_LE(n[12], 2U + more) << "and is then down";
   // Where the local APICs are ours they have it. KVM without an I/O APIC of its own may say so, too.
   if (!is_apic_in_kernel()) {
     EXPECT_EQ(n[13], 1U) << "EOI broadcast can be suppressed";

@@ -135,6 +135,8 @@ start16:
         call    put_word
         test    %bp, %bp
         jz      no_directed_eoi
+        cmpw    $0, in_service          # a KVM that ends interrupts at their delivery has no EOI left to direct
+        je      no_directed_eoi
         write_apic APIC_SVR, 0x11ff
         outp    1, PORT_A
         wait_for shared_ticks, 1
