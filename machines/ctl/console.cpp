@@ -64,7 +64,7 @@ std::string find_console(QmpClient& machine, const std::string& label) {
   for (const Value& c : std::get<ValueList>(list.get())) {
     const std::string name = member(c, "label")->to_string(), file = member(c, "filename")->to_string();
     if (label.empty() ? !name.starts_with("serial") : name != label) continue;
-    if (const std::string path = path_of(file); !path.empty()) return path;
+    if (std::string path = path_of(file); !path.empty()) return path;
     elsewhere = file;
   }
   if (elsewhere.empty()) {
