@@ -12,20 +12,20 @@ void IsaVga::class_init(DeviceClass& c) {
   c.description = "Standard VGA, ISA";
   c.category = Category::Display;
   c.property("vgamem_mb", &IsaVga::vgamem_mb_, 8).doc("video memory in MiB").range(1, 256);
+  c.output("irq", &IsaVga::irq_).doc("vertical interrupt, on IRQ 9 of a PS/2; unconnected on most boards");
   c.property("romfile", &IsaVga::romfile_, "vgabios.bin").doc("image of its BIOS; none when empty");
   c.property("dirs", &IsaVga::dirs_, std::vector<std::string>{"/usr/share/seabios"})
       .doc("where firmware files are looked for");
 }
 
 void IsaVga::realize() {
-  auto vram = RamBlock::create("vga.vram", vgamem_mb_ * MiB);
-  vram_ = std::make_unique<RamRegion>("vga.vram", vram);
-  adapter_ = std::make_unique<VgaAdapter>(clock(), std::move(vram));
+  create_adapter(clock(), system().memory, vgamem_mb_ * MiB);
+  if (irq_.connected()) adapter().connect_interrupt(irq_);
   const MemoryTransaction transaction;
-  for (const VgaAdapter::Ports& p : adapter_->ports()) map_ports(p.base, *p.region);
+  for (const VgaAdapter::Ports& p : adapter().ports()) map_ports(p.base, *p.region);
   ContainerRegion& memory = system().memory_root;
-  map(memory, VgaAdapter::kWindowBase, adapter_->window(), 1);
-  map(memory, kLinearBase, *vram_, -1);  // RAM that reaches so far hides it
+  map(memory, VgaAdapter::kWindowBase, adapter().window(), 1);
+  map(memory, kLinearBase, region(), -1);  // RAM that reaches so far hides it
   install_bios();
 }
 

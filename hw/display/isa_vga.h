@@ -12,18 +12,14 @@ namespace machina {
 
 class FwCfg;
 
-class IsaVga final : public IsaDevice, public DisplaySource, public AcpiContributor {
+class IsaVga final : public IsaDevice, public VgaDisplay, public AcpiContributor {
  public:
   static constexpr const char* kType = "isa-vga";
   static void class_init(DeviceClass& c);
 
   void acpi_facts(AcpiBoard& board) override { board.fixed.vga = true; }
 
-  bool text_mode() const override { return vga_text_mode(adapter_->core()); }
-  TextScreen text_screen() override { return vga_text_screen(adapter_->core()); }
-  PixelScreen pixel_screen() override { return vga_pixel_screen(adapter_->core(), adapter_->now()); }
-
-  void reset_enter() override { adapter_->core().reset(); }
+  void reset_enter() override { adapter().reset(); }
 
  private:
   static constexpr std::uint64_t kLinearBase = 0xe0000000;
@@ -40,9 +36,8 @@ class IsaVga final : public IsaDevice, public DisplaySource, public AcpiContribu
   std::string romfile_;
   std::vector<std::string> dirs_;
   // sub-parts
-  std::unique_ptr<VgaAdapter> adapter_;
+  IrqOut irq_;
   // regions
-  std::unique_ptr<RamRegion> vram_;
   std::unique_ptr<RamRegion> rom_;
   // bookkeeping
   std::string bios_name_;  // as the firmware knows it

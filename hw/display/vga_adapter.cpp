@@ -35,7 +35,34 @@ IoResult VgaAdapter::read_port(std::uint16_t port, Width) {
 }
 
 IoResult VgaAdapter::write_port(std::uint16_t port, Width, std::uint64_t value) {
-  return core_.write_port(port, static_cast<std::uint8_t>(value)) ? IoStatus::Ok : IoStatus::NoResponse;
+  return write_port(port, static_cast<std::uint8_t>(value)) ? IoStatus::Ok : IoStatus::NoResponse;
+}
+
+bool VgaAdapter::write_port(std::uint16_t port, std::uint8_t value) {
+  const bool taken = core_.write_port(port, now(), value);
+  if (irq_) update_interrupt();
+  return taken;
+}
+
+void VgaAdapter::reset() {
+  core_.reset();
+  renderer_.forget();
+  if (irq_) update_interrupt();
+}
+
+void VgaAdapter::connect_interrupt(IrqOut& irq) {
+  irq_ = &irq;
+  frame_ = std::make_unique<Timer>(clock_, "vga.frame", [this] { update_interrupt(); });
+}
+
+void VgaAdapter::update_interrupt() {
+  irq_->set(core_.interrupt_line(now()));
+  const std::int64_t next = core_.next_interrupt(now());
+  if (next == Clock::kNever) {
+    frame_->cancel();
+  } else {
+    frame_->arm(next);
+  }
 }
 
 IoResult VgaAdapter::read_window(Offset offset, Width width) {
@@ -72,5 +99,22 @@ IoResult VgaAdapter::write_dispi(Offset offset, Width width, std::uint64_t value
   }
   return io_ok();
 }
+
+// --- the display ---
+
+void VgaDisplay::create_adapter(Clock& clock, AddressSpace& space, std::uint64_t bytes) {
+  auto vram = RamBlock::create("vga.vram", bytes);
+  space_ = &space;
+  region_ = std::make_unique<RamRegion>("vga.vram", vram);
+  adapter_ = std::make_unique<VgaAdapter>(clock, std::move(vram));
+}
+
+const ScreenSurface& VgaDisplay::refresh() {
+  if (watched()) space_->sync_dirty_log(*region_);
+  adapter_->renderer().refresh(surface_, adapter_->now(), watched());
+  return surface_;
+}
+
+void VgaDisplay::watched_changed() { region_->set_dirty_log(watched()); }
 
 }  // namespace machina

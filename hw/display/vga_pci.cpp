@@ -13,7 +13,7 @@ namespace {
 constexpr Offset kEdid = 0x000, kPorts = 0x400, kPortsEnd = 0x420, kDispi = 0x500;
 constexpr Offset kDispiEnd = kDispi + 2 * vga::kDispiRegisters;
 constexpr Offset kExtended = 0x600, kExtendedEnd = 0x608;
-constexpr std::uint32_t kLittleEndian = 0x1e1e1e1e;
+constexpr std::uint32_t kLittleEndian = 0x1e1e1e1e, kBigEndian = 0xbebebebe;
 
 }  // namespace
 
@@ -35,28 +35,26 @@ void VgaPci::realize() {
   if (!std::has_single_bit(vgamem_mb_))
     throw Error(fmt::format("vgamem_mb={} is not a power of two", vgamem_mb_))
         .hint("a base address register needs one");
-  auto vram = RamBlock::create("vga.vram", vgamem_mb_ * MiB);
-  vram_ = std::make_unique<RamRegion>("vga.vram", vram);
-  adapter_ = std::make_unique<VgaAdapter>(clock(), std::move(vram));
+  create_adapter(clock(), system().memory, vgamem_mb_ * MiB);
   edid_ = make_edid(xres_, yres_);
 
   const MemoryTransaction transaction;
-  add_bar(0, BarKind::Prefetchable, *vram_);
+  add_bar(0, BarKind::Prefetchable, region());
   add_bar(2, BarKind::Memory, mmio_);
   // The ports of the original are no BAR's, but the bit that switches ports is there for software to set.
   const std::uint32_t writable = config_get(layout().writable(), pci::kCommand, 2) | pci::kCommandIo;
   define_config(pci::kCommand, 2, config_get(layout().reset_value(), pci::kCommand, 2), writable);
-  for (const VgaAdapter::Ports& p : adapter_->ports()) map(pci_bus().io(), p.base, *p.region);
-  map(pci_bus().memory(), VgaAdapter::kWindowBase, adapter_->window(), 1);
+  for (const VgaAdapter::Ports& p : adapter().ports()) map(pci_bus().io(), p.base, *p.region);
+  map(pci_bus().memory(), VgaAdapter::kWindowBase, adapter().window(), 1);
 }
 
 void VgaPci::reset_enter() {
   PciDevice::reset_enter();
-  adapter_->core().reset();
+  adapter().reset();
 }
 
 IoResult VgaPci::read_mmio(Offset offset, Width width) {
-  VgaCore& core = adapter_->core();
+  VgaCore& core = adapter().core();
   if (offset < kEdid + kEdidSize && edid_enabled_) {
     std::uint64_t value = 0;
     for (Width i = 0; i < width && offset + i < kEdidSize; ++i)
@@ -67,7 +65,7 @@ IoResult VgaPci::read_mmio(Offset offset, Width width) {
     std::uint64_t value = 0;
     for (Width i = 0; i < width; ++i) {
       std::uint8_t byte = 0xff;
-      (void)core.read_port(static_cast<std::uint16_t>(0x3c0 + offset - kPorts + i), adapter_->now(), byte);
+      (void)core.read_port(static_cast<std::uint16_t>(0x3c0 + offset - kPorts + i), adapter().now(), byte);
       value |= static_cast<std::uint64_t>(byte) << (8 * i);
     }
     return value;
@@ -75,22 +73,27 @@ IoResult VgaPci::read_mmio(Offset offset, Width width) {
   if (offset >= kDispi && offset < kDispiEnd && width == 2 && offset % 2 == 0)
     return core.read_dispi(static_cast<std::uint16_t>((offset - kDispi) / 2));
   if (offset == kExtended && width == 4) return kExtendedEnd - kExtended;
-  if (offset == kExtended + 4 && width == 4) return kLittleEndian;
+  if (offset == kExtended + 4 && width == 4) return core.big_endian() ? kBigEndian : kLittleEndian;
   return IoStatus::BadRegister;
 }
 
 IoResult VgaPci::write_mmio(Offset offset, Width width, std::uint64_t value) {
-  VgaCore& core = adapter_->core();
+  VgaCore& core = adapter().core();
   if (offset >= kPorts && offset < kPortsEnd && width <= 2) {
     // A word is an index and its data.
     for (Width i = 0; i < width; ++i) {
-      (void)core.write_port(static_cast<std::uint16_t>(0x3c0 + offset - kPorts + i),
-                            static_cast<std::uint8_t>(value >> (8 * i)));
+      (void)adapter().write_port(static_cast<std::uint16_t>(0x3c0 + offset - kPorts + i),
+                                 static_cast<std::uint8_t>(value >> (8 * i)));
     }
     return io_ok();
   }
   if (offset >= kDispi && offset < kDispiEnd && width == 2 && offset % 2 == 0) {
     core.write_dispi(static_cast<std::uint16_t>((offset - kDispi) / 2), static_cast<std::uint16_t>(value));
+    return io_ok();
+  }
+  if (offset == kExtended + 4 && width == 4) {
+    const auto order = static_cast<std::uint32_t>(value);
+    if (order == kBigEndian || order == kLittleEndian) core.set_big_endian(order == kBigEndian);
     return io_ok();
   }
   return IoStatus::BadRegister;

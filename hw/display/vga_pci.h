@@ -2,8 +2,8 @@
 /// Standard VGA on PCI: 1234:1111, what bochs-drm and SeaBIOS's stdvga drive.
 ///
 /// BAR 0: video memory. BAR 2, 4 KiB: EDID from 0, VGA ports 3C0h to 3DFh from 400h, dispi registers from 500h (two
-/// bytes each), extended registers from 600h (their size, and the byte order of the memory, which is little-endian and
-/// stays so). Source: QEMU's published interface, docs/specs/standard-vga.
+/// bytes each), extended registers from 600h (their size, and the byte order of pixels in memory). Source: QEMU's
+/// published interface, docs/specs/standard-vga.
 
 #include <optional>
 
@@ -15,16 +15,12 @@
 
 namespace machina {
 
-class VgaPci final : public PciDevice, public DisplaySource, public AcpiContributor {
+class VgaPci final : public PciDevice, public VgaDisplay, public AcpiContributor {
  public:
   static constexpr const char* kType = "VGA";
   static void class_init(PciDeviceClass& c);
 
   void acpi_facts(AcpiBoard& board) override { board.fixed.vga = true; }
-
-  bool text_mode() const override { return vga_text_mode(adapter_->core()); }
-  TextScreen text_screen() override { return vga_text_screen(adapter_->core()); }
-  PixelScreen pixel_screen() override { return vga_pixel_screen(adapter_->core(), adapter_->now()); }
 
   void reset_enter() override;
 
@@ -39,10 +35,7 @@ class VgaPci final : public PciDevice, public DisplaySource, public AcpiContribu
   std::uint32_t xres_ = 0, yres_ = 0;
   bool edid_enabled_ = true;
   std::array<std::uint8_t, kEdidSize> edid_{};
-  // sub-parts
-  std::unique_ptr<VgaAdapter> adapter_;
   // regions
-  std::unique_ptr<RamRegion> vram_;
   IoRegion mmio_{"vga.mmio", 0x1000, Widths{1, 4, true}, this, &VgaPci::read_mmio, &VgaPci::write_mmio};
 };
 

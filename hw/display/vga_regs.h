@@ -29,6 +29,10 @@ inline constexpr std::uint16_t kMonoToColour = 0x20;   // from 3Bxh to 3Dxh
 inline constexpr std::uint8_t kMiscColour = 1U << 0;
 inline constexpr std::uint8_t kMiscRamEnable = 1U << 1;
 inline constexpr unsigned kMiscClockShift = 2;
+inline constexpr std::uint8_t kMiscPage = 1U << 5;  // odd/even: which of two addresses behind each pair
+
+inline constexpr std::uint8_t kStatus0Sense = 1U << 4;
+inline constexpr std::uint8_t kStatus0Interrupt = 1U << 7;
 
 inline constexpr std::uint8_t kStatus1Blank = 1U << 0;
 inline constexpr std::uint8_t kStatus1VerticalRetrace = 1U << 3;
@@ -37,6 +41,7 @@ enum Sequencer : std::uint8_t { kSeqReset, kSeqClocking, kSeqMapMask, kSeqCharMa
 inline constexpr std::uint8_t kClocking8Dots = 1U << 0;
 inline constexpr std::uint8_t kClockingHalf = 1U << 3;
 inline constexpr std::uint8_t kClockingScreenOff = 1U << 5;
+inline constexpr std::uint8_t kMemoryExtended = 1U << 1;    // clear: 64 KiB, and one font
 inline constexpr std::uint8_t kMemorySequential = 1U << 2;  // clear: odd and even addresses go to different planes
 inline constexpr std::uint8_t kMemoryChain4 = 1U << 3;
 
@@ -80,12 +85,16 @@ enum Crtc : std::uint8_t {
   kCrLineCompare = 0x18
 };
 inline constexpr std::uint8_t kCrtcProtect = 1U << 7;          // of RetraceEnd: 00h to 07h are read-only
+inline constexpr std::uint8_t kInterruptDisable = 1U << 5;     // of RetraceEnd
+inline constexpr std::uint8_t kInterruptRun = 1U << 4;         // of RetraceEnd; clear: the latch is held clear
 inline constexpr std::uint8_t kOverflowLineCompare = 1U << 4;  // the bit of 07h that stays writable
 inline constexpr std::uint8_t kScanDouble = 1U << 7;           // of MaximumScanLine
 inline constexpr std::uint8_t kCursorOff = 1U << 5;            // of CursorStart
+inline constexpr std::uint8_t kUnderlineCountBy4 = 1U << 5;
 inline constexpr std::uint8_t kUnderlineDoubleword = 1U << 6;
 inline constexpr std::uint8_t kModeA13 = 1U << 0;  // clear: row scan counter bit 0 instead (CGA)
 inline constexpr std::uint8_t kModeA14 = 1U << 1;  // clear: bit 1 (Hercules)
+inline constexpr std::uint8_t kModeCountBy2 = 1U << 3;
 inline constexpr std::uint8_t kModeAddressWrap = 1U << 5;
 inline constexpr std::uint8_t kModeByte = 1U << 6;
 

@@ -67,6 +67,8 @@ TEST_F(VgaPciTest, MmioHasTheDispiRegistersFlat) {
   m.write(kMmio + 0x504, 2, 480);
   m.write(kMmio + 0x506, 2, 32);
   m.write(kMmio + 0x508, 2, 0x41);
+  m.write(kMmio + 0x402, 1, 0x63);
+  m.write(kMmio + 0x400, 1, 0x20);  // the screen is on, as bochs-drm does it
   EXPECT_EQ(m.read(kMmio + 0x514, 2), 256U);
   EXPECT_EQ(m.read(kMmio + 0x516, 2), 0xffffU);
   m.write(kFrame + (479 * 640 + 639) * 4, 4, 0x00c0ffee);
@@ -76,12 +78,37 @@ TEST_F(VgaPciTest, MmioHasTheDispiRegistersFlat) {
   EXPECT_EQ(s.pixels.back(), 0xc0ffeeU);
 }
 
-TEST_F(VgaPciTest, ExtendedRegistersTellTheByteOrder) {
+TEST_F(VgaPciTest, ExtendedRegistersSetTheByteOrder) {
   EXPECT_EQ(m.read(kMmio + 0x600, 4), 8U);
   EXPECT_EQ(m.read(kMmio + 0x604, 4), 0x1e1e1e1eU);
-  m.write(kMmio + 0x604, 4, 0xbebebebe);
-  EXPECT_EQ(m.read(kMmio + 0x604, 4), 0x1e1e1e1eU);
   EXPECT_EQ(m.read(kMmio + 0x700, 4), 0xffffffffU);
+  m.write(kMmio + 0x604, 4, 0x12345678);  // neither: ignored
+  EXPECT_EQ(m.read(kMmio + 0x604, 4), 0x1e1e1e1eU);
+
+  m.write(kMmio + 0x402, 1, 0x63);
+  m.write(kMmio + 0x400, 1, 0x20);
+  m.write(kMmio + 0x502, 2, 640);
+  m.write(kMmio + 0x504, 2, 480);
+  m.write(kMmio + 0x506, 2, 32);
+  m.write(kMmio + 0x508, 2, 0x41);
+  m.write(kFrame, 4, 0x11223344);
+  const auto first = [&] {
+    const MachineLock::Guard guard(m.system().lock);
+    return vga->pixel_screen().pixels[0];
+  };
+  EXPECT_EQ(first(), 0x223344U);
+  m.write(kMmio + 0x604, 4, 0xbebebebe);
+  EXPECT_EQ(m.read(kMmio + 0x604, 4), 0xbebebebeU);
+  EXPECT_EQ(first(), 0x332211U);
+  m.write(kMmio + 0x508, 2, 0);
+  m.write(kMmio + 0x506, 2, 16);
+  m.write(kMmio + 0x508, 2, 0x41);
+  m.write(kFrame, 2, 0x00f8);
+  EXPECT_EQ(first(), 0xff0000U);
+  m.reset();
+  config.l(0x18, kMmio);
+  config.w(0x04, 0x0003);
+  EXPECT_EQ(m.read(kMmio + 0x604, 4), 0x1e1e1e1eU);
 }
 
 TEST_F(VgaPciTest, EdidIsWellFormedAndNamesThePreferredMode) {

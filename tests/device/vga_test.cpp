@@ -48,6 +48,12 @@ class Vga : public testing::Test {
   void dac(std::initializer_list<std::uint8_t> components) {
     for (const std::uint8_t v : components) m.outb(0x3c9, v);
   }
+  /// The attribute controller shows its palette.
+  void screen_on() {
+    m.outb(0x3c2, 0x63);
+    (void)m.inb(0x3da);
+    m.outb(0x3c0, 0x20);
+  }
   void planar() {
     set_mode(m, kMode12);
     set_ega_palette(m);
@@ -152,6 +158,22 @@ TEST_F(Vga, AttributeFlipFlopAndPaletteLock) {
   m.outb(0x3c0, 0x0c);
   m.outb(0x3c0, 0x30);
   EXPECT_EQ(m.inb(0x3c1), 0x0c);
+}
+
+// The status port of the other kind of monitor does not answer, but the flip-flop minds it: SeaBIOS programs a colour
+// mode while the adapter is still a monochrome one.
+TEST_F(Vga, EitherStatusPortResetsTheFlipFlop) {
+  for (const std::uint8_t misc : std::initializer_list<std::uint8_t>{0x62, 0x63}) {
+    m.outb(0x3c2, misc);
+    for (const std::uint16_t status : std::initializer_list<std::uint16_t>{0x3ba, 0x3da}) {
+      m.outb(0x3c0, 0x01);
+      const bool answers = m.inb(status) != 0xff;
+      EXPECT_EQ(answers, (status == 0x3da) == (misc & 1));
+      m.outb(0x3c0, 0x13);
+      EXPECT_EQ(m.inb(0x3c0), 0x13);
+      (void)m.inb(status);
+    }
+  }
 }
 
 TEST_F(Vga, DacTakesThreeComponentsAndCounts) {
@@ -455,12 +477,12 @@ TEST_F(Vga, Mode13IsAByteAPixel) {
   dac({0x3f, 0x00, 0x20});
   poke(0xa0000 + 199 * 320 + 319, 0x42);
   const PixelScreen s = pixels();
-  ASSERT_EQ(s.width, 320U);
-  ASSERT_EQ(s.height, 200U);
+  ASSERT_EQ(s.width, 640U);  // the monitor's dots: two by two a pixel
+  ASSERT_EQ(s.height, 400U);
   EXPECT_EQ(s.pixels.back(), 0xff0082U);
   EXPECT_EQ(s.pixels.front(), 0x000000U);
   m.outb(0x3c6, 0x0f);  // the DAC's mask
-  EXPECT_EQ(pixel(319, 199), 0x000000U);
+  EXPECT_EQ(pixel(639, 399), 0x000000U);
   EXPECT_FALSE(vga->text_mode());
   EXPECT_EQ(text().columns, 0U);
 }
@@ -492,10 +514,11 @@ TEST_F(Vga, ModeXIsUnchained) {
   dac({0x3f, 0x3f, 0x3f});
   seq(2, 0x02);  // plane 1: pixels 1, 5, 9, ...
   poke(0xa0000 + 80, 0x01);
-  EXPECT_EQ(pixel(1, 1), 0xffffffU);
-  EXPECT_EQ(pixel(0, 1), 0x000000U);
+  EXPECT_EQ(pixel(2, 2), 0xffffffU);
+  EXPECT_EQ(pixel(3, 3), 0xffffffU);
+  EXPECT_EQ(pixel(1, 2), 0x000000U);
   crtc(0x0d, 80);  // the next page starts a line down
-  EXPECT_EQ(pixel(1, 0), 0xffffffU);
+  EXPECT_EQ(pixel(2, 0), 0xffffffU);
   (void)m.inb(0x3da);
   m.outb(0x3c0, 0x33);  // panned by one pixel, two dots
   m.outb(0x3c0, 0x02);
@@ -509,40 +532,44 @@ TEST_F(Vga, CgaModesInterleaveLines) {
   poke(0xb8001, 0xc0);           // pixel 4
   poke(0xb8000 + 0x2000, 0xe4);  // line 1
   const PixelScreen s = pixels();
-  ASSERT_EQ(s.width, 320U);
-  ASSERT_EQ(s.height, 200U);
+  ASSERT_EQ(s.width, 640U);
+  ASSERT_EQ(s.height, 400U);
   // The palette of mode 4: black, light cyan, light magenta, white.
   const std::uint32_t colours[] = {0x000000, 0x55ffff, 0xff55ff, 0xffffff};
-  for (unsigned x = 0; x < 4; ++x) {
-    EXPECT_EQ(s.pixels[x], colours[x]);
-    EXPECT_EQ(s.pixels[320 + x], colours[3 - x]);
+  for (unsigned x = 0; x < 8; ++x) {
+    EXPECT_EQ(s.pixels[x], colours[x / 2]);
+    EXPECT_EQ(s.pixels[640 + x], colours[x / 2]);
+    EXPECT_EQ(s.pixels[2 * 640 + x], colours[3 - x / 2]);
   }
-  EXPECT_EQ(s.pixels[4], 0xffffffU);
-  EXPECT_EQ(s.pixels[640], 0x000000U);
+  EXPECT_EQ(s.pixels[8], 0xffffffU);
+  EXPECT_EQ(s.pixels[4 * 640], 0x000000U);
 
   set_mode(m, kMode06);
   for (std::uint32_t at = 0; at < 0x4000; ++at) poke(0xb8000 + at, 0);
   poke(0xb8000 + 0x2000 + 80, 0x80);
   const PixelScreen t = pixels();
   ASSERT_EQ(t.width, 640U);
-  ASSERT_EQ(t.height, 200U);
-  EXPECT_EQ(t.pixels[3 * 640], 0xffffffU);
-  EXPECT_EQ(t.pixels[3 * 640 + 1], 0x000000U);
+  ASSERT_EQ(t.height, 400U);
+  EXPECT_EQ(t.pixels[6 * 640], 0xffffffU);
+  EXPECT_EQ(t.pixels[7 * 640], 0xffffffU);
+  EXPECT_EQ(t.pixels[6 * 640 + 1], 0x000000U);
 }
 
-TEST_F(Vga, Mode0dDoublesLines) {
+TEST_F(Vga, Mode0dDoublesLinesAndDots) {
   set_mode(m, kMode0d);
   set_cga_palette(m);
   poke(0xa0000 + 40, 0x80);
   const PixelScreen s = pixels();
-  ASSERT_EQ(s.width, 320U);
-  ASSERT_EQ(s.height, 200U);
-  EXPECT_NE(s.pixels[320], 0U);
-  EXPECT_EQ(s.pixels[0], 0U);
+  ASSERT_EQ(s.width, 640U);
+  ASSERT_EQ(s.height, 400U);
+  EXPECT_NE(s.pixels[2 * 640], 0U);
+  EXPECT_NE(s.pixels[3 * 640 + 1], 0U);
+  EXPECT_EQ(s.pixels[2 * 640 + 2], 0U);
   EXPECT_EQ(s.pixels[640], 0U);
+  EXPECT_EQ(s.pixels[4 * 640], 0U);
 }
 
-TEST_F(Vga, AScreenThatIsOffIsBlack) {
+TEST_F(Vga, AScreenThatIsOffIsBlackOrBorder) {
   set_mode(m, kMode13);
   m.outb(0x3c8, 0x00);
   dac({0x3f, 0x3f, 0x3f});
@@ -551,8 +578,12 @@ TEST_F(Vga, AScreenThatIsOffIsBlack) {
   EXPECT_EQ(pixel(0, 0), 0x000000U);
   seq(1, 0x01);
   (void)m.inb(0x3da);
-  m.outb(0x3c0, 0x00);
+  m.outb(0x3c0, 0x11);  // the palette off: the border's colour
+  m.outb(0x3c0, 0x05);
   EXPECT_EQ(pixel(0, 0), 0x000000U);
+  m.outb(0x3c8, 0x05);
+  dac({0x3f, 0x00, 0x00});
+  EXPECT_EQ(pixel(0, 0), 0xff0000U);
 }
 
 // --- Bochs display interface ---
@@ -575,6 +606,7 @@ TEST_F(Vga, DispiIdentifiesItself) {
 }
 
 TEST_F(Vga, DispiModesAreLinear) {
+  screen_on();
   const struct {
     std::uint16_t bpp;
     std::uint32_t value, colour;
@@ -604,6 +636,7 @@ TEST_F(Vga, DispiModesAreLinear) {
 }
 
 TEST_F(Vga, DispiVirtualScreenAndOffsets) {
+  screen_on();
   dispi(1, 640);
   dispi(2, 480);
   dispi(3, 32);
@@ -671,6 +704,7 @@ TEST_F(Vga, DispiBanksShowInTheWindow) {
 }
 
 TEST_F(Vga, DispiEightBitDac) {
+  screen_on();
   dispi(1, 640);
   dispi(2, 480);
   dispi(3, 8);
