@@ -5,6 +5,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "core/chardev/fd_stream.h"
 #include "core/chardev/raw_terminal.h"
 #include "core/error.h"
@@ -19,7 +22,13 @@ constexpr std::size_t kTypeAhead = 4096;
 constexpr std::string_view kHelp = "Ctrl-a x quit  |  d Ctrl-Alt-Delete  |  l paint again  |  Ctrl-a send Ctrl-a";
 // The alternate screen keeps what the user had on his.
 constexpr std::string_view kEnter = "\x1b[?1049h";
-constexpr std::string_view kLeave = "\x1b[0m\x1b[?25h\x1b[?1049l";
+constexpr std::string_view kLeave = "\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l";
+
+/// What terminals of 24-bit colours have agreed to say.
+bool has_true_colours() {
+  const char* const says = std::getenv("COLORTERM");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return says && (std::string_view(says) == "truecolor" || std::string_view(says) == "24bit");
+}
 
 }  // namespace
 
@@ -64,6 +73,7 @@ TextDisplay::TextDisplay(EventLoop& loop, Clock& realtime, DisplaySource* source
     throw;
   }
   stream_->write(std::as_bytes(std::span(kEnter)));
+  painter_.set_true_colours(has_true_colours());
   frame_timer_.arm(realtime_.now_ns());
 }
 

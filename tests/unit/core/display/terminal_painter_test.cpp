@@ -38,7 +38,7 @@ TEST(TerminalPainter, PaintsWhatDiffersFromBlank) {
   s.cells[1] = {'H', 0x07};
   s.cells[2] = {'i', 0x07};
   s.cells[7] = {0xdb, 0x1e};
-  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;2HHi\x1b[2;4H\x1b[0;93;44m█");
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;2H\x1b[0;37;40mHi\x1b[2;4H\x1b[0;93;44m█");
   EXPECT_EQ(p.paint(s), "");
 }
 
@@ -47,7 +47,7 @@ TEST(TerminalPainter, PaintsOnlyChanges) {
   TextScreen s = screen(80, 25);
   (void)p.paint(s);
   s.cells[80 * 3 + 10] = {'x', 0x07};
-  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[4;11Hx");
+  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[4;11H\x1b[0;37;40mx");
   s.cells[80 * 3 + 10] = {'x', 0x87};  // blinks
   EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[4;11H\x1b[0;5;37;40mx");
   p.forget();
@@ -70,26 +70,58 @@ TEST(TerminalPainter, MovesShowsAndHidesTheCursor) {
   TerminalPainter p;
   TextScreen s = screen(80, 25);
   s.cursor_visible = true;
-  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[?25h");
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[3 q\x1b[1;1H\x1b[?25h");
   s.cursor_column = 5;
   s.cursor_row = 2;
   EXPECT_EQ(p.paint(s), "\x1b[3;6H\x1b[?25h");
   s.cells[0] = {'x', 0x07};
-  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[1;1Hx\x1b[3;6H\x1b[?25h");
+  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[1;1H\x1b[0;37;40mx\x1b[3;6H\x1b[?25h");
+  s.cursor_first = 0;  // a block
+  EXPECT_EQ(p.paint(s), "\x1b[1 q\x1b[3;6H\x1b[?25h");
   s.cursor_visible = false;
   EXPECT_EQ(p.paint(s), "\x1b[?25l");
 }
 
-TEST(TerminalPainter, ASmallTerminalShowsTheTopLeft) {
+TEST(TerminalPainter, ASmallTerminalFollowsTheCursor) {
   TerminalPainter p;
-  p.set_size(2, 1);
-  TextScreen s = screen(3, 2);
-  for (auto& cell : s.cells) cell = {'x', 0x07};
+  p.set_size(2, 2);
+  TextScreen s = screen(3, 5);
+  for (unsigned i = 0; i < 15; ++i) s.cells[i] = {static_cast<std::uint8_t>('a' + i), 0x07};
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;37;40mab\x1b[2;1Hde");
   s.cursor_visible = true;
-  s.cursor_row = 1;  // outside
-  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1Hxx");
-  p.set_size(3, 2);  // a new size paints all again
-  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1Hxxx\x1b[2;1Hxxx\x1b[2;1H\x1b[?25h");
+  s.cursor_row = 3;
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;37;40mgh\x1b[2;1Hjk\x1b[3 q\x1b[2;1H\x1b[?25h");
+  s.cursor_row = 2;  // still there: nothing moves
+  EXPECT_EQ(p.paint(s), "\x1b[1;1H\x1b[?25h");
+  s.cursor_row = 4;
+  s.cursor_column = 2;
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;37;40mkl\x1b[2;1Hno\x1b[2;2H\x1b[?25h");
+  p.set_size(3, 5);  // a new size paints all again
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;37;40mabc\x1b[2;1Hdef\x1b[3;1Hghi\x1b[4;1Hjkl\x1b[5;1Hmno" +
+                            "\x1b[3 q\x1b[5;3H\x1b[?25h");
+}
+
+TEST(TerminalPainter, TrueColoursAreTheGuestsPalette) {
+  TerminalPainter p;
+  p.set_true_colours(true);
+  TextScreen s = screen(2, 1);
+  s.cells[0] = {'x', 0x1e};
+  s.cells[1] = {'y', 0x1e};
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;38;2;255;255;85;48;2;0;0;170mxy");
+  s.palette[14] = 0x123456;
+  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[1;1H\x1b[0;38;2;18;52;86;48;2;0;0;170mxy");
+  EXPECT_EQ(p.paint(s), "");
+  p.set_true_colours(false);
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;93;44mxy");
+}
+
+TEST(TerminalPainter, BrightBackgroundsWhereNothingBlinks) {
+  TerminalPainter p;
+  TextScreen s = screen(1, 1);
+  s.cells[0] = {'x', 0x97};
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;5;37;44mx");
+  s.blinking = false;
+  EXPECT_EQ(p.paint(s), "\x1b[?25l\x1b[1;1H\x1b[0;37;104mx");
 }
 
 TEST(TerminalPainter, MessagesReplaceTheScreenAndBack) {
@@ -101,7 +133,7 @@ TEST(TerminalPainter, MessagesReplaceTheScreenAndBack) {
   EXPECT_EQ(p.paint_message("hello!"), kClear + "\x1b[3;8Hhello!");
   EXPECT_EQ(p.paint_message("hello!"), "");
   EXPECT_EQ(p.paint_message(std::string(30, 'y')), kClear + "\x1b[3;1H" + std::string(20, 'y'));
-  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1Hx");
+  EXPECT_EQ(p.paint(s), kClear + "\x1b[1;1H\x1b[0;37;40mx");
 }
 
 }  // namespace

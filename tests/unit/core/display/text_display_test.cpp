@@ -38,6 +38,7 @@ class FakeKeyboard final : public InputSink {
 class TextDisplayTest : public testing::Test {
  protected:
   TextDisplayTest() {
+    ::unsetenv("COLORTERM");  // of whoever runs the tests
     loop.drive(realtime);
     master = ::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
     ::grantpt(master);
@@ -113,6 +114,24 @@ TEST_F(TextDisplayTest, ShowsTheScreenAndItsChanges) {
   EXPECT_TRUE(output_has("The guest shows graphics"));
 }
 
+TEST_F(TextDisplayTest, AsksTheEnvironmentForTrueColours) {
+  ::setenv("COLORTERM", "truecolor", 1);
+  screen.screen.cells[0] = {'H', 0x1f};
+  start(&screen, &keyboard);
+  ::unsetenv("COLORTERM");
+  EXPECT_TRUE(output_has("\x1b[1;1H\x1b[0;38;2;255;255;255;48;2;0;0;170mH"));
+}
+
+TEST_F(TextDisplayTest, FiftyRowsFollowTheCursorInATerminalOfTwentyFive) {
+  screen.screen.rows = 50;
+  screen.screen.cells.resize(4000);
+  screen.screen.cells[49 * 80] = {'Z', 0x07};
+  screen.screen.cursor_visible = true;
+  screen.screen.cursor_row = 49;
+  start(&screen, &keyboard);
+  EXPECT_TRUE(output_has("\x1b[25;1H\x1b[0;37;40mZ"));
+}
+
 TEST_F(TextDisplayTest, SaysSoWithoutAnAdapter) {
   start(nullptr, nullptr);
   EXPECT_TRUE(output_has("no display adapter"));
@@ -154,7 +173,7 @@ TEST_F(TextDisplayTest, PutsTheTerminalBack) {
   EXPECT_FALSE(echoes());
   stop();
   EXPECT_TRUE(echoes());
-  EXPECT_TRUE(output_has("\x1b[?25h\x1b[?1049l"));
+  EXPECT_TRUE(output_has("\x1b[0 q\x1b[?25h\x1b[?1049l"));
 }
 
 TEST_F(TextDisplayTest, AKeyThatIsDownAtTheEndIsReleased) {
