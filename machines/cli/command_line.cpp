@@ -125,7 +125,8 @@ ConfigValue whole(const std::string& option, const std::string& text) {
 void finish_groups(CommandLine& cl) {
   static const std::vector<std::string> known{
       "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc",    "name", "boot-opts", "trace",
-      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd",    "action"};
+      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd",    "action",
+      "vnc"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);
@@ -273,7 +274,15 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"hdd", disk(3)},
       {"cdrom", cdrom},
       {"snapshot", flag(&CommandLine::snapshot, cl)},
-      {"display", to(&CommandLine::display, cl)},
+      {"display",
+       [&](const std::string& option, const std::string& text) {
+         if (text.starts_with("vnc=")) {
+           group("vnc", "vnc")(option, text);
+         } else {
+           to(&CommandLine::display, cl)(option, text);
+         }
+       }},
+      {"vnc", group("vnc", "vnc")},
       {"nographic", flag(&CommandLine::nographic, cl)},
       {"chardev", group("chardev", "backend")},
       {"netdev", network("netdev")},

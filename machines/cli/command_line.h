@@ -13,7 +13,7 @@ namespace machina {
 
 struct CommandLine {
   /// Options by group: machine, device, drive, chardev, netdev, nic, object, accel, smp-opts, memory, rtc, boot-opts,
-  /// name, trace, mon, add-fd, action.
+  /// name, trace, mon, add-fd, action, vnc.
   ConfigTree groups;
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;

@@ -81,10 +81,16 @@ std::optional<std::string> answer_help(const CommandLine& cl) {
     return answer(*q, netdevs_help, [](const std::string& name) { return type_help("netdev-" + name); });
   if (const auto q = asked(cl, "object", "qom-type")) return answer(*q, objects_help, type_help);
   if (cl.cpu && asks(cl.cpu->text)) return cpu_model_help();
-  if (cl.display && asks(cl.display->text))
+  if ((cl.display && asks(cl.display->text)) || asked(cl, "vnc", "vnc"))
     return std::string(
         "Displays:\n  none  nothing shows the screen\n"
-        "  text  the guest's text screen and keyboard, in this terminal\n");
+        "  text  the guest's text screen and keyboard, in this terminal\n"
+        "  vnc=HOST:D  screen, keyboard and mouse for VNC clients at port 5900 + D; or vnc=unix:PATH. Options:\n"
+        "    port=P             another port, instead of :D; 0: the host picks one, and a line says which\n"
+        "    to=N               further ports to try where that is taken\n"
+        "    password=on|off    clients are asked for one, which the monitor sets (change-vnc-password)\n"
+        "    password-file=FILE the password at first, its first 8 bytes\n"
+        "    share=allow-exclusive|force-shared|ignore  may a client ask that others go?\n");
   if (cl.log_items && asks(cl.log_items->text)) return log::help();
   if (asked(cl, "trace", "enable"))
     return std::string(

@@ -116,6 +116,7 @@ Launch::~Launch() {
 
 void Launch::take_down() {
   display_.reset();
+  for (const VncServer& v : vnc_) v.display->close();
   signals_.reset();
   // Before the machine: they look at it, and what they still have to say goes out.
   for (auto it = servers_.rbegin(); it != servers_.rend(); ++it) qom::unrealize_tree(*it->first);
@@ -166,6 +167,7 @@ void Launch::build() {
   require_ports(*board, cl_, faults);
   require_floppy_drives(*board, *backends_, faults);
   display_kind_ = display_of(cl_, backends_->has_stdio());
+  add_vnc();
   if (cl_.daemonize && (backends_->has_stdio() || display_kind_ == DisplayKind::Text))
     throw Error("a machine in the background has no terminal")
         .hint("leave out -daemonize, or stdio, -nographic and -display text");
@@ -181,6 +183,8 @@ void Launch::build() {
       throw Error("the machine has no display adapter").at(cl_.display->origin).hint("add one: -device VGA");
     display_kind_ = DisplayKind::None;  // nobody asked for it by name
   }
+  if (!vnc_.empty() && !qom::first_of<DisplaySource>(*machine_))
+    throw Error("the machine has no display adapter").at(vnc_.front().origin).hint("add one: -device VGA");
   find_firmware(directories);
   std::optional<boot::BootPlan> kernel = kernel_plan(cl_, *machine_, ram);
 
@@ -217,6 +221,7 @@ void Launch::build() {
   if (::isatty(STDIN_FILENO) && cl_.stopped && servers_.empty())
     log::info("-S: the CPUs wait for 'cont' of a monitor, and there is none (-monitor or -qmp makes one)");
   if (display_kind_ == DisplayKind::Text) open_display();
+  open_vnc();
   if (!cl_.stopped) machine_->start();
 }
 
@@ -243,6 +248,38 @@ void Launch::open_display() {
                                              qom::first_of<InputSink>(*machine_));
   });
   display_->on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
+}
+
+void Launch::add_vnc() {
+  const ConfigNode options = cl_.groups["vnc"];
+  if (!options) return;
+  for (const ConfigNode& option : options.items()) {
+    if (option["vnc"] && option["vnc"].text() == "none" && option.size() == 1) continue;
+    const Origin at = option["vnc"] ? option["vnc"].origin() : option.origin();
+    if (!option["vnc"]) throw Error("VNC needs an address").at(at).hint("write -vnc HOST:D");
+    VncSpec spec;
+    at_origin(at, [&] { spec = VncSpec::of(option); });
+    qom::Object* objects = root_->child("objects");
+    if (!objects) objects = &root_->add_new_child<qom::Container>("objects");
+    vnc_.push_back({&objects->add_new_child<VncDisplay>(fmt::format("vnc{}", vnc_.size())), std::move(spec), at});
+  }
+}
+
+void Launch::open_vnc() {
+  System& s = machine_->system();
+  for (VncServer& v : vnc_) {
+    const bool picked = v.spec.path.empty() && (v.spec.port == 0 || v.spec.to > 0);
+    VncDisplay::Setup setup{s.loop, s.realtime, v.spec, "Machina", {}, {}, {}};
+    if (!machine_->name.empty()) setup.name = fmt::format("Machina ({})", machine_->name);
+    setup.source = [this] { return qom::first_of<DisplaySource>(*machine_); };
+    setup.sink = [this] { return qom::first_of<InputSink>(*machine_); };
+    setup.report = [this](std::string_view event, qom::ValueMap data) {
+      machine_->report_event(event, std::move(data));
+    };
+    at_origin(v.origin, [&] { v.display->open(std::move(setup)); });
+    const VncDisplay::Address& a = v.display->address();
+    if (picked) log::info("VNC clients find the screen at {}:{}", a.host, a.service);
+  }
 }
 
 void Launch::find_firmware(const std::vector<std::string>& first) {

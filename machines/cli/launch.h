@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/display/text_display.h"
+#include "core/display/vnc_display.h"
 #include "machines/board/board.h"
 #include "machines/cli/backends.h"
 #include "machines/cli/command_line.h"
@@ -39,6 +40,9 @@ class Launch {
   void power_on(const Board& board, const BoardRequest& request, const RamConfig& ram, const CpuConfig& cpus,
                 qom::Ref<Accelerator> accelerator, const std::vector<Device*>& devices);
   void open_display();
+  /// -vnc, -display vnc=: objects first, which listen once the machine is there.
+  void add_vnc();
+  void open_vnc();
   void find_firmware(const std::vector<std::string>& first);
   void take_down();
 
@@ -49,6 +53,12 @@ class Launch {
   std::unique_ptr<Backends> backends_;
   std::vector<std::pair<qom::Object*, Origin>> servers_;  ///< monitors and qtest servers
   std::unique_ptr<TextDisplay> display_;
+  struct VncServer {
+    VncDisplay* display;
+    VncSpec spec;
+    Origin origin;
+  };
+  std::vector<VncServer> vnc_;
   std::unique_ptr<EventLoop::Watch> signals_;
   std::optional<PidFile> pidfile_;
 };

@@ -65,7 +65,9 @@ const std::vector<OptionSpec>& option_table() {
        "a network card (default: e1000) and its backend; none: no card by default", kNetwork},
       {"net", "none", "the same as -nic none", kNetwork},
 
-      {"display", "none|text", "what shows the screen: nothing, or this terminal (default where it is free)", kConsole},
+      {"display", "none|text|vnc=HOST:D[,option…]",
+       "what shows the screen: nothing, this terminal (default where it is free), VNC; or 'help'", kConsole},
+      {"vnc", "HOST:D|unix:PATH|none[,option…]", "VNC clients show the screen, beside another -display", kConsole},
       {"nographic", nullptr,
        "no display; first serial line and firmware's screen in this terminal (Ctrl-a h: its keys)", kConsole},
       {"chardev", "BACKEND,id=ID[,option…]", "a character backend; 'help' lists them", kConsole},
@@ -121,10 +123,10 @@ const char* instead_of_option(std::string_view name) {
     const char* name;
     const char* instead;
   };
-  static constexpr const char* kScreen = "screens are shown in this terminal: -display text or -nographic";
+  static constexpr const char* kScreen =
+      "screens are shown in this terminal (-display text or -nographic) or by VNC clients (-vnc)";
   static constexpr const char* kMedia = "disks are -hda FILE or -drive file=FILE,format=raw, discs -cdrom FILE";
   static constexpr Foreign kForeign[] = {
-      {"vnc", kScreen},
       {"curses", kScreen},
       {"sdl", kScreen},
       {"spice", kScreen},

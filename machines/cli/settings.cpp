@@ -124,16 +124,17 @@ void take_descriptors(const CommandLine& cl) {
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken) {
   if (cl.daemonize && !cl.display) return DisplayKind::None;
   if (!cl.display) {
+    if (cl.groups["vnc"]) return DisplayKind::None;  // that is the display
     const bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
     return terminal && !cl.nographic && !stdio_taken && cl.qtests.empty() ? DisplayKind::Text : DisplayKind::None;
   }
-  const std::vector<std::string> kinds = {"none", "text"};
+  const std::vector<std::string> kinds = {"none", "text", "vnc"};
   if (cl.display->text == "none") return DisplayKind::None;
   if (cl.display->text != "text") {
     const std::string near = did_you_mean(cl.display->text, kinds);
     throw Error(fmt::format("no such display: '{}'", cl.display->text))
         .at(cl.display->origin)
-        .hint(near.empty() ? "expected none or text" : near);
+        .hint(near.empty() || cl.display->text == "vnc" ? "expected none, text or vnc=HOST:D" : near);
   }
   if (cl.nographic) {
     throw Error("the display and -nographic both want this terminal")

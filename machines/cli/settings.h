@@ -18,7 +18,7 @@ void apply_identity(const CommandLine& cl, Machine& machine);
 /// -rtc, as a -global of the RTC's type, so that any board with one takes it.
 void apply_rtc(CommandLine& cl);
 enum class DisplayKind { None, Text };
-/// Without -display: this terminal, if there is one and nothing else wants it.
+/// Without -display: this terminal, if there is one and nothing else wants it. VNC is apart: it may be beside either.
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken);
 /// -d and -trace. Main thread, before the machine is built.
 void apply_logging(const CommandLine& cl);

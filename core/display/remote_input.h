@@ -1,0 +1,62 @@
+#pragma once
+/// What users at a distance type and point at, as input of the machine: keysyms become keys of a US keyboard, positions
+/// become movements, and what a user held is let go when he leaves.
+///
+/// Keys go out at the pace of a quick typist, since a PC keyboard buffers 16 bytes; buttons and movements go out at
+/// once. Main thread, under the machine lock.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/display/input_sink.h"
+
+namespace machina {
+
+class RemoteInput {
+ public:
+  static constexpr std::int64_t kKeyNs = 10'000'000;  ///< between two changes of keys
+  static constexpr std::size_t kTypeAhead = 4096;
+
+  /// `sink` finds the input device each time; null: there is none.
+  RemoteInput(Clock& realtime, std::function<InputSink*()> sink);
+  ~RemoteInput();
+
+  using User = std::uint64_t;
+  void key(User user, std::uint32_t keysym, bool down);
+  /// Pixels of the screen. Bits of `buttons`: left, middle, right, wheel up, wheel down (RFC 6143, section 7.5.5).
+  void pointer(User user, unsigned buttons, int x, int y);
+  void release_all(User user);
+  void gone(User user);
+
+ private:
+  struct KeyChange {
+    QKeyCode key;
+    bool down;
+  };
+  struct Pointer {
+    bool known = false;
+    int x = 0, y = 0;
+    unsigned buttons = 0;
+  };
+
+  bool held(QKeyCode key) const;
+  bool shifted() const { return held(QKeyCode::Shift) || held(QKeyCode::ShiftR); }
+  bool commanding() const;
+  void type(QKeyCode key, bool down);
+  void next_key();
+
+  Clock& realtime_;
+  std::function<InputSink*()> sink_;
+  std::map<User, std::vector<QKeyCode>> held_;
+  std::map<User, Pointer> pointers_;
+  bool caps_lock_ = false;  // as far as our users pressed it
+  std::deque<KeyChange> queue_;
+  std::int64_t next_at_ = 0;
+  Timer timer_;
+};
+
+}  // namespace machina
