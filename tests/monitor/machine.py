@@ -99,9 +99,12 @@ def connect(path):
 
 
 @contextlib.contextmanager
-def machine(program, *arguments, stdin=subprocess.DEVNULL, stdout=None):
-    """Starts `program` in a temporary folder, which is "{dir}" in the arguments; kills it at the end."""
+def machine(program, *arguments, stdin=subprocess.DEVNULL, stdout=None, prepare=None):
+    """Starts `program` in a temporary folder, which is "{dir}" in the arguments; kills it at the end. `prepare` gets the
+    folder before."""
     with tempfile.TemporaryDirectory(prefix="machina-") as folder:
+        if prepare:
+            prepare(folder)
         command = [program] + [a.replace("{dir}", folder) for a in arguments]
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout)
         process.folder = folder
