@@ -1,9 +1,11 @@
 #pragma once
-/// Included before each source that clang-tidy looks at. Its clang 14 lacks the builtin that <source_location> of
-/// GCC 12's library is made of, so that the header declares nothing: here is what our sources use of it.
+/// Included before each source that clang-tidy looks at or that preset fuzz compiles. Their clang 14 lacks the builtin
+/// that <source_location> of GCC 12's library is made of, so that the header declares nothing: here is what our sources
+/// use of it.
 
 #include <cstdint>
 
+#if !__has_builtin(__builtin_source_location)
 namespace std {
 struct source_location {  // NOLINT(readability-identifier-naming): the standard's name
   static constexpr source_location current(const char* file = __builtin_FILE(),
@@ -22,3 +24,4 @@ struct source_location {  // NOLINT(readability-identifier-naming): the standard
   uint_least32_t line_ = 0;
 };
 }  // namespace std
+#endif
