@@ -168,6 +168,8 @@ void FuzzMachine::add_backends(Board& board) {
         backends.add_new_child<FuzzChardev>(id).set_event_loop(system().loop);
       } else if (p.link_type == BlockBackend::kType) {
         backends.add_new_child<FuzzDisk>(id).set_event_loop(system().loop);
+      } else if (p.link_type == NetBackend::kType) {
+        backends.add_new_child<FuzzNet>(id).set_host(system().loop, system().clock);
       } else {
         continue;
       }

@@ -80,7 +80,8 @@ class Session {
  public:
   Session(FuzzMachine& machine, const std::string& id, const std::vector<Block>& own, const std::vector<Block>& all)
       : m_(machine), device_(*machine.device(id)), own_(own), all_(all) {
-    find(inputs_), find(lines_), find(disks_), find(acknowledgers_), find(displays_), find(functions_), find(buttons_);
+    find(inputs_), find(lines_), find(disks_), find(networks_), find(acknowledgers_), find(displays_), find(functions_),
+        find(buttons_);
   }
 
   void run(const std::vector<Operation>& list);
@@ -100,6 +101,7 @@ class Session {
   void configure(const Operation& o, bool write);
   void step(std::int64_t ns);
   void happen(const Operation& o);
+  void frame(const Operation& o, std::span<const std::uint8_t> bytes);
   void local_apic(const Operation& o);
   void look();
 
@@ -110,6 +112,7 @@ class Session {
   std::vector<InputSink*> inputs_;
   std::vector<FuzzChardev*> lines_;
   std::vector<FuzzDisk*> disks_;
+  std::vector<FuzzNet*> networks_;
   std::vector<InterruptAcknowledge*> acknowledgers_;
   std::vector<DisplaySource*> displays_;
   std::vector<PciDevice*> functions_;
@@ -228,7 +231,10 @@ void Session::carry_out(const Operation& o, std::span<const Operation> rest) {
       m_.machine().reset(ShutdownCause::HostQmpSystemReset);
       return m_.set_up();
     }
-    case Op::Count_:
+    case Op::Frame:
+      taken_ = std::min<std::size_t>(rest.size(), o.count % 128U);
+      return frame(o, {reinterpret_cast<const std::uint8_t*>(rest.data()), taken_ * kRecord});
+    default:
       return;
   }
 }
@@ -277,8 +283,9 @@ void Session::happen(const Operation& o) {
   const MachineLock::Guard guard(m_.system().lock);
   FuzzChardev* line = nth(lines_, o.count);
   FuzzDisk* disk = nth(disks_, o.count);
+  FuzzNet* network = nth(networks_, o.count);
   InputSink* input = nth(inputs_, o.count);
-  switch (o.region % 13) {
+  switch (o.region & 31) {
     case 0:
       return input ? input->key(static_cast<QKeyCode>(o.offset % kKeyCodes), o.value & 1) : void();
     case 1:
@@ -309,9 +316,31 @@ void Session::happen(const Operation& o) {
       return;
     case 11:
       return m_.machine().request_wakeup("other");
-    default:
+    case 12:
       return m_.machine().request_reset(ShutdownCause::GuestReset);
+    case 13:
+      return network ? network->set_link(o.value & 1) : void();
+    case 14:
+      return network ? network->set_echo(o.value & 1) : void();
+    default:
+      return;
   }
+}
+
+void Session::frame(const Operation& o, std::span<const std::uint8_t> bytes) {
+  FuzzNet* network = nth(networks_, o.region);
+  if (!network) return;
+  std::vector<std::uint8_t> frame(bytes.begin(), bytes.end());
+  const std::uint32_t size = o.value >> 63 ? o.offset % (NetBackend::kMaxFrame + 1) : o.offset % 2048;
+  frame.resize(std::max<std::size_t>(size, NetBackend::kMinFrame), static_cast<std::uint8_t>(o.value >> 48));
+  // Most cards look at the destination first, and at a checksum's type.
+  constexpr std::array<std::array<std::uint8_t, 6>, 4> kTo{{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+                                                            {0x52, 0x54, 0x00, 0x12, 0x34, 0x56},
+                                                            {0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}}};
+  if (const unsigned to = o.value & 3; to != 3) std::copy(kTo[to].begin(), kTo[to].end(), frame.begin());
+  if (o.value & 4) frame[12] = 0x08, frame[13] = 0x00;
+  const MachineLock::Guard guard(m_.system().lock);
+  network->inject(frame);
 }
 
 void Session::local_apic(const Operation& o) {
@@ -367,6 +396,7 @@ std::string DeviceTarget::describe(std::span<const std::uint8_t> input) const {
     text += fmt::format("{}{} width {} region {} count {} offset {:#x} value {:#x}{}\n", op_name(o.kind()), where,
                         o.bytes(), o.region, o.count, o.offset, o.value, o.width & 0x80 ? " (main loop waits)" : "");
     if (o.kind() == Op::RamBlock) i += o.count % 32U;
+    if (o.kind() == Op::Frame) i += o.count % 128U;
   }
   return text;
 }

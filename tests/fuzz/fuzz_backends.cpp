@@ -1,14 +1,20 @@
 #include "tests/fuzz/fuzz_backends.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "tests/fuzz/target.h"
+
 namespace machina {
 using fuzz::FuzzChardev;
 using fuzz::FuzzDisk;
+using fuzz::FuzzNet;
 MACHINA_TYPE(FuzzChardev, CharBackend);
 MACHINA_TYPE(FuzzDisk, BlockBackend);
+MACHINA_TYPE(FuzzNet, NetBackend);
 }  // namespace machina
 
 namespace machina::fuzz {
@@ -97,6 +103,12 @@ void FuzzDisk::complete_one() {
 
 void FuzzDisk::drain() {
   while (!pending_.empty()) complete_one();
+}
+
+void FuzzNet::transmit(FrameView frame) {
+  if (frame.size() < kMinFrame || frame.size() > kMaxFrame)
+    fail(fmt::format("a frame of {} bytes is sent", frame.size()));
+  if (echo_) deliver(frame);
 }
 
 }  // namespace machina::fuzz

@@ -1,6 +1,6 @@
 #pragma once
-/// The outside world of a machine under test: a character line, a disk. What happens there, and when, is the input's to
-/// say.
+/// The outside world of a machine under test: a character line, a disk, a network. What happens there, and when, is the
+/// input's to say.
 
 #include <deque>
 #include <functional>
@@ -9,6 +9,7 @@
 
 #include "core/block/block_backend.h"
 #include "core/chardev/char_backend.h"
+#include "core/net/net_backend.h"
 
 namespace machina::fuzz {
 
@@ -63,6 +64,24 @@ class FuzzDisk final : public BlockBackend {
   int error_ = 0;
   std::vector<std::uint8_t> bytes_;  // empty until something is written: all zero
   std::deque<std::function<void()>> pending_;
+};
+
+/// The guest's frames are taken, and some are answered at once.
+class FuzzNet final : public NetBackend {
+ public:
+  static constexpr const char* kType = "netdev-fuzz";
+  static void class_init(qom::ObjectClass& c) { c.description = "Network of a fuzz target"; }
+
+  std::string description() const override { return "fuzz"; }
+  void inject(FrameView frame) { deliver(frame); }
+  /// From now on each frame of the guest comes back.
+  void set_echo(bool on) { echo_ = on; }
+
+ protected:
+  void transmit(FrameView frame) override;
+
+ private:
+  bool echo_ = false;
 };
 
 }  // namespace machina::fuzz

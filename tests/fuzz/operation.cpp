@@ -54,7 +54,7 @@ class Mutation {
     // Accesses to the device's own registers are what most inputs should be made of.
     operation.op = static_cast<std::uint8_t>(below(2) ? below(4) : below(static_cast<std::size_t>(Op::Count_)));
     operation.width = static_cast<std::uint8_t>(below(4));
-    operation.region = static_cast<std::uint8_t>(below(16));
+    operation.region = static_cast<std::uint8_t>(below(32));
     operation.count = static_cast<std::uint8_t>(below(16));
     operation.offset = offset();
     operation.value = value();
@@ -114,7 +114,7 @@ class Mutation {
         operation.width = static_cast<std::uint8_t>(below(4) | (below(4) ? 0 : 0x80));
         return;
       case 2:
-        operation.region = static_cast<std::uint8_t>(below(16));
+        operation.region = static_cast<std::uint8_t>(below(32));
         return;
       case 3:
         operation.count = static_cast<std::uint8_t>(random_());
@@ -151,10 +151,10 @@ const char* op_name(Op op) {
   static constexpr std::array kNames = {
       "read",  "write",         "read-many",  "write-many", "config-read",   "config-write",
       "step",  "step-to-timer", "ram",        "ram-block",  "read-anywhere", "write-anywhere",
-      "event", "acknowledge",   "local-apic", "look",       "reset",
+      "event", "acknowledge",   "local-apic", "look",       "reset",         "frame",
   };
   static_assert(kNames.size() == static_cast<std::size_t>(Op::Count_));
-  return kNames[static_cast<std::size_t>(op)];
+  return op < Op::Count_ ? kNames[static_cast<std::size_t>(op)] : "nothing";
 }
 
 std::size_t mutate_operations(std::uint8_t* data, std::size_t size, std::size_t max, std::uint32_t seed) {

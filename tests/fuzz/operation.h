@@ -28,6 +28,7 @@ enum class Op : std::uint8_t {
   LocalApic,    ///< a CPU looks at its own APIC
   Look,         ///< somebody looks from outside: screens, properties
   Reset,
+  Frame,  ///< a frame for a network card, of the next `count` records
   Count_
 };
 
@@ -39,7 +40,8 @@ struct Operation {
   std::uint32_t offset = 0;
   std::uint64_t value = 0;
 
-  Op kind() const { return static_cast<Op>(op % static_cast<std::uint8_t>(Op::Count_)); }
+  /// Numbers from Count_ on are for what comes later, and do nothing: an old input keeps its meaning.
+  Op kind() const { return static_cast<Op>(op & 31); }
   unsigned bytes() const { return 1U << (width & 3); }
 };
 inline constexpr std::size_t kRecord = 16;

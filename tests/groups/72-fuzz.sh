@@ -1,0 +1,38 @@
+# libFuzzer targets of every device type, of loaders and protocols, a few seconds each: tests/fuzz
+need_build fuzz machina-fuzz
+
+# Longer by hand: tests/fuzz/run TARGET SECONDS.
+seconds=${MACHINA_FUZZ_SECONDS:-4}
+mapfile -t targets < <(build/fuzz/machina-fuzz --list | cut -f 1)
+[ ${#targets[@]} -gt 0 ] || fail "fuzz targets" "the program has none"
+
+fuzz() {
+  local log=$logs/fuzz-${1//[^a-zA-Z0-9]/_}
+  tests/fuzz/run "$1" "$seconds" > "$log.log" 2>&1
+  echo $? > "$log.status"
+}
+
+rm -f "$logs"/fuzz-*.status
+for target in "${targets[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  fuzz "$target" &
+done
+wait
+
+for target in "${targets[@]}"; do
+  log=$logs/fuzz-${target//[^a-zA-Z0-9]/_}
+  if [ "$(cat "$log.status" 2> /dev/null)" = 0 ]; then
+    pass "$target"
+    tail -n 1 "$log.log"
+  else
+    cat "$log.log"
+    fail "$target" "see above and $log.log"
+  fi
+done
+
+# A corpus without a target is one whose target has lost its name.
+for folder in tests/fuzz/corpus/*/; do
+  [ -e "$folder" ] || continue
+  name=$(basename "$folder")
+  printf '%s\n' "${targets[@]}" | grep -qxF "$name" || fail "corpus $name" "there is no target of that name"
+done
