@@ -188,8 +188,9 @@ void FuzzMachine::build(const Board& plan, const BoardRequest& request, const st
   machine_->set_ram({kRam});
   constexpr std::int64_t kEpoch = 1'000'000'000'000'000'000;  // 2001: the same day for each input
   system().host_clock.make_manual(kEpoch);
-  machine_->set_accelerator(TypeRegistry::global().create_as<Accelerator>("qtest-accel"), 1);
+  machine_->set_accelerator(TypeRegistry::global().create_as<Accelerator>("qtest-accel"), 2);
   CpuConfig cpus;
+  cpus.max = cpus.topology.sockets = 2;  // the other one may be plugged in
   cpus.type = board.cpus.type;
   machine_->add_cpus(cpus);
   configure_cpus(board, request, *machine_);
@@ -202,52 +203,88 @@ void FuzzMachine::build(const Board& plan, const BoardRequest& request, const st
 
 // --- DeviceBoard ---
 
-DeviceBoard::DeviceBoard(const std::string& type) {
+namespace {
+
+struct LoadedBoard {
+  Board board;
+  BoardRequest request;
+};
+
+/// With all that a board has only when it is asked for.
+LoadedBoard load(const std::string& name, const std::vector<std::string>& added) {
+  LoadedBoard loaded;
+  BoardRequest& request = loaded.request;
+  request.firmware = config_scalar(rom_file(), {});
+  request.serials = {true, true, true, true};
+  request.default_nic = true;
+  add_option(request.groups, "machine", parse_option("-M", name, "type").root());
+  for (const std::string& device : added)
+    add_option(request.groups, "device", parse_option("-device", device, "driver").root());
   Faults faults;
-  const BoardCatalog catalog = BoardCatalog::standard();
+  std::optional<Board> board = load_board(request, BoardCatalog::standard(), faults);
+  faults.throw_if_any();
+  loaded.board = std::move(*board);
+  return loaded;
+}
+
+/// Leaves what these and all that was added need.
+void reduce(Board& board, std::vector<std::string> wanted) {
+  for (const BoardDevice& device : board.devices)
+    if (device.place != BoardDevice::Place::Board) wanted.push_back(device.id);
+  for (const Setting& s : board.cpus.settings)
+    for (const std::string& target : targets_in(s.text)) wanted.push_back(target);
+  keep_what_is_needed(board, wanted);
+}
+
+}  // namespace
+
+DeviceBoard::DeviceBoard(const std::string& type) {
+  std::vector<std::string> company;
+  for (const Company& c : kCompany)
+    if (c.type == type) company.assign(c.devices.begin(), c.devices.end());
+  const auto take_from = [&](LoadedBoard loaded) {
+    const auto& devices = loaded.board.devices;
+    const auto found = std::find_if(devices.begin(), devices.end(), [&](const auto& d) { return d.type == type; });
+    if (found == devices.end()) return;
+    const std::string id = found->id;
+    reduce(loaded.board, {id});
+    if (!board_.devices.empty() && board_.devices.size() <= devices.size()) return;
+    board_ = std::move(loaded.board);
+    request_ = std::move(loaded.request);
+    id_ = id;
+  };
   // Of the boards that have it, the one on which it needs least: all that is there is made anew for each input.
-  for (const auto& entry : catalog.list(faults)) consider(type, entry.name, false);
-  if (board_.devices.empty()) consider(type, "pc", true);
+  Faults faults;
+  for (const auto& entry : BoardCatalog::standard().list(faults)) {
+    Faults unfit;  // the company may need a bus that another board has
+    unfit.guard({}, [&] { take_from(load(entry.name, company)); });
+  }
+  if (board_.devices.empty()) {
+    company.push_back(type + ",id=dut");
+    take_from(load("pc", company));
+  }
   if (board_.devices.empty()) throw Error(fmt::format("no board takes '{}'", type));
+  finish();
+}
+
+DeviceBoard::DeviceBoard(const std::string& board, const std::vector<std::string>& ids,
+                         const std::vector<std::string>& added) {
+  LoadedBoard loaded = load(board, added);
+  reduce(loaded.board, ids);
+  board_ = std::move(loaded.board);
+  request_ = std::move(loaded.request);
+  finish();
+}
+
+void DeviceBoard::finish() {
   for (BoardDevice& device : board_.devices) {
     if (class_of(device).find_property("romfile")) set(device, "romfile", "");
     if (device.type == "pc-firmware") set(device, "file", rom_file());
   }
 }
 
-void DeviceBoard::consider(const std::string& type, const std::string& name, bool added) {
-  BoardRequest request;
-  request.firmware = config_scalar(rom_file(), {});
-  request.serials = {true, true, true, true};
-  add_option(request.groups, "machine", parse_option("-M", name, "type").root());
-  if (added) add_option(request.groups, "device", parse_option("-device", type + ",id=dut", "driver").root());
-  for (const Company& company : kCompany) {
-    if (company.type != type) continue;
-    for (const char* device : company.devices)
-      add_option(request.groups, "device", parse_option("-device", device, "driver").root());
-  }
-  Faults faults;
-  std::optional<Board> board = load_board(request, BoardCatalog::standard(), faults);
-  faults.throw_if_any();
-  const auto found = std::find_if(board->devices.begin(), board->devices.end(),
-                                  [&](const BoardDevice& device) { return device.type == type; });
-  if (found == board->devices.end()) return;
-
-  const std::string id = found->id;
-  std::vector<std::string> wanted{id};
-  for (const BoardDevice& device : board->devices)
-    if (device.place != BoardDevice::Place::Board) wanted.push_back(device.id);
-  for (const Setting& s : board->cpus.settings)
-    for (const std::string& target : targets_in(s.text)) wanted.push_back(target);
-  keep_what_is_needed(*board, wanted);
-  if (!board_.devices.empty() && board_.devices.size() <= board->devices.size()) return;
-  board_ = std::move(*board);
-  request_ = std::move(request);
-  id_ = id;
-}
-
-std::unique_ptr<FuzzMachine> DeviceBoard::make(std::uint32_t setting) const {
-  if (setting == 0) return std::make_unique<FuzzMachine>(board_, request_);
+std::unique_ptr<FuzzMachine> DeviceBoard::make(std::uint32_t setting, const std::function<void(Machine&)>& more) const {
+  if (setting == 0) return std::make_unique<FuzzMachine>(board_, request_, more);
   Board board = board_;
   for (BoardDevice& device : board.devices) {
     if (device.id != id_) continue;
@@ -261,7 +298,7 @@ std::unique_ptr<FuzzMachine> DeviceBoard::make(std::uint32_t setting) const {
     }
   }
   try {
-    return std::make_unique<FuzzMachine>(board, request_);
+    return std::make_unique<FuzzMachine>(board, request_, more);
   } catch (const Error&) {
     return nullptr;
   }

@@ -48,15 +48,17 @@ class DeviceBoard {
  public:
   /// Throws Error when there is none.
   explicit DeviceBoard(const std::string& type);
+  /// A board for more than one device: these of a board file, and these that -device would add.
+  DeviceBoard(const std::string& board, const std::vector<std::string>& ids, const std::vector<std::string>& added);
 
   const Board& board() const { return board_; }
   const std::string& id() const { return id_; }  ///< of the device
   /// One more; `setting` turns switches of the device and picks from its enumerations, 0 leaves all as the board says.
   /// Null when the device refuses such a setting.
-  std::unique_ptr<FuzzMachine> make(std::uint32_t setting) const;
+  std::unique_ptr<FuzzMachine> make(std::uint32_t setting, const std::function<void(Machine&)>& more = {}) const;
 
  private:
-  void consider(const std::string& type, const std::string& name, bool added);
+  void finish();
 
   Board board_;
   BoardRequest request_;

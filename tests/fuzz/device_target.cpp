@@ -297,7 +297,7 @@ void Session::happen(const Operation& o) {
     case 3: {
       std::array<std::uint8_t, 8> bytes{};
       std::memcpy(bytes.data(), &o.value, bytes.size());
-      return line ? line->send(std::span(bytes).first(1 + o.offset % bytes.size())) : void();
+      return line ? void(line->send(std::span(bytes).first(1 + o.offset % bytes.size()))) : void();
     }
     case 4:
       return line ? line->send_break() : void();

@@ -19,15 +19,19 @@ MACHINA_TYPE(FuzzNet, NetBackend);
 
 namespace machina::fuzz {
 
+constexpr std::size_t kMaxOutput = std::size_t{16} << 20;
+
 std::size_t FuzzChardev::write(std::span<const std::byte> bytes) {
   const std::size_t taken = std::min(bytes.size(), room_);
   if (room_ != ~std::size_t{0}) room_ -= taken;
+  if (output_.size() < kMaxOutput) output_.append(reinterpret_cast<const char*>(bytes.data()), taken);
   return taken;
 }
 
-void FuzzChardev::send(std::span<const std::uint8_t> bytes) {
+std::size_t FuzzChardev::send(std::span<const std::uint8_t> bytes) {
   const std::size_t room = std::min(bytes.size(), input_room());
   if (room) deliver(std::as_bytes(bytes.first(room)));
+  return room;
 }
 
 void FuzzChardev::connect(bool on) {

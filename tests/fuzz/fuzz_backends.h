@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/block/block_backend.h"
@@ -22,8 +23,10 @@ class FuzzChardev final : public CharBackend {
   bool connected() const override { return connected_; }
   std::string description() const override { return "fuzz"; }
 
-  /// What the front end takes of it; the rest is lost.
-  void send(std::span<const std::uint8_t> bytes);
+  /// What the front end takes of it; the rest is lost. Returns how much.
+  std::size_t send(std::span<const std::uint8_t> bytes);
+  /// What the front end has written since the last call; forgotten beyond 16 MiB.
+  std::string take_output() { return std::exchange(output_, {}); }
   void send_break() { report(CharFrontend::Event::Break); }
   void connect(bool on);
   /// How many bytes are taken from now on.
@@ -32,6 +35,7 @@ class FuzzChardev final : public CharBackend {
  private:
   std::size_t room_ = ~std::size_t{0};
   bool connected_ = true;
+  std::string output_;
 };
 
 /// 256 KiB. Requests are done at once, or, while it is slow, when complete_one() says so; the data moves then.

@@ -149,7 +149,7 @@ int run(int argc, char** argv) {
 
 std::vector<TargetInfo> all_targets() {
   std::vector<TargetInfo> all = device_targets();
-  for (TargetInfo& info : reader_targets()) all.push_back(std::move(info));
+  for (const auto& more : {reader_targets(), monitor_targets()}) all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 

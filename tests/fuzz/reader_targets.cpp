@@ -133,11 +133,13 @@ class OptionsTarget final : public Target {
       request.no_defaults = cl.nodefaults;
       request.firmware = cl.bios;
       for (const ConfigValue& serial : cl.serials) request.serials.push_back(serial.text != "none");
-      Backends backends(*root, machine.system().loop);
+      Backends backends(*root, machine.system().loop, machine.system().clock);
       may_refuse([&] { backends.add_chardevs(cl); });
       for (const ConfigValue& serial : cl.serials)
         may_refuse([&] { backends.add_character(serial, fmt::format("serial{}", &serial - cl.serials.data())); });
       may_refuse([&] { backends.add_drives(cl, request.groups); });
+      may_refuse([&] { backends.add_networks(cl, request.groups); });
+      may_refuse([&] { backends.add_objects(cl); });
       const std::optional<Board> board = load_board(request, BoardCatalog::standard(), faults);
       if (!board) return;
       may_refuse([&] { ram_of(cl, *board); });
@@ -150,7 +152,7 @@ class OptionsTarget final : public Target {
   std::vector<std::string> dictionary() const override {
     std::vector<std::string> words = type_words();
     for (const OptionSpec& option : option_table()) words.push_back(std::string("\n-") + option.name);
-    for (const char* base : {"chardev", "block-backend", "accel"})
+    for (const char* base : {"chardev", "block-backend", "netdev", "accel"})
       for (const std::string& type : qom::TypeRegistry::global().names(base)) words.push_back(type);
     words.insert(words.end(), {",", ",,", "=", ":", ",id=a", ",file=", "if=none", "if=ide", "sockets=", "cores="});
     return words;
@@ -161,6 +163,8 @@ class OptionsTarget final : public Target {
         bytes_of("-nodefaults\n-device\nisa-serial,chardev=a,iobase=0x3f8,irq=4\n-chardev\nnull,id=a"),
         bytes_of("-drive\nfile=x.img,format=raw,if=none,id=d\n-device\nide-hd,drive=d,bus=ide.0,unit=1"),
         bytes_of("-hda\nx.img\n-global\nVGA.vgamem_mb=8\n-set\ndevice.vga.addr=05.0\n-serial\nnull\n-boot\norder=c"),
+        bytes_of("-netdev\nuser,id=n,hostfwd=tcp::0-:22\n-device\ne1000,netdev=n\n-nic\nuser,model=rtl8139\n-"
+                 "mon\nchardev=n"),
         bytes_of("-numa\nnode,mem=64M\n-rtc\nbase=utc\n-smbios\ntype=1,manufacturer=x\n-name\nx\n-uuid\n0"),
     };
   }

@@ -46,6 +46,8 @@ std::vector<TargetInfo> all_targets();
 std::vector<TargetInfo> device_targets();
 /// Readers of text and of files.
 std::vector<TargetInfo> reader_targets();
+/// Clients of the monitor.
+std::vector<TargetInfo> monitor_targets();
 
 /// A rule is broken that no sanitizer knows: says which, and ends the process as a sanitizer does.
 [[noreturn]] void fail(const std::string& rule);
