@@ -34,13 +34,7 @@ const Company kCompany[] = {
 
 /// An image that any ROM can be made of, as a file.
 const std::string& rom_file() {
-  static const std::string path = [] {
-    const std::vector<std::uint8_t> bytes(128 * 1024, 0x90);
-    const int fd = ::memfd_create("rom", MFD_CLOEXEC);
-    if (fd < 0 || ::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
-      throw Error("cannot make a ROM image");
-    return fmt::format("/proc/self/fd/{}", fd);
-  }();
+  static const std::string path = memory_file("rom", std::vector<std::uint8_t>(128 * 1024, 0x90));
   return path;
 }
 
@@ -111,6 +105,13 @@ void keep_what_is_needed(Board& board, const std::vector<std::string>& wanted) {
 }
 
 }  // namespace
+
+std::string memory_file(const char* name, const std::vector<std::uint8_t>& bytes) {
+  const int fd = ::memfd_create(name, MFD_CLOEXEC);
+  if (fd < 0 || ::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    throw Error(fmt::format("cannot make a file in memory: '{}'", name));
+  return fmt::format("/proc/self/fd/{}", fd);
+}
 
 // --- FuzzMachine ---
 

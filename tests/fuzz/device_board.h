@@ -14,6 +14,9 @@
 
 namespace machina::fuzz {
 
+/// The name of a file with this content, which lasts as long as the process. Throws Error.
+std::string memory_file(const char* name, const std::vector<std::uint8_t>& bytes);
+
 /// A board composed, powered on and running, with one CPU that executes nothing. Virtual and host time stand still
 /// until they are stepped.
 class FuzzMachine {

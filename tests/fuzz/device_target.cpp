@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <map>
 
+#include "core/block/removable_media.h"
 #include "core/display/display.h"
 #include "core/display/input_sink.h"
 #include "core/units.h"
@@ -45,6 +46,12 @@ struct Block {
   std::uint64_t size = 0;
   std::string name;
 };
+
+/// An image to put into drives.
+const std::string& medium_file() {
+  static const std::string path = memory_file("medium", std::vector<std::uint8_t>(360 * 1024, 0x5a));
+  return path;
+}
 
 /// What is visible of the machine; guest RAM is not.
 std::vector<Block> blocks_of(System& system, const std::function<bool(const FlatRange&)>& wanted) {
@@ -101,6 +108,7 @@ class Session {
   void configure(const Operation& o, bool write);
   void step(std::int64_t ns);
   void happen(const Operation& o);
+  static void handle_medium(RemovableMedia& drive, const Operation& o);
   void frame(const Operation& o, std::span<const std::uint8_t> bytes);
   void local_apic(const Operation& o);
   void look();
@@ -117,6 +125,7 @@ class Session {
   std::vector<DisplaySource*> displays_;
   std::vector<PciDevice*> functions_;
   std::vector<PowerButton*> buttons_;
+  std::vector<RemovableMedia*> drives_;
   MemoryDispatch io_{m_.system().io};
   MemoryDispatch memory_{m_.system().memory};
   std::size_t taken_ = 0;  // of the records that follow, as data
@@ -284,6 +293,7 @@ void Session::happen(const Operation& o) {
   FuzzChardev* line = nth(lines_, o.count);
   FuzzDisk* disk = nth(disks_, o.count);
   FuzzNet* network = nth(networks_, o.count);
+  RemovableMedia* drive = nth(drives_, o.count);
   InputSink* input = nth(inputs_, o.count);
   switch (o.region & 31) {
     case 0:
@@ -322,8 +332,26 @@ void Session::happen(const Operation& o) {
       return network ? network->set_link(o.value & 1) : void();
     case 14:
       return network ? network->set_echo(o.value & 1) : void();
+    case 15:
+      return drive ? handle_medium(*drive, o) : void();
     default:
       return;
+  }
+}
+
+void Session::handle_medium(RemovableMedia& drive, const Operation& o) {
+  RemovableMedia::Change change;
+  change.filename = medium_file();
+  change.read_only = true;  // the next input finds it as it was
+  change.force = o.value & 8;
+  try {
+    switch (o.value & 7) {
+      case 0:
+        return drive.eject(o.value & 8);
+      default:
+        return drive.change_medium(change);
+    }
+  } catch (const Error&) {  // what the drive refuses, it tells who asked
   }
 }
 
