@@ -22,14 +22,19 @@ namespace {
 
 using qom::TypeRegistry;
 
-/// What a device needs beside itself to have something to do, as -device options.
+/// What a device needs beside itself to have something to do: other devices of a board, where it has them, and such as
+/// -device adds.
 struct Company {
   const char* type;
-  std::vector<const char*> devices;
+  std::vector<std::string> ids;
+  std::vector<std::string> added;
 };
 const Company kCompany[] = {
-    {"piix3-ide", {"ide-hd,bus=ide.0,unit=0,id=disk0", "ide-hd,bus=ide.1,unit=1,id=disk1"}},
-    {"isa-ide", {"ide-hd,unit=0,id=disk0", "ide-hd,unit=1,id=disk1"}},
+    {"piix3-ide", {}, {"ide-hd,bus=ide.0,unit=0,id=disk0", "ide-cd,bus=ide.1,unit=1,id=cd1"}},
+    {"isa-ide", {}, {"ide-hd,unit=0,id=disk0", "ide-cd,unit=1,id=cd1"}},
+    {"isa-fdc", {"dma"}, {"floppy,unit=0,id=floppy0", "floppy,unit=1,id=floppy1"}},
+    {"floppy", {"dma"}, {}},
+    {"i8237", {"fdc"}, {}},
 };
 
 /// An image that any ROM can be made of, as a file.
@@ -240,15 +245,17 @@ void reduce(Board& board, std::vector<std::string> wanted) {
 }  // namespace
 
 DeviceBoard::DeviceBoard(const std::string& type) {
-  std::vector<std::string> company;
+  std::vector<std::string> wanted, added;
   for (const Company& c : kCompany)
-    if (c.type == type) company.assign(c.devices.begin(), c.devices.end());
+    if (c.type == type) wanted = c.ids, added = c.added;
   const auto take_from = [&](LoadedBoard loaded) {
     const auto& devices = loaded.board.devices;
     const auto found = std::find_if(devices.begin(), devices.end(), [&](const auto& d) { return d.type == type; });
     if (found == devices.end()) return;
     const std::string id = found->id;
-    reduce(loaded.board, {id});
+    wanted.push_back(id);
+    reduce(loaded.board, wanted);
+    wanted.pop_back();
     if (!board_.devices.empty() && board_.devices.size() <= devices.size()) return;
     board_ = std::move(loaded.board);
     request_ = std::move(loaded.request);
@@ -258,11 +265,11 @@ DeviceBoard::DeviceBoard(const std::string& type) {
   Faults faults;
   for (const auto& entry : BoardCatalog::standard().list(faults)) {
     Faults unfit;  // the company may need a bus that another board has
-    unfit.guard({}, [&] { take_from(load(entry.name, company)); });
+    unfit.guard({}, [&] { take_from(load(entry.name, added)); });
   }
   if (board_.devices.empty()) {
-    company.push_back(type + ",id=dut");
-    take_from(load("pc", company));
+    added.push_back(type + ",id=dut");
+    take_from(load("pc", added));
   }
   if (board_.devices.empty()) throw Error(fmt::format("no board takes '{}'", type));
   finish();

@@ -348,6 +348,12 @@ void Session::handle_medium(RemovableMedia& drive, const Operation& o) {
     switch (o.value & 7) {
       case 0:
         return drive.eject(o.value & 8);
+      case 1:
+        return drive.open_tray(o.value & 8);
+      case 2:
+        return drive.close_tray();
+      case 3:
+        return drive.remove_medium();
       default:
         return drive.change_medium(change);
     }

@@ -38,13 +38,14 @@ class FuzzChardev final : public CharBackend {
   std::string output_;
 };
 
-/// 256 KiB. Requests are done at once, or, while it is slow, when complete_one() says so; the data moves then.
+/// A floppy disk's 360 KiB, which every drive takes. Requests are done at once, or, while it is slow, when
+/// complete_one() says so; the data moves then.
 class FuzzDisk final : public BlockBackend {
  public:
   static constexpr const char* kType = "block-fuzz";
   static void class_init(qom::ObjectClass& c) { c.description = "Disk of a fuzz target"; }
 
-  static constexpr std::uint64_t kSize = 256 * 1024;
+  static constexpr std::uint64_t kSize = 360 * 1024;
 
   std::uint64_t size() const override { return kSize; }
   bool read_only() const override { return false; }
