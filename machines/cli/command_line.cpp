@@ -123,10 +123,10 @@ ConfigValue whole(const std::string& option, const std::string& text) {
 /// Groups may come from -readconfig, which knows no names: [global] is -global, and an unknown group is a mistake. What
 /// -set says of other groups than devices is applied, now that all options are there.
 void finish_groups(CommandLine& cl) {
-  static const std::vector<std::string> known{
-      "machine", "device", "drive", "chardev", "accel",  "smp-opts", "memory", "rtc",    "name", "boot-opts", "trace",
-      "global",  "numa",   "acpi",  "smbios",  "netdev", "nic",      "net",    "object", "mon",  "add-fd",    "action",
-      "vnc"};
+  static const std::vector<std::string> known{"machine", "device", "drive",  "chardev",   "accel", "smp-opts",
+                                              "memory",  "rtc",    "name",   "boot-opts", "trace", "global",
+                                              "numa",    "acpi",   "smbios", "netdev",    "nic",   "net",
+                                              "object",  "mon",    "add-fd", "action",    "vnc"};
   for (const auto& [group, list] : cl.groups.root().children()) {
     if (std::find(known.begin(), known.end(), group) != known.end()) continue;
     const std::string near = did_you_mean(group, known);

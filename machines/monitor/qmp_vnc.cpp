@@ -54,15 +54,15 @@ Value query_vnc_servers(MonitorSession& session, const QmpArguments&) {
   return list;
 }
 
-/// The one that is named, or the first.
-VncDisplay& named(MonitorSession& session, const QmpArguments& arguments) {
+/// The one that is named, or the first; `what` was to be done with it, in QEMU's words.
+VncDisplay& named(MonitorSession& session, const QmpArguments& arguments, const char* what) {
   if (!arguments.has("display")) return vnc_of(session);
   const std::string& id = arguments.string("display");
   VncDisplay* found = nullptr;
   qom::for_each<VncDisplay>(session.root(), [&](VncDisplay& vnc) {
     if (vnc.name() == id) found = &vnc;
   });
-  if (!found) device_not_found(id);
+  if (!found) generic_error(fmt::format("Could not set {}: there is no VNC server '{}'", what, id));
   return *found;
 }
 
@@ -73,8 +73,8 @@ Value change_password(MonitorSession& session, const QmpArguments& arguments) {
 
 Value set_password(MonitorSession& session, const QmpArguments& arguments) {
   if (arguments.string_or("connected", "keep") != "keep")
-    generic_error("VNC supports only connected=keep");  // as in QEMU
-  named(session, arguments).set_password(arguments.string("password"));
+    generic_error("Invalid parameter 'connected'");  // of VNC only keep is possible, as in QEMU
+  named(session, arguments, "password").set_password(arguments.string("password"));
   return {};
 }
 
@@ -96,7 +96,7 @@ std::int64_t expiry_of(const std::string& text) {
 
 Value expire_password(MonitorSession& session, const QmpArguments& arguments) {
   const std::int64_t when = expiry_of(arguments.string("time"));
-  named(session, arguments).set_password_expiry(when);
+  named(session, arguments, "password expire time").set_password_expiry(when);
   return {};
 }
 

@@ -18,7 +18,7 @@ SERVER = "server=on,wait=off"
 ARGUMENTS = ["-M", "pc", "-m", "64", "-smp", "1,maxcpus=2", "-S", "-display", "none", "-name", "box", "-uuid",
              "01234567-89ab-cdef-0123-456789abcdef", "-netdev", "user,id=n0", "-device", "e1000,netdev=n0,id=c0",
              "-chardev", "null,id=nothing", "-chardev", "ringbuf,id=ring,size=16", "-chardev", "null,id=line",
-             "-serial", "chardev:line", "-drive", "file={dir}/disk,format=raw,if=ide"]
+             "-serial", "chardev:line", "-drive", "file={dir}/disk,format=raw,if=ide", "-vnc", "unix:{dir}/vnc,password=on"]
 
 OK, ERROR = "ok", "error"
 # (kind, command, arguments, words: whether those of the error are QEMU's)
@@ -47,6 +47,21 @@ SESSION = [
     (OK, "human-monitor-command", {"command-line": "info status"}, True),
     (ERROR, "human-monitor-command", {}, True),
     (ERROR, "human-monitor-command", {"command-line": "info status", "cpu-index": 9}, True),
+    # VNC
+    (OK, "query-vnc", {}, True),
+    (OK, "query-vnc-servers", {}, True),
+    (OK, "change-vnc-password", {"password": "secret"}, True),
+    (ERROR, "change-vnc-password", {}, True),
+    (OK, "set_password", {"protocol": "vnc", "password": "secret"}, True),
+    (OK, "set_password", {"protocol": "vnc", "password": "secret", "connected": "keep"}, True),
+    (ERROR, "set_password", {"protocol": "vnc", "password": "secret", "connected": "fail"}, True),
+    (ERROR, "set_password", {"protocol": "vnc", "password": "secret", "connected": "nonsense"}, True),
+    (ERROR, "set_password", {"protocol": "nonsense", "password": "secret"}, True),
+    (ERROR, "set_password", {"protocol": "vnc", "password": "secret", "display": "nonsense"}, False),
+    (OK, "expire_password", {"protocol": "vnc", "time": "never"}, True),
+    (OK, "expire_password", {"protocol": "vnc", "time": "+60"}, True),
+    (ERROR, "expire_password", {"protocol": "nonsense", "time": "now"}, True),
+    (ERROR, "expire_password", {"protocol": "vnc"}, True),
     # objects
     (OK, "qom-list", {"path": "/"}, True),
     (OK, "qom-list", {"path": "/machine"}, True),

@@ -25,12 +25,12 @@ class Console:
 
     def read_to_prompt(self):
         end, text = time.monotonic() + BOOT_LIMIT, ""
-        while not text.endswith(PROMPT):
+        while not text.replace("\x1b[6n", "").endswith(PROMPT):  # with which the shell asks where the cursor is
             assert time.monotonic() < end, text
             if select.select([self.process.stdout], [], [], 1)[0]:
                 data = os.read(self.process.stdout.fileno(), 65536)
                 assert data, "the machine has ended:\n" + text
-                text += data.decode(errors="replace").replace("\r", "").replace("\x1b[6n", "")  # asks where the cursor is
+                text += data.decode(errors="replace").replace("\r", "")
         return text
 
     def type(self, line):

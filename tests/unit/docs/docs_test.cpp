@@ -52,7 +52,8 @@ TEST(Docs, FilesThatAreNamedExist) {
     // Folders too, and programs without an extension.
     for (const std::string& file :
          matches(read(page), R"(`((?:qom|core|hw|accel|machines|configs|tests|docs)/[A-Za-z0-9_/.-]+)`)")) {
-      if (file.find("NAME") != std::string::npos) continue;  // a pattern for files to come
+      if (file.find("NAME") != std::string::npos || file.find("TARGET") != std::string::npos)
+        continue;  // a pattern for files to come
       EXPECT_TRUE(fs::exists(test::source_dir() / file)) << page.filename() << " names " << file;
       ++count;
     }

@@ -54,9 +54,9 @@ TEST_F(QmpVncTest, SetsPasswordsAndTheirEnds) {
   EXPECT_EQ(refusal_of("expire_password", R"({"protocol": "vnc", "time": "soon"})"),
             "GenericError: Parameter 'time' expects 'now', 'never', '+SECONDS' or SECONDS, not 'soon'");
   EXPECT_EQ(refusal_of("set_password", R"({"protocol": "vnc", "password": "x", "connected": "fail"})"),
-            "GenericError: VNC supports only connected=keep");
+            "GenericError: Invalid parameter 'connected'");
   EXPECT_EQ(refusal_of("set_password", R"({"protocol": "vnc", "password": "x", "display": "vnc2"})"),
-            "DeviceNotFound: Device 'vnc2' not found");
+            "GenericError: Could not set password: there is no VNC server 'vnc2'");
 }
 
 }  // namespace
