@@ -1,5 +1,5 @@
 /// netdev-tap: a TAP interface of Linux, by which the guest is on the host's network (Documentation/networking/tuntap
-/// of Linux). The interface is set up beforehand or by the privileged: no script is run.
+/// of Linux). It is set up beforehand, or by a script.
 ///
 /// Not modelled: vhost, several queues, offloads (IFF_VNET_HDR).
 
@@ -13,9 +13,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/chardev/fd_stream.h"
 #include "core/event_loop.h"
+#include "core/log.h"
+#include "core/net/interface_script.h"
 #include "core/net/net_backend.h"
 #include "qom/error.h"
 
@@ -24,13 +27,6 @@ namespace {
 
 constexpr const char* kControl = "/dev/net/tun";
 constexpr unsigned kFramesATime = 64;  // read in one turn of the loop
-
-void only_no(const qom::Value& v) {
-  const auto& text = std::get<std::string>(v.get());
-  if (text != "no")
-    throw Error(fmt::format("the script '{}' would not be run", text))
-        .hint("write no, and set the interface up beforehand: ip link set NAME up");
-}
 
 }  // namespace
 
@@ -43,9 +39,8 @@ class NetTap final : public NetBackend {
     c.property("ifname", &NetTap::ifname_, "").doc("its name; empty: the kernel chooses one");
     c.property("fd", &NetTap::fd_, -1).doc("an inherited descriptor of an interface; instead of ifname");
     c.property("script", &NetTap::script_, "no")
-        .doc("no: what sets the interface up is not run from here")
-        .checked(only_no);
-    c.property("downscript", &NetTap::downscript_, "no").doc("no, likewise").checked(only_no);
+        .doc("program that sets the interface up; gets its name. no: it is set up beforehand");
+    c.property("downscript", &NetTap::downscript_, "no").doc("program that is run at the end, likewise");
     c.property("vhost", &NetTap::vhost_, false).doc("off: there is no vhost").checked([](const qom::Value& v) {
       if (std::get<bool>(v.get())) throw Error("there is no vhost").hint("write vhost=off");
     });
@@ -57,12 +52,16 @@ class NetTap final : public NetBackend {
  protected:
   void realize() override {
     if (fd_ >= 0 && !ifname_.empty()) throw Error("tap has both fd and ifname").hint("drop one of them");
+    if (fd_ >= 0 && (named(script_) || named(downscript_)))
+      throw Error("tap has both fd and a script").hint("who opened the interface has set it up");
     NetBackend::realize();
     try {
       if (fd_ >= 0) {
         adopt();
       } else {
         open_interface();
+        if (named(script_)) run_interface_script(script_, interface_);
+        up_ = true;
       }
       watch_ = loop().watch(tap_.get(), [this] { read_frames(); });
     } catch (...) {
@@ -72,6 +71,7 @@ class NetTap final : public NetBackend {
   }
   void unrealize() override {
     watch_.reset();
+    if (std::exchange(up_, false) && named(downscript_)) take_down();
     tap_.reset();
     NetBackend::unrealize();
   }
@@ -84,6 +84,15 @@ class NetTap final : public NetBackend {
 
  private:
   std::string interface() const { return interface_; }
+  static bool named(const std::string& script) { return !script.empty() && script != "no"; }
+
+  void take_down() noexcept {
+    try {
+      run_interface_script(downscript_, interface_);
+    } catch (const Error& e) {
+      log::warning("{}", e.what());
+    }
+  }
 
   void open_interface() {
     if (ifname_.size() >= IFNAMSIZ)
@@ -149,6 +158,7 @@ class NetTap final : public NetBackend {
   bool vhost_ = false;
   // run time
   std::string interface_;
+  bool up_ = false;  // the script has been run, so that the other one is due
   OwnedFd tap_;
   std::unique_ptr<EventLoop::Watch> watch_;
 };

@@ -13,7 +13,7 @@ memtest() {
 }
 network() {
   tests/linux/fetch-guests $guests generic || return
-  timeout -s KILL 200 python3 tests/linux/network.py build/release/machine-run $guests "$1"
+  timeout -s KILL 200 python3 tests/linux/network.py build/release/machine-run $guests "$@"
 }
 shell() {
   tests/linux/fetch-guests $guests cloud || return
@@ -29,6 +29,7 @@ check "generic kernel" linux generic -smp 2
 check "e1000 fetches and serves a file" network e1000
 check "rtl8139 fetches and serves a file" network rtl8139
 check "ne2k_pci fetches and serves a file" network ne2k_pci
+check "e1000 on a TAP interface" network e1000 tap
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
 check "memtest86+" memtest memtest.bin -smp 2
