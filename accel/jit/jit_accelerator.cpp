@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "accel/jit/code_area.h"
+#include "accel/jit/jit_cpuid.h"
 #include "accel/jit/jit_vcpu.h"
 #include "accel/jit/tlb.h"
 #include "core/system.h"
@@ -53,6 +54,8 @@ void JitAccelerator::init_machine(System& system, unsigned /*max_cpus*/) {
 }
 
 std::unique_ptr<Vcpu> JitAccelerator::create_vcpu(X86Cpu& cpu) { return std::make_unique<jit::JitVcpu>(*this, cpu); }
+
+CpuidTable JitAccelerator::supported_cpuid() const { return jit::supported_cpuid(); }
 
 void JitAccelerator::add_vcpu(jit::JitVcpu& vcpu) {
   const std::lock_guard guard(vcpus_mutex_);

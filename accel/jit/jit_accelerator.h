@@ -14,7 +14,7 @@
 #include "core/memory/memory_region.h"
 #include "core/memory/ram_block.h"
 #include "hw/x86/accelerator.h"
-#include "hw/x86/cpuid.h"
+#include "hw/x86/cpuid_source.h"
 
 namespace machina {
 
@@ -22,7 +22,7 @@ namespace jit {
 class JitVcpu;
 }
 
-class JitAccelerator final : public Accelerator, private MemoryListener, private WriteWatcher {
+class JitAccelerator final : public Accelerator, public CpuidSource, private MemoryListener, private WriteWatcher {
  public:
   static constexpr const char* kType = "jit-accel";
   static void class_init(qom::ObjectClass& c);
@@ -33,6 +33,7 @@ class JitAccelerator final : public Accelerator, private MemoryListener, private
   std::string details() override;
   void init_machine(System& system, unsigned max_cpus) override;
   std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) override;
+  CpuidTable supported_cpuid() const override;
 
   System& system() const { return *system_; }
   /// Memory as a CPU in system management mode sees it.

@@ -13,7 +13,7 @@
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_state.h"
 #include "hw/x86/accelerator.h"
-#include "hw/x86/cpuid.h"
+#include "hw/x86/cpuid_source.h"
 
 namespace machina {
 
@@ -21,7 +21,7 @@ namespace kvm {
 class KvmVcpu;
 }
 
-class KvmAccelerator final : public Accelerator {
+class KvmAccelerator final : public Accelerator, public CpuidSource {
  public:
   static constexpr const char* kType = "kvm-accel";
   static void class_init(qom::ObjectClass& c);
@@ -53,8 +53,8 @@ class KvmAccelerator final : public Accelerator {
   System& system() const { return *system_; }
   /// KVM_CHECK_EXTENSION on the VM, or on the system where there is no VM yet.
   int capability(unsigned number) const;
-  /// What a CPU model may use: KVM_GET_SUPPORTED_CPUID, asked once, and what follows from the irqchip.
-  const CpuidTable& supported_cpuid() const { return supported_cpuid_; }
+  /// KVM_GET_SUPPORTED_CPUID, asked once, and what follows from the irqchip.
+  CpuidTable supported_cpuid() const override { return supported_cpuid_; }
   std::size_t vcpu_map_size() const { return vcpu_map_size_; }
   const kvm::MemorySlots& slots() const { return *slots_; }
   const kvm::StateSupport& state_support() const { return state_support_; }

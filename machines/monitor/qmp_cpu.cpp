@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
-#include "accel/jit/jit_accelerator.h"
-#include "accel/jit/jit_cpuid.h"
-#include "accel/kvm/kvm_accelerator.h"
 #include "hw/acpi/cpu_hotplug.h"
 #include "hw/x86/cpu_model.h"
+#include "hw/x86/cpuid_source.h"
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/json_value.h"
 #include "machines/monitor/qmp_command.h"
@@ -97,20 +94,14 @@ std::string model_text(const Value& model) {
   return text;
 }
 
-std::optional<CpuidTable> supported_by(const Accelerator& accelerator) {
-  if (const auto* kvm = dynamic_cast<const KvmAccelerator*>(&accelerator)) return kvm->supported_cpuid();
-  if (dynamic_cast<const JitAccelerator*>(&accelerator)) return jit::supported_cpuid();
-  return std::nullopt;
-}
-
 /// What a CPU of this model would show here: the CPUs of this machine know what their accelerator supports.
 Value query_cpu_model_expansion(MonitorSession& session, const QmpArguments& arguments) {
   const Value& model = arguments.value("model");
   const CpuModelSpec spec = parse_cpu_model(model_text(model));
   const Accelerator& accelerator = session.machine().accelerator();
-  const std::optional<CpuidTable> supported = supported_by(accelerator);
-  if (!supported) generic_error("the accelerator of this machine runs no CPUs");
-  CpuPlatform platform{*supported, accelerator.type_name(), session.machine().cpu_config().topology};
+  const auto* source = qom::cast<const CpuidSource>(&accelerator);
+  if (!source) generic_error("the accelerator of this machine runs no CPUs");
+  CpuPlatform platform{source->supported_cpuid(), accelerator.type_name(), session.machine().cpu_config().topology};
   const CpuidTable table = make_cpuid(spec, platform).table;
   const FeatureSet features = features_of(table);
   ValueMap props;
