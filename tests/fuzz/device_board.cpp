@@ -35,6 +35,7 @@ const Company kCompany[] = {
     {"isa-fdc", {"dma"}, {"floppy,unit=0,id=floppy0", "floppy,unit=1,id=floppy1"}},
     {"floppy", {"dma"}, {}},
     {"i8237", {"fdc"}, {}},
+    {"vmgenid", {"pm", "fw_cfg"}, {}},
 };
 
 /// An image that any ROM can be made of, as a file.

@@ -16,6 +16,7 @@
 #include "hw/intc/interrupt_acknowledge.h"
 #include "hw/pci/pci_device.h"
 #include "qom/find.h"
+#include "tests/fuzz/coverage.h"
 #include "tests/fuzz/device_board.h"
 #include "tests/fuzz/fuzz_backends.h"
 #include "tests/fuzz/operation.h"
@@ -73,7 +74,8 @@ class DeviceTarget final : public Target {
     return mutate_operations(data, size, max, seed);
   }
   std::vector<std::vector<std::uint8_t>> seeds() const override;
-  std::string describe(std::span<const std::uint8_t> input) const override;
+  std::string to_text(std::span<const std::uint8_t> input) const override;
+  std::vector<std::uint8_t> from_text(std::string_view text) const override { return operations_from_text(text); }
 
  private:
   void learn();
@@ -88,7 +90,7 @@ class Session {
   Session(FuzzMachine& machine, const std::string& id, const std::vector<Block>& own, const std::vector<Block>& all)
       : m_(machine), device_(*machine.device(id)), own_(own), all_(all) {
     find(inputs_), find(lines_), find(disks_), find(networks_), find(acknowledgers_), find(displays_), find(functions_),
-        find(buttons_);
+        find(buttons_), find(drives_);
   }
 
   void run(const std::vector<Operation>& list);
@@ -166,6 +168,7 @@ void DeviceTarget::learn() {
 bool DeviceTarget::run(std::span<const std::uint8_t> input) {
   const std::vector<Operation> list = decode(input);
   if (list.empty()) return false;
+  Coverage coverage;
   // The first record is no operation: it says how the device is set up.
   std::unique_ptr<FuzzMachine> machine;
   {
@@ -173,7 +176,10 @@ bool DeviceTarget::run(std::span<const std::uint8_t> input) {
     machine = board_.make(list[0].offset);
   }
   if (!machine) return false;
-  Session(*machine, board_.id(), own_, all_).run(list);
+  Session session(*machine, board_.id(), own_, all_);
+  Coverage::begin();
+  session.run(list);
+  coverage.end();
   const StepLimit limit("taking the machine down");
   machine.reset();
   return true;
@@ -215,7 +221,7 @@ void Session::carry_out(const Operation& o, std::span<const Operation> rest) {
       memory_.write(o.offset % FuzzMachine::kRam, o.bytes(), o.value);
       return;
     case Op::RamBlock: {
-      taken_ = std::min<std::size_t>(rest.size(), o.count % 32U);
+      taken_ = std::min<std::size_t>(rest.size(), o.data_records());
       const auto* bytes = reinterpret_cast<const std::uint8_t*>(rest.data());
       system.memory.write(o.offset % (FuzzMachine::kRam - 32 * kRecord), {bytes, taken_ * kRecord});
       return;
@@ -241,7 +247,7 @@ void Session::carry_out(const Operation& o, std::span<const Operation> rest) {
       return m_.set_up();
     }
     case Op::Frame:
-      taken_ = std::min<std::size_t>(rest.size(), o.count % 128U);
+      taken_ = std::min<std::size_t>(rest.size(), o.data_records());
       return frame(o, {reinterpret_cast<const std::uint8_t*>(rest.data()), taken_ * kRecord});
     default:
       return;
@@ -415,24 +421,15 @@ void Session::look() {
 
 // --- for people, and to begin with ---
 
-std::string DeviceTarget::describe(std::span<const std::uint8_t> input) const {
-  const std::vector<Operation> list = decode(input);
-  if (list.empty()) return {};
-  std::string text = fmt::format("set up as {:#x}\n", list[0].offset);
-  for (std::size_t i = 1; i < list.size(); ++i) {
-    const Operation& o = list[i];
+std::string DeviceTarget::to_text(std::span<const std::uint8_t> input) const {
+  return operations_to_text(input, [this](const Operation& o) -> std::string {
     const bool anywhere = o.kind() == Op::ReadAnywhere || o.kind() == Op::WriteAnywhere;
+    if (!anywhere && o.kind() > Op::WriteMany) return {};
     const Block& block = anywhere ? all_[o.region % all_.size()] : own_[o.region % own_.size()];
-    std::string where;
-    if (anywhere || o.kind() <= Op::WriteMany)
-      where = fmt::format(" {} {:#x} ({}+{:#x})", block.ports ? "port" : "address",
-                          block.address + o.offset % block.size, block.name, o.offset % block.size);
-    text += fmt::format("{}{} width {} region {} count {} offset {:#x} value {:#x}{}\n", op_name(o.kind()), where,
-                        o.bytes(), o.region, o.count, o.offset, o.value, o.width & 0x80 ? " (main loop waits)" : "");
-    if (o.kind() == Op::RamBlock) i += o.count % 32U;
-    if (o.kind() == Op::Frame) i += o.count % 128U;
-  }
-  return text;
+    const std::uint64_t offset = o.offset % block.size;
+    return fmt::format("{} {:x}: {}+{:x}", block.ports ? "port" : "address", block.address + offset, block.name,
+                       offset);
+  });
 }
 
 std::vector<std::vector<std::uint8_t>> DeviceTarget::seeds() const {

@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "tests/fuzz/corpus_text.h"
 #include "tests/fuzz/target.h"
 
 extern "C" {
@@ -24,7 +25,7 @@ std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t m
 
 // A quarantine of the default size would grow to the limit of memory within a minute.
 const char* __asan_default_options() {
-  return "quarantine_size_mb=16:malloc_context_size=12:detect_stack_use_after_return=0";
+  return "quarantine_size_mb=16:malloc_context_size=5:detect_stack_use_after_return=0";
 }  // NOLINT
 const char* __ubsan_default_options() { return "print_stacktrace=1"; }  // NOLINT
 }
@@ -63,6 +64,7 @@ void watch_messages() {
 std::string dictionary_option() {
   std::string text;
   for (const std::string& word : target->dictionary()) {
+    if (word.empty()) continue;
     text += '"';
     for (const char c : word) {
       const auto byte = static_cast<unsigned char>(c);
@@ -80,26 +82,48 @@ std::string dictionary_option() {
 int usage() {
   std::fputs(
       "usage: machina-fuzz TARGET [OPTION of libFuzzer]... [CORPUS or INPUT]...\n"
-      "       machina-fuzz TARGET --describe INPUT   says what an input does\n"
-      "       machina-fuzz TARGET --seeds FOLDER     writes inputs to begin with\n"
-      "       machina-fuzz --list                    all targets\n",
+      "       machina-fuzz TARGET --describe INPUT          says what an input does\n"
+      "       machina-fuzz TARGET --seeds FOLDER            writes inputs to begin with\n"
+      "       machina-fuzz TARGET --unpack CORPUS FOLDER    writes the inputs of a corpus of text into files\n"
+      "       machina-fuzz TARGET --pack CORPUS INPUT...    makes a corpus of text of them\n"
+      "       machina-fuzz --list                           all targets\n",
       stderr);
   return 2;
 }
 
-std::vector<std::uint8_t> read_input(const char* path) {
+std::vector<std::uint8_t> read_input(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(fmt::format("cannot read '{}'", path));
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write_seeds(const std::filesystem::path& folder) {
+void write_inputs(const std::vector<std::vector<std::uint8_t>>& inputs, const std::string& name,
+                  const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   unsigned n = 0;
-  for (const auto& seed : target->seeds()) {
-    std::ofstream file(folder / fmt::format("seed-{:02}", n++), std::ios::binary);
-    file.write(reinterpret_cast<const char*>(seed.data()), static_cast<std::streamsize>(seed.size()));
+  for (const auto& input : inputs) {
+    std::ofstream file(folder / fmt::format("{}-{:03}", name, n++), std::ios::binary);
+    file.write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
   }
+}
+
+/// What is asked of the target beside libFuzzer's work; false: nothing of that.
+bool answer(std::span<const std::string> arguments) {
+  const std::string& what = arguments.empty() ? std::string() : arguments[0];
+  if (what == "--describe" && arguments.size() == 2) {
+    std::fputs(target->to_text(read_input(arguments[1])).c_str(), stdout);
+  } else if (what == "--seeds" && arguments.size() == 2) {
+    write_inputs(target->seeds(), "seed", arguments[1]);
+  } else if (what == "--unpack" && arguments.size() == 3) {
+    write_inputs(read_corpus(*target, arguments[1]), "kept", arguments[2]);
+  } else if (what == "--pack" && arguments.size() > 2) {
+    std::vector<std::vector<std::uint8_t>> inputs;
+    for (const std::string& file : arguments.subspan(2)) inputs.push_back(read_input(file));
+    write_corpus(*target, inputs, arguments[1]);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 int run(int argc, char** argv) {
@@ -119,17 +143,16 @@ int run(int argc, char** argv) {
     if (info.name == name) target = info.make();
   }
   if (!target) throw Error(fmt::format("no such target: '{}'", name)).hint(did_you_mean(name, names));
-  if (arguments.size() == 3 && arguments[1] == "--describe") {
-    std::fputs(target->describe(read_input(arguments[2].c_str())).c_str(), stdout);
-    return 0;
-  }
-  if (arguments.size() == 3 && arguments[1] == "--seeds") {
-    write_seeds(arguments[2]);
-    return 0;
-  }
+  if (answer(std::span(arguments).subspan(1))) return 0;
 
-  // What comes later wins: the user's options.
-  std::vector<std::string> defaults{arguments[0], "-timeout=20", "-rss_limit_mb=2048", "-malloc_limit_mb=512",
+  // What comes later wins: the user's options. The schedule by rarity of features takes longer than most inputs, and so
+  // do the names of new functions.
+  std::vector<std::string> defaults{arguments[0],
+                                    "-timeout=20",
+                                    "-entropic=0",
+                                    "-print_funcs=0",
+                                    "-rss_limit_mb=2048",
+                                    "-malloc_limit_mb=512",
                                     fmt::format("-max_len={}", target->max_length())};
   if (!target->dictionary().empty()) defaults.push_back(dictionary_option());
   arguments.erase(arguments.begin());
@@ -149,7 +172,8 @@ int run(int argc, char** argv) {
 
 std::vector<TargetInfo> all_targets() {
   std::vector<TargetInfo> all = device_targets();
-  for (const auto& more : {reader_targets(), monitor_targets()}) all.insert(all.end(), more.begin(), more.end());
+  for (const auto& more : {reader_targets(), monitor_targets(), display_targets()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 
@@ -157,9 +181,9 @@ std::size_t Target::mutate(std::uint8_t* data, std::size_t size, std::size_t max
   return LLVMFuzzerMutate(data, size, max);
 }
 
-std::string Target::describe(std::span<const std::uint8_t> input) const {
-  return std::string(input.begin(), input.end()) + "\n";
-}
+std::string Target::to_text(std::span<const std::uint8_t> input) const { return quote(input); }
+
+std::vector<std::uint8_t> Target::from_text(std::string_view text) const { return unquote(text); }
 
 void fail(const std::string& rule) {
   fmt::print(stderr, "machina-fuzz: {}\n", rule);

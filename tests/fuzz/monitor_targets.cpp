@@ -10,6 +10,7 @@
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/json_value.h"
 #include "machines/monitor/qmp_command.h"
+#include "tests/fuzz/coverage.h"
 #include "tests/fuzz/device_board.h"
 #include "tests/fuzz/fuzz_backends.h"
 #include "tests/fuzz/sandbox.h"
@@ -167,6 +168,7 @@ class MonitorTarget : public Target {
 
   bool run(std::span<const std::uint8_t> input) override {
     enter_sandbox();
+    Coverage coverage;
     const std::unique_ptr<FuzzMachine> machine = board_.make(0, [this](Machine& m) {
       auto& line = m.parent()->add_new_child<FuzzChardev>("line");
       line.set_event_loop(m.system().loop);
@@ -183,6 +185,7 @@ class MonitorTarget : public Target {
       qom::realize_tree(*machine->root().child("monitor"));
     });
     begin(line, locked);
+    Coverage::begin();
     // In pieces, as far as the monitor takes them; a line is a step.
     unsigned idle = 0;
     while (!input.empty() && idle < 4 && machine->machine().run_state() != RunState::Shutdown) {
@@ -198,6 +201,7 @@ class MonitorTarget : public Target {
     }
     locked([&] { system.clock.step_to(system.clock.now_ns() + kNsPerSecond); });
     system.loop.poll();
+    coverage.end();
     locked([&] {
       line.connect(false);
       qom::unrealize_tree(*machine->root().child("monitor"));

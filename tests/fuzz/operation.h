@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace machina::fuzz {
@@ -43,6 +45,10 @@ struct Operation {
   /// Numbers from Count_ on are for what comes later, and do nothing: an old input keeps its meaning.
   Op kind() const { return static_cast<Op>(op & 31); }
   unsigned bytes() const { return 1U << (width & 3); }
+  /// How many of the records that follow are its data, as far as there are so many.
+  unsigned data_records() const {
+    return kind() == Op::RamBlock ? count % 32U : kind() == Op::Frame ? count % 128U : 0;
+  }
 };
 inline constexpr std::size_t kRecord = 16;
 static_assert(sizeof(Operation) == kRecord);
@@ -59,5 +65,11 @@ const char* op_name(Op op);
 /// A changed input: records come, go, are repeated, swapped and taken from elsewhere in it; in one record a field gets
 /// a value that registers care about; or libFuzzer changes the bytes of one record.
 std::size_t mutate_operations(std::uint8_t* data, std::size_t size, std::size_t max, std::uint32_t seed);
+
+/// A line each, with a comment of the caller's. What a record says beside its meaning is lost.
+std::string operations_to_text(std::span<const std::uint8_t> input,
+                               const std::function<std::string(const Operation&)>& comment);
+/// Throws Error.
+std::vector<std::uint8_t> operations_from_text(std::string_view text);
 
 }  // namespace machina::fuzz

@@ -19,6 +19,7 @@
 #include "machines/cli/command_line.h"
 #include "machines/cli/option_table.h"
 #include "machines/cli/sizing.h"
+#include "tests/fuzz/coverage.h"
 #include "tests/fuzz/device_board.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/bzimage_builder.h"
@@ -294,7 +295,9 @@ class QtestTarget final : public Target {
  public:
   QtestTarget() : board_("isa-serial") {}
   bool run(std::span<const std::uint8_t> input) override {
+    Coverage coverage;
     const std::unique_ptr<FuzzMachine> machine = board_.make(0);
+    Coverage::begin();
     std::size_t messages = 0;
     const MachineLock::Guard guard(machine->system().lock);
     QtestCommands commands(machine->system(), machine->root(), [&](const std::string& m) { messages += m.size(); });
@@ -311,6 +314,7 @@ class QtestTarget final : public Target {
         fail("qtest answers: " + answer);
       if (answer.find('\n') != std::string::npos) fail("qtest answers with several lines: " + answer);
     }
+    coverage.end();
     return true;
   }
   std::vector<std::string> dictionary() const override {

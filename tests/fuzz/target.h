@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace machina::fuzz {
@@ -28,8 +29,10 @@ class Target {
 
   /// Changes an input of `size` bytes in place, to at most `max` bytes; returns how many it has now.
   virtual std::size_t mutate(std::uint8_t* data, std::size_t size, std::size_t max, std::uint32_t seed);
-  /// What the input does, for people: one line a step.
-  virtual std::string describe(std::span<const std::uint8_t> input) const;
+  /// An input as lines of text, for people and for the corpora of the tree: what it does, one line a step.
+  virtual std::string to_text(std::span<const std::uint8_t> input) const;
+  /// The other way. Throws Error for a line that to_text() would not write.
+  virtual std::vector<std::uint8_t> from_text(std::string_view text) const;
 };
 
 struct TargetInfo {
@@ -48,6 +51,8 @@ std::vector<TargetInfo> device_targets();
 std::vector<TargetInfo> reader_targets();
 /// Clients of the monitor.
 std::vector<TargetInfo> monitor_targets();
+/// Clients of the screen.
+std::vector<TargetInfo> display_targets();
 
 /// A rule is broken that no sanitizer knows: says which, and ends the process as a sanitizer does.
 [[noreturn]] void fail(const std::string& rule);

@@ -31,8 +31,7 @@ for target in "${targets[@]}"; do
 done
 
 # A corpus without a target is one whose target has lost its name.
-for folder in tests/fuzz/corpus/*/; do
-  [ -e "$folder" ] || continue
-  name=$(basename "$folder")
+for corpus in tests/fuzz/corpus/*.txt; do
+  name=$(basename "$corpus" .txt)
   printf '%s\n' "${targets[@]}" | grep -qxF "$name" || fail "corpus $name" "there is no target of that name"
 done
