@@ -21,8 +21,11 @@ void Coverage::begin() { std::fill(counters().begin(), counters().end(), std::ui
 void Coverage::end() { counted_.assign(counters().begin(), counters().end()); }
 
 Coverage::~Coverage() {
-  if (counted_.empty()) return begin();  // it did not come so far: nothing counts
-  std::copy(counted_.begin(), counted_.end(), counters().begin());
+  if (counted_.empty()) {
+    begin();  // it did not come so far: nothing counts
+  } else {
+    std::copy(counted_.begin(), counted_.end(), counters().begin());
+  }
 }
 
 }  // namespace machina::fuzz
