@@ -58,6 +58,9 @@ void Fdc::software_reset() {
     state_.configure = static_cast<std::uint8_t>((state_.configure & ~kFifoThreshold) | kFifoOff);
     state_.precompensation_track = 0;
   }
+  // Drive polling: enabled upon any reset, LOCK or not. Linux switches it off and waits for the interrupt of the next
+  // reset all the same.
+  state_.configure &= static_cast<std::uint8_t>(~kPollOff);
   state_.perpendicular &= kPerpendicularDrives;
   state_.phase = Phase::Reset;
   if (!in_reset()) after(kResetTime, &Fdc::reset_done);
@@ -66,11 +69,9 @@ void Fdc::software_reset() {
 
 void Fdc::reset_done() {
   to_command_phase();
-  if (!(state_.configure & kPollOff)) {
-    // 5.2.4: polling finds all drives' ready lines changed, which is four statuses behind one interrupt.
-    for (unsigned n = 0; n < kDrives; ++n) state_.seeks[n].status = static_cast<std::uint8_t>(kSt0Polled | n);
-    set_attention(true);
-  }
+  // 5.2.4: polling finds all drives' ready lines changed, which is four statuses behind one interrupt.
+  for (unsigned n = 0; n < kDrives; ++n) state_.seeks[n].status = static_cast<std::uint8_t>(kSt0Polled | n);
+  set_attention(true);
 }
 
 void Fdc::after(std::int64_t delay, void (Fdc::*step)()) {

@@ -98,15 +98,26 @@ TEST_F(FdcTest, OneInterruptAndFourStatusesAfterReset) {
   EXPECT_EQ(m.rises(6) - rises, 1U);
 }
 
-TEST_F(FdcTest, WithPollingOffResetIsSilent) {
-  start();
-  io.command({0x13, 0, 0x10, 0});
-  io.out(fdc::kDsr, 0x80);
-  EXPECT_EQ(io.msr(), 0x00);
-  m.step(kNsPerMs);
-  EXPECT_FALSE(m.line(6));
-  EXPECT_EQ(io.msr(), 0x80);
-  EXPECT_THAT(io.sense(), ElementsAre(0x80));
+// "Drive polling": the mode is enabled upon a reset. As Linux does it: CONFIGURE with polling off, LOCK, and then every
+// reset must interrupt.
+TEST_F(FdcTest, AResetEnablesPollingAgain) {
+  for (const bool locked : {false, true}) {
+    SCOPED_TRACE(locked);
+    if (!drive) start();
+    io.command({0x13, 0, 0x1a, 0});
+    io.command({locked ? 0x94U : 0x14U});
+    io.out(fdc::kDsr, 0x80);
+    EXPECT_EQ(io.msr(), 0x00);
+    ASSERT_TRUE(io.wait(kNsPerMs));
+    for (unsigned n = 0; n < 4; ++n) EXPECT_THAT(io.sense(), ElementsAre(0xc0 | n, 0));
+    EXPECT_EQ(io.command({0x0e})[8], locked ? 0x0aU : 0x20U);
+
+    io.command({0x13, 0, 0x1a, 0});
+    io.out(fdc::kDor, 0x08);
+    io.out(fdc::kDor, 0x0c);
+    EXPECT_TRUE(io.wait(kNsPerMs)) << "by the other register";
+    EXPECT_THAT(io.sense(), ElementsAre(0xc0, 0));
+  }
 }
 
 TEST_F(FdcTest, TheGateKeepsTheInterruptFromTheBus) {
@@ -177,10 +188,10 @@ TEST_F(FdcTest, PerpendicularModeWithoutOverwriteLeavesTheDrives) {
 TEST_F(FdcTest, LockKeepsTheFifoThroughASoftwareReset) {
   start();
   EXPECT_THAT(io.command({0x94}), ElementsAre(0x10));
-  io.command({0x13, 0x00, 0x4a, 0x33});
+  io.command({0x13, 0x00, 0x5a, 0x33});
   io.out(fdc::kDsr, 0x80);
   io.wait();
-  EXPECT_EQ(io.command({0x0e})[8], 0x4aU);
+  EXPECT_EQ(io.command({0x0e})[8], 0x4aU) << "all but the end of polling";
   EXPECT_EQ(io.command({0x0e})[9], 0x33U);
   EXPECT_THAT(io.command({0x14}), ElementsAre(0x00));
   io.out(fdc::kDsr, 0x80);
