@@ -125,8 +125,8 @@ void MmcDrive::reset() { state_ = State(); }
 
 // --- medium and tray ---
 
-void MmcDrive::medium_arrived() {
-  state_.medium_attention = true;
+void MmcDrive::medium_arrived(bool attention) {
+  state_.medium_attention = attention;
   state_.event = MediaEvent::NewMedia;
   state_.position = 0;
 }
@@ -134,7 +134,8 @@ void MmcDrive::medium_arrived() {
 void MmcDrive::set_medium(std::uint64_t blocks) {
   const bool was_ready = ready();
   blocks_ = std::min<std::uint64_t>(blocks, std::uint64_t{1} << 32);  // what 32 bits can address
-  if (ready()) return medium_arrived();
+  if (ready()) return medium_arrived(true);
+  other_medium_ = true;
   if (was_ready) state_.event = MediaEvent::MediaRemoval;
 }
 
@@ -142,14 +143,17 @@ void MmcDrive::open_tray() {
   if (tray_open_) return;
   if (ready()) state_.event = MediaEvent::MediaRemoval;
   tray_open_ = true;
-  state_.medium_attention = false;  // that medium is gone
+  other_medium_ = std::exchange(state_.medium_attention, false);  // that medium is gone
   if (tray_moved_) tray_moved_(true);
 }
 
-void MmcDrive::close_tray() {
+/// A medium that nobody has touched, and that the host itself loads, has not changed: it is an event, but no UNIT
+/// ATTENTION. A real drive cannot know and asks for attention; Linux, which loads what it finds in an open tray, then
+/// refuses its own next read.
+void MmcDrive::load(bool by_host) {
   if (!tray_open_) return;
   tray_open_ = false;
-  if (ready()) medium_arrived();
+  if (ready()) medium_arrived(!by_host || other_medium_);
   if (tray_moved_) tray_moved_(false);
 }
 
@@ -212,7 +216,7 @@ MmcDrive::Outcome MmcDrive::start_stop_unit(Cdb cdb) {
   const bool start = cdb[4] & kStart;
   if (cdb[4] & kLoadEject) {
     if (start) {
-      close_tray();
+      load(true);
     } else {
       if (!tray_open_ && locked()) return fail(SenseKey::IllegalRequest, kMediumRemovalPrevented);
       open_tray();

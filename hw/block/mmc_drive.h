@@ -83,7 +83,7 @@ class MmcDrive {
   /// The medium that is there when power comes on: nobody needs to be told.
   void set_first_medium(std::uint64_t blocks) { blocks_ = blocks; }
   void open_tray();
-  void close_tray();
+  void close_tray() { load(false); }
   /// The button was pressed on a locked drive: the host hears of it by GET EVENT STATUS NOTIFICATION.
   void request_eject() { state_.event = mmc::MediaEvent::EjectRequest; }
 
@@ -95,7 +95,8 @@ class MmcDrive {
   bool ready() const { return has_medium() && !tray_open_; }
   bool is_dvd() const;
   std::optional<mmc::Asc> take_attention();
-  void medium_arrived();
+  void medium_arrived(bool attention);
+  void load(bool by_host);
   Outcome not_ready();
   Outcome invalid_field() { return fail(mmc::SenseKey::IllegalRequest, mmc::kInvalidFieldInCdb); }
   /// No more than the host has room for.
@@ -143,6 +144,7 @@ class MmcDrive {
   // the medium and the tray, which no reset changes
   std::uint64_t blocks_ = 0;
   bool tray_open_ = false;
+  bool other_medium_ = false;  ///< in the tray, than the one that the host has heard of
 
   struct State {
     mmc::Sense sense;
