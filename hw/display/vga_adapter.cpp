@@ -115,6 +115,14 @@ const ScreenSurface& VgaDisplay::refresh() {
   return surface_;
 }
 
+bool VgaDisplay::peek(const MemoryRegion& region, Offset offset, std::span<std::uint8_t> to) const {
+  const VgaAdapter* adapter = adapter_.get();  // none before it is realized
+  if (!adapter || &region != &adapter->window()) return false;
+  for (std::uint8_t& byte : to)
+    if (!adapter->core().peek_window(static_cast<std::uint32_t>(offset++), byte)) return false;
+  return true;
+}
+
 void VgaDisplay::watched_changed() { region_->set_dirty_log(watched()); }
 
 }  // namespace machina

@@ -11,6 +11,7 @@
 #include "core/irq.h"
 #include "core/memory/address_space.h"
 #include "core/memory/memory_region.h"
+#include "core/memory/peekable_memory.h"
 #include "hw/display/vga_core.h"
 #include "hw/display/vga_render.h"
 
@@ -21,6 +22,7 @@ class VgaAdapter {
   VgaAdapter(Clock& clock, std::shared_ptr<RamBlock> vram);
 
   VgaCore& core() { return core_; }
+  const VgaCore& core() const { return core_; }
   VgaRenderer& renderer() { return renderer_; }
   std::int64_t now() const { return clock_.now_ns(); }
 
@@ -38,6 +40,7 @@ class VgaAdapter {
   std::array<Ports, 6> ports();
   static constexpr std::uint64_t kWindowBase = 0xa0000;
   IoRegion& window() { return window_; }
+  const IoRegion& window() const { return window_; }
 
  private:
   template <std::uint16_t base>
@@ -67,12 +70,13 @@ class VgaAdapter {
 };
 
 /// The display of a device that has such an adapter, and shows its memory as RAM, too.
-class VgaDisplay : public DisplaySource {
+class VgaDisplay : public DisplaySource, public PeekableMemory {
  public:
   bool text_mode() const override { return adapter_->core().text_mode(); }
   TextScreen text_screen() override { return vga_text_screen(adapter_->core()); }
   PixelScreen pixel_screen() override { return refresh().screen(); }
   const ScreenSurface& refresh() override;
+  bool peek(const MemoryRegion& region, Offset offset, std::span<std::uint8_t> to) const override;
 
  protected:
   VgaDisplay() = default;

@@ -28,7 +28,9 @@ class VgaCore {
 
   /// The window A0000h to BFFFFh; false where the adapter does not decode it.
   static constexpr std::uint64_t kWindowSize = 0x20000;
-  bool read_window(std::uint32_t offset, std::uint8_t& value);
+  bool read_window(std::uint32_t offset, std::uint8_t& value) { return look(offset, value, state_.latches); }
+  /// As read_window(), and nothing is latched.
+  bool peek_window(std::uint32_t offset, std::uint8_t& value) const;
   bool write_window(std::uint32_t offset, std::uint8_t value);
 
   // --- vertical interrupt (CRTC 11h bits 4 and 5) ---
@@ -105,6 +107,7 @@ class VgaCore {
   /// Is `port` one of ours, as Misc bit 0 says? A monochrome one becomes its colour sister.
   bool decode_port(std::uint16_t& port) const;
   bool window_offset(std::uint32_t& offset) const;
+  bool look(std::uint32_t offset, std::uint8_t& value, std::uint32_t& latches) const;
   Access decode(std::uint32_t offset, bool write) const;
   std::uint8_t input_status1(std::int64_t now) const;
   std::int64_t retraces(std::int64_t now) const;

@@ -72,7 +72,12 @@ VgaCore::Access VgaCore::decode(std::uint32_t offset, bool write) const {
   return {bank + offset, 0x0f, state_.gr[kGrReadMap]};
 }
 
-bool VgaCore::read_window(std::uint32_t offset, std::uint8_t& value) {
+bool VgaCore::peek_window(std::uint32_t offset, std::uint8_t& value) const {
+  std::uint32_t latches = 0;
+  return look(offset, value, latches);
+}
+
+bool VgaCore::look(std::uint32_t offset, std::uint8_t& value, std::uint32_t& latches) const {
   if (!window_offset(offset)) return false;
   if (linear()) {
     const std::uint64_t at = state_.dispi[kDispiBank] * std::uint64_t{0x10000} + offset;
@@ -80,15 +85,15 @@ bool VgaCore::read_window(std::uint32_t offset, std::uint8_t& value) {
     return true;
   }
   const Access access = decode(offset, false);
-  state_.latches = planes(access.address);
+  latches = planes(access.address);
   if (state_.gr[kGrMode] & kGrModeReadCompare) {
     // Read mode 1: a bit is set where all planes that matter have the colour.
     const std::uint32_t differs =
-        (state_.latches ^ spread(state_.gr[kGrColourCompare])) & spread(state_.gr[kGrColourDontCare]);
+        (latches ^ spread(state_.gr[kGrColourCompare])) & spread(state_.gr[kGrColourDontCare]);
     const std::uint32_t folded = differs | differs >> 16;
     value = static_cast<std::uint8_t>(~(folded | folded >> 8));
   } else {
-    value = static_cast<std::uint8_t>(state_.latches >> (8 * access.read_plane));
+    value = static_cast<std::uint8_t>(latches >> (8 * access.read_plane));
   }
   return true;
 }

@@ -3,16 +3,34 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/memory/peekable_memory.h"
+#include "machines/machine.h"
+
 namespace machina {
+
+GuestMemory::GuestMemory(Machine& machine) : system_(machine.system()), devices_(&machine) {}
+
+bool GuestMemory::peek(const FlatRange& range, std::uint64_t address, std::span<std::uint8_t> to) const {
+  if (!devices_) return false;
+  bool known = false;
+  qom::for_each<PeekableMemory>(*devices_, [&](const PeekableMemory& device) {
+    known = known || device.peek(*range.region, range.offset + (address - range.first), to);
+  });
+  return known;
+}
 
 bool GuestMemory::read_physical(std::uint64_t address, std::span<std::uint8_t> to) const {
   const auto view = system_.memory.view();
   while (!to.empty()) {
     const FlatRange* range = view->find(address);
-    if (!range || !range->is_ram()) return false;
+    if (!range) return false;
     const std::uint64_t here = range->last - address;  // bytes behind this one
     const std::size_t n = here >= to.size() ? to.size() : static_cast<std::size_t>(here + 1);
-    std::memcpy(to.data(), range->host + (address - range->first), n);
+    if (range->is_ram()) {
+      std::memcpy(to.data(), range->host + (address - range->first), n);
+    } else if (!peek(*range, address, to.first(n))) {
+      return false;
+    }
     to = to.subspan(n);
     address += n;
   }

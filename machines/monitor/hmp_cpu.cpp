@@ -243,7 +243,7 @@ constexpr std::size_t kMaxLines = 100'000;
 
 void info_tlb(HumanContext& c, const QmpArguments&) {
   with_paging(c, [&](const X86State& s) {
-    const GuestMemory memory(c.machine().system());
+    const GuestMemory memory(c.machine());
     std::size_t lines = 0;
     for_each_page(s, memory.reader(), [&](const PageMapping& p) {
       const auto flag = [&](unsigned bit, char letter) { return p.entry >> bit & 1 ? letter : '-'; };
@@ -258,7 +258,7 @@ void info_tlb(HumanContext& c, const QmpArguments&) {
 
 void info_mem(HumanContext& c, const QmpArguments&) {
   with_paging(c, [&](const X86State& s) {
-    const GuestMemory memory(c.machine().system());
+    const GuestMemory memory(c.machine());
     struct Piece {
       std::uint64_t first = 0, size = 0;
       unsigned rights = 0;

@@ -145,7 +145,7 @@ void x(HumanContext& c, const QmpArguments& arguments) {
   const Format f = format_of(arguments, {});
   const CpusAside aside(c.machine());
   const X86State state = state_of(c);
-  const GuestMemory memory(c.machine().system());
+  const GuestMemory memory(c.machine());
   const auto read = [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_linear(state, at, to); };
   if (f.form == 'i') return disassemble(c, state, f.count, arguments.unsigned_integer("addr"), read);
   dump(c, f, arguments.unsigned_integer("addr"), read);
@@ -154,7 +154,7 @@ void x(HumanContext& c, const QmpArguments& arguments) {
 void xp(HumanContext& c, const QmpArguments& arguments) {
   const Format f = format_of(arguments, {});
   const CpusAside aside(c.machine());
-  const GuestMemory memory(c.machine().system());
+  const GuestMemory memory(c.machine());
   const auto read = [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_physical(at, to); };
   if (f.form == 'i') return disassemble(c, state_of(c), f.count, arguments.unsigned_integer("addr"), read);
   dump(c, f, arguments.unsigned_integer("addr"), read);
@@ -205,7 +205,7 @@ void port_out(HumanContext& c, const QmpArguments& arguments) {
 
 /// As the BSD program `sum` does it: rotate right by one, add the byte, 16 bits.
 void sum(HumanContext& c, const QmpArguments& arguments) {
-  const GuestMemory memory(c.machine().system());
+  const GuestMemory memory(c.machine());
   const std::uint64_t start = arguments.unsigned_integer("start"), size = arguments.unsigned_integer("size");
   if (size > c.machine().ram().size + (std::uint64_t{1} << 32)) generic_error("there is less memory than that");
   const CpusAside aside(c.machine());
@@ -224,7 +224,7 @@ void sum(HumanContext& c, const QmpArguments& arguments) {
 
 void gva2gpa(HumanContext& c, const QmpArguments& arguments) {
   const CpusAside aside(c.machine());
-  const auto physical = GuestMemory(c.machine().system()).to_physical(state_of(c), arguments.unsigned_integer("addr"));
+  const auto physical = GuestMemory(c.machine()).to_physical(state_of(c), arguments.unsigned_integer("addr"));
   if (physical) {
     c.print("gpa: {:#x}\n", *physical);
   } else {

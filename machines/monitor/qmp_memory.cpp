@@ -64,7 +64,7 @@ Value memsave(MonitorSession& session, const QmpArguments& arguments) {
   if (!cpu || !cpu->vcpu()) generic_error("Parameter 'cpu-index' expects a CPU number");
   const CpusAside aside(session.machine());
   const X86State state = cpu->state();
-  const GuestMemory memory(session.machine().system());
+  const GuestMemory memory(session.machine());
   save(arguments.string("filename"), arguments.unsigned_integer("val"), size_of(arguments),
        [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_linear(state, at, to); });
   return {};
@@ -72,7 +72,7 @@ Value memsave(MonitorSession& session, const QmpArguments& arguments) {
 
 Value pmemsave(MonitorSession& session, const QmpArguments& arguments) {
   const CpusAside aside(session.machine());
-  const GuestMemory memory(session.machine().system());
+  const GuestMemory memory(session.machine());
   save(arguments.string("filename"), arguments.unsigned_integer("val"), size_of(arguments),
        [&](std::uint64_t at, std::span<std::uint8_t> to) {
          // Where nothing is, or only registers, which are not to be touched: zeros.

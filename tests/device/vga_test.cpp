@@ -265,6 +265,27 @@ TEST_F(Vga, WriteMode0RotatesSetsAndMasks) {
   EXPECT_EQ(planes(0xa0002), 0x3c3c00ffU);
 }
 
+// A monitor's view of the window: what a guest would read, and the latches stay those of the guest's last read.
+TEST_F(Vga, ALookFromOutsideLatchesNothing) {
+  planar();
+  poke(0xa0010, 0xaa);
+  poke(0xa0020, 0x0f);
+  (void)peek(0xa0010);
+  {
+    const MachineLock::Guard guard(m.system().lock);
+    const FlatRange window = *m.system().memory.view()->find(0xa0000);
+    std::array<std::uint8_t, 2> seen{};
+    EXPECT_TRUE(vga->peek(*window.region, 0x20, seen));
+    EXPECT_EQ(seen[0], 0x0f);
+    EXPECT_FALSE(vga->peek(*window.region, 0xffff, seen)) << "only A0000h to AFFFFh are memory in this mode";
+    EXPECT_FALSE(vga->peek(m.system().io_root, 0x20, seen)) << "not its own";
+  }
+  gr(8, 0x0f);
+  poke(0xa0011, 0x55);
+  gr(8, 0xff);
+  EXPECT_EQ(planes(0xa0011), 0xa5a5a5a5U);
+}
+
 TEST_F(Vga, BitMaskTakesTheRestFromTheLatches) {
   planar();
   poke(0xa0010, 0xaa);

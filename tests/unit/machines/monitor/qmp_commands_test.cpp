@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/fd_sets.h"
+#include "core/memory/peekable_memory.h"
 #include "tests/support/monitor_fixture.h"
 #include "tests/support/test_paths.h"
 
@@ -156,6 +157,49 @@ TEST_F(QmpCommandsTest, DescriptorsAreNamedAndCollected) {
   EXPECT_NE(to_json(run("query-fdsets")).find(R"("opaque": "disk")"), std::string::npos);
   run("remove-fd", fmt::format(R"({{"fdset-id": 7, "fd": {}}})", member(added, "fd")->to_string()));
   EXPECT_EQ(to_json(run("query-fdsets")), "[]");
+}
+
+/// Memory behind registers, as a VGA has it: whoever reads it as a guest leaves a trace.
+class WindowWithTraces final : public qom::Object, public PeekableMemory {
+ public:
+  static constexpr const char* kType = "test-window-with-traces";
+  static void class_init(qom::ObjectClass& c) { c.description = "Test"; }
+  bool peek(const MemoryRegion& region, Offset offset, std::span<std::uint8_t> to) const override {
+    if (&region != &window || offset >= 0x8000) return false;
+    for (std::uint8_t& byte : to) byte = static_cast<std::uint8_t>('a' + offset++);
+    return true;
+  }
+  unsigned reads = 0;
+  IoRegion window{"window",
+                  0x10000,
+                  Widths{1, 8, true},
+                  [this](Offset, Width) -> IoResult {
+                    ++reads;
+                    return 0;
+                  },
+                  {}};
+};
+
+MACHINA_TYPE(WindowWithTraces, qom::Object);
+
+TEST_F(QmpCommandsTest, MemoryBehindRegistersIsSeen) {
+  WindowWithTraces* device = nullptr;
+  {
+    const MachineLock::Guard guard(system().lock);
+    device = &machine_->add_new_child<WindowWithTraces>("window");
+    const MemoryTransaction together;
+    system().memory_root.add(0xb0000, device->window);
+  }
+  const std::string file = testing::TempDir() + "machina-window";
+  run("pmemsave", fmt::format(R"({{"val": 720897, "size": 3, "filename": "{}"}})", file));
+  EXPECT_EQ(content(file), "bcd");
+  const auto xp = [&](const std::string& what) {
+    return run("human-monitor-command", fmt::format(R"({{"command-line": "xp {}"}})", what)).to_string();
+  };
+  EXPECT_EQ(xp("/4xb 0xb0000"), "00000000000b0000: 0x61 0x62 0x63 0x64\r\n");
+  EXPECT_EQ(xp("/1xb 0xb8000"), "00000000000b8000: Cannot access memory\r\n") << "there are registers only";
+  EXPECT_EQ(device->reads, 0U);
+  std::filesystem::remove(file);
 }
 
 TEST_F(QmpCommandsTest, MemoryGoesToFiles) {
