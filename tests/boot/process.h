@@ -72,9 +72,10 @@ class Boot : public testing::TestWithParam<std::string> {
     const std::string type = GetParam() + "-accel";
     if (!qom::TypeRegistry::global().find(type))
       GTEST_SKIP() << "this program has no accelerator '" << GetParam() << "'";
-    const Accelerator::Probe probe = qom::TypeRegistry::global().create_as<Accelerator>(type)->probe();
-    if (!probe.usable) GTEST_SKIP() << GetParam() << " cannot be used here: " << probe.reason;
+    probe_ = qom::TypeRegistry::global().create_as<Accelerator>(type)->probe();
+    if (!probe_.usable) GTEST_SKIP() << GetParam() << " cannot be used here: " << probe_.reason;
   }
+  Accelerator::Probe probe_;
 };
 #define INSTANTIATE_FOR_ACCELERATORS(suite) \
   INSTANTIATE_TEST_SUITE_P(Accel, suite, testing::Values("kvm", "jit"), [](const auto& tested) { return tested.param; })
