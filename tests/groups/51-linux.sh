@@ -15,6 +15,14 @@ network() {
   tests/linux/fetch-guests $guests generic || return
   timeout -s KILL 200 python3 tests/linux/network.py build/release/machine-run $guests "$@"
 }
+floppy() {
+  tests/linux/fetch-guests $guests generic || return
+  timeout -s KILL 240 python3 tests/linux/floppy.py build/release/machine-run $guests
+}
+disks() {
+  tests/linux/fetch-guests $guests generic || return
+  timeout -s KILL 240 python3 tests/linux/disks.py build/release/machine-run $guests
+}
 shell() {
   tests/linux/fetch-guests $guests cloud || return
   timeout -s KILL 240 ./quickstart --check
@@ -30,7 +38,11 @@ check "e1000 fetches and serves a file" network e1000
 check "rtl8139 fetches and serves a file" network rtl8139
 check "ne2k_pci fetches and serves a file" network ne2k_pci
 check "e1000 on a TAP interface" network e1000 tap
+check "four IDE drives, discs that come and go" disks
+check "a floppy is copied to another" floppy
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
 check "memtest86+" memtest memtest.bin -smp 2
+check "memtest86+ from its disc" memtest memtest.iso -smp 2
+check "memtest86+ from a floppy" memtest memtest.bin -floppy
 check "quickstart boots to a shell" shell

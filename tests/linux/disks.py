@@ -20,7 +20,7 @@ import tempfile
 import time
 
 LIMIT = 150  # seconds
-DISK = 8 << 20  # bytes
+DISK = 2 << 20  # bytes
 
 
 def sha256(content):
@@ -156,7 +156,7 @@ def main():
         for path, content in zip(paths, disks):
             with open(path, "wb") as file:
                 file.write(content)
-        discs = [Disc(folder, name, size) for name, size in (("red", 5 << 20), ("green", 3 << 20), ("blue", 1 << 20))]
+        discs = [Disc(folder, name, size) for name, size in (("red", 2 << 20), ("green", 3 << 19), ("blue", 1 << 19))]
         append = f"console=ttyS0,115200 loglevel=4 panic=-1 {more}"
         command = [machine_run, "-M", "pc", "-accel", "jit", "-cpu", "max", "-m", "512", "-display", "none"]
         command += ["-no-reboot", "-nic", "none", "-serial", "stdio", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
