@@ -90,7 +90,7 @@ std::int64_t VgaCore::retraces(std::int64_t now) const {
 }
 
 bool VgaCore::interrupt_pending(std::int64_t now) const {
-  if (!(state_.cr[kCrRetraceEnd] & kInterruptRun) || !programmed()) return false;
+  if (!(state_.cr[kCrRetraceEnd] & kInterruptRun) || !runs()) return false;
   return retraces(now) > retraces(state_.interrupt_since);
 }
 
@@ -100,7 +100,7 @@ bool VgaCore::interrupt_line(std::int64_t now) const {
 
 std::int64_t VgaCore::next_interrupt(std::int64_t now) const {
   const std::uint8_t control = state_.cr[kCrRetraceEnd];
-  if (!programmed() || !(control & kInterruptRun) || (control & kInterruptDisable) || interrupt_pending(now))
+  if (!runs() || !(control & kInterruptRun) || (control & kInterruptDisable) || interrupt_pending(now))
     return Clock::kNever;
   const Frame f = frame_of(state_, displayed_lines(), character_width());
   return retraces(now) * f.line_ns * f.total + f.line_ns * f.retrace_start;

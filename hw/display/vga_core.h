@@ -90,7 +90,8 @@ class VgaCore {
   std::uint32_t colour(std::uint8_t index) const;
 
   // Geometry, from the CRTC.
-  bool programmed() const { return state_.cr[vga::kCrHorizontalTotal] != 0; }
+  /// There is a line to be shown. That its timing is one is not asked for.
+  bool has_picture() const { return state_.cr[vga::kCrHorizontalDisplayEnd] != 0; }
   unsigned columns() const { return state_.cr[vga::kCrHorizontalDisplayEnd] + 1U; }
   unsigned displayed_lines() const;
   unsigned line_compare() const;
@@ -104,6 +105,8 @@ class VgaCore {
     std::uint8_t planes;    // that are reached
     unsigned read_plane;
   };
+  /// The CRTC counts, so that there are retraces.
+  bool runs() const { return state_.cr[vga::kCrHorizontalTotal] != 0; }
   /// Is `port` one of ours, as Misc bit 0 says? A monochrome one becomes its colour sister.
   bool decode_port(std::uint16_t& port) const;
   bool window_offset(std::uint32_t& offset) const;

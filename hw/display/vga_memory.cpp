@@ -34,9 +34,9 @@ std::uint32_t VgaCore::planes(std::uint32_t address) const {
   return value;
 }
 
-/// Graphics register 06h says where memory shows. In linear dispi modes it is the first half.
+/// Graphics register 06h says where memory shows. In linear dispi modes it is the first half. Misc bit 1, which takes
+/// the memory away, makes room for another adapter's, of which there is none: GRUB as a PC's firmware leaves it clear.
 bool VgaCore::window_offset(std::uint32_t& offset) const {
-  if (!(state_.misc & kMiscRamEnable) && !dispi_enabled()) return false;
   switch (linear() ? 1 : state_.gr[kGrMisc] >> 2 & 3) {
     case 0:
       return true;
@@ -55,18 +55,18 @@ VgaCore::Access VgaCore::decode(std::uint32_t offset, bool write) const {
   const std::uint32_t bank = dispi_enabled() ? state_.dispi[kDispiBank] * 0x10000U : 0;
   if (state_.seq[kSeqMemoryMode] & kMemoryChain4)
     return {bank + (offset & ~3U), static_cast<std::uint8_t>(1U << (offset & 3)), offset & 3};
+  // Sequencer 04h is about writes, graphics 05h about reads, and programs set both alike; but GRUB as a PC's firmware,
+  // which loads its font with graphics 05h alone set for it, as if that were enough.
   const bool odd_even =
-      write ? !(state_.seq[kSeqMemoryMode] & kMemorySequential) : (state_.gr[kGrMode] & kGrModeOddEven) != 0;
+      (state_.gr[kGrMode] & kGrModeOddEven) != 0 && !(write && (state_.seq[kSeqMemoryMode] & kMemorySequential));
   if (odd_even) {
     // Address bit 0 chooses the planes. Chained (graphics 06h bit 1), a higher bit comes in its place: bit 16 where the
-    // window has it, else the page bit of Misc. All standard modes set that bit and show even addresses.
-    std::uint32_t address = offset;
-    if (state_.gr[kGrMisc] & kGrMiscChainOddEven) {
-      const bool whole_window = (state_.gr[kGrMisc] >> 2 & 3) == 0;
-      const bool odd = whole_window ? (offset >> 16 & 1) != 0 : !(state_.misc & kMiscPage);
-      address = (offset & ~1U) | (odd ? 1U : 0U);
-    }
-    return {bank + address, static_cast<std::uint8_t>(offset & 1 ? 0x0a : 0x05),
+    // window has it, else the page bit of Misc. All standard modes set that bit and show even addresses. So does what
+    // leaves it clear (GRUB as a PC's firmware), though by IBM's words bit 0 would stay in the address then.
+    const bool whole_window = (state_.gr[kGrMisc] >> 2 & 3) == 0;
+    const bool odd = (state_.gr[kGrMisc] & kGrMiscChainOddEven) &&
+                     (whole_window ? (offset >> 16 & 1) != 0 : !(state_.misc & kMiscPage));
+    return {bank + (offset & ~1U) + (odd ? 1U : 0U), static_cast<std::uint8_t>(offset & 1 ? 0x0a : 0x05),
             (state_.gr[kGrReadMap] & 2U) | (offset & 1)};
   }
   return {bank + offset, 0x0f, state_.gr[kGrReadMap]};

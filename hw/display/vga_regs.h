@@ -27,7 +27,6 @@ inline constexpr std::uint16_t kInputStatus1 = 0x3da;  // writes: feature contro
 inline constexpr std::uint16_t kMonoToColour = 0x20;   // from 3Bxh to 3Dxh
 
 inline constexpr std::uint8_t kMiscColour = 1U << 0;
-inline constexpr std::uint8_t kMiscRamEnable = 1U << 1;
 inline constexpr unsigned kMiscClockShift = 2;
 inline constexpr std::uint8_t kMiscPage = 1U << 5;  // odd/even: which of two addresses behind each pair
 

@@ -9,8 +9,14 @@ using namespace vga;  // NOLINT(google-build-using-namespace): the registers of 
 
 namespace {
 
+/// Does the row of memory that a line comes from depend on which line of the row it is?
+bool row_scan_in_address(const VgaCore::State& s) {
+  return (s.gr[kGrMisc] & kGrMiscGraphics) && (s.cr[kCrMode] & (kModeA13 | kModeA14)) != (kModeA13 | kModeA14);
+}
+
 /// The address counter as the CRTC puts it on the memory: byte, word or doubleword mode, and row scan bits in place of
-/// address bits for the modes of older adapters.
+/// address bits for the graphics modes of older adapters (CRTC 17h, bits 0 and 1). In text the row scan goes to the
+/// font's address instead, and the codes of a row stay where they are: GRUB as a PC's firmware leaves 17h at 0.
 std::uint32_t crtc_address(const VgaCore::State& s, std::uint32_t counter, unsigned row_scan) {
   const std::uint8_t mode = s.cr[kCrMode];
   counter &= 0xffff;
@@ -20,8 +26,10 @@ std::uint32_t crtc_address(const VgaCore::State& s, std::uint32_t counter, unsig
   } else if (!(mode & kModeByte)) {
     address = counter << 1 | (counter >> (mode & kModeAddressWrap ? 15 : 13) & 1);
   }
-  if (!(mode & kModeA13)) address = (address & ~0x2000U) | (row_scan & 1) << 13;
-  if (!(mode & kModeA14)) address = (address & ~0x4000U) | (row_scan >> 1 & 1) << 14;
+  if (row_scan_in_address(s)) {
+    if (!(mode & kModeA13)) address = (address & ~0x2000U) | (row_scan & 1) << 13;
+    if (!(mode & kModeA14)) address = (address & ~0x4000U) | (row_scan >> 1 & 1) << 14;
+  }
   return address & 0xffff;
 }
 
@@ -80,11 +88,13 @@ std::uint8_t palette_to_dac(const VgaCore::State& s, unsigned index) {
   return static_cast<std::uint8_t>(colour | (s.ar[kArColourSelect] & 0x0cU) << 4);
 }
 
-/// Four bits of the planes to colours.
+/// Four bits of the planes to colours. Characters have theirs whether or not planes are enabled (attribute 12h), which
+/// GRUB as a PC's firmware never does.
 std::array<std::uint32_t, 16> attribute_colours(const VgaCore& vga, unsigned invert = 0) {
   const VgaCore::State& s = vga.state();
   std::array<std::uint32_t, 16> colours{};
-  for (unsigned i = 0; i < 16; ++i) colours[i] = vga.colour(palette_to_dac(s, (i & s.ar[kArPlaneEnable]) ^ invert));
+  const unsigned enabled = vga.text_mode() ? 0x0fU : s.ar[kArPlaneEnable];
+  for (unsigned i = 0; i < 16; ++i) colours[i] = vga.colour(palette_to_dac(s, (i & enabled) ^ invert));
   return colours;
 }
 
@@ -228,7 +238,7 @@ void VgaRenderer::refresh(ScreenSurface& surface, std::int64_t now, bool log_com
   if (drawn_ && (drawn_->changes != as.changes || !drawn_->log_complete || !log_complete)) drawn_.reset();
   if (vga_.dispi_enabled()) {
     draw_dispi(surface, as);
-  } else if (!vga_.programmed()) {
+  } else if (!vga_.has_picture()) {
     surface.resize(kBlankWidth, kBlankHeight);
     fill(surface, 0);
   } else if (vga_.text_mode()) {
@@ -278,7 +288,7 @@ void VgaRenderer::draw_text(ScreenSurface& surface, const Drawn& as) {
   for (unsigned y = 0; y < height; ++y) {
     const ScanLine scan = geometry.at(y);
     if (before != scan) {
-      const bool same_row = before && before->counter == scan.counter && (s.cr[kCrMode] & 3) == 3;
+      const bool same_row = before && before->counter == scan.counter;
       if (!same_row) {
         changed = all || row_dirty(scan.counter, scan.row_scan) ||
                   (cursor_changed && (holds(scan.counter, as.cursor) || holds(scan.counter, drawn_->cursor)));
@@ -353,7 +363,7 @@ void VgaRenderer::draw_graphics(ScreenSurface& surface, const Drawn& as) {
   for (unsigned y = 0; y < height; ++y) {
     const ScanLine scan = geometry.at(y);
     if (before != scan) {
-      const bool same_row = before && before->counter == scan.counter && (s.cr[kCrMode] & 3) == 3;
+      const bool same_row = before && before->counter == scan.counter && !row_scan_in_address(s);
       if (!same_row) changed = all || row_dirty(scan.counter, scan.row_scan);
       if (same_row && before->panning == scan.panning) {
         // Only the row scan moved, which takes no part in the address: the line as it is.
@@ -447,7 +457,8 @@ TextScreen vga_text_screen(const VgaCore& vga) {
   out.cursor_last = std::min(cursor.last, out.cell_height - 1);
   const unsigned per_count = clocks_per_count(s);
   for (unsigned row = 0; row < out.rows; ++row) {
-    const ScanLine scan = geometry.at(row * row_lines);
+    // A line in the middle of the row, as scrolling by lines and a split may move its edges.
+    const ScanLine scan = geometry.at(row * row_lines + row_lines / 2);
     for (unsigned column = 0; column < out.columns; ++column) {
       const std::uint32_t counter = scan.counter + column / per_count;
       const std::uint32_t word = vga.planes(crtc_address(s, counter, 0));

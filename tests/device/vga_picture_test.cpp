@@ -226,6 +226,28 @@ TEST_F(VgaPicture, EightDotsAndFiftyRows) {
   EXPECT_EQ(text.cells.back().glyph, 'B');
 }
 
+// GRUB as a PC's firmware leaves the mode control at 0, which in graphics puts the row scan into the address.
+TEST_F(VgaPicture, TextOfARowStaysThereWhateverTheLine) {
+  set_mode(m, kMode03);
+  set_ega_palette(m);
+  crtc(0x0a, 0x20);
+  glyph('G', 0, {0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01});
+  put(0, 'G', 0x07);
+  put(24 * 80 + 79, 'G', 0x0e);
+  for (const unsigned mode : {0xa3U, 0xa2U, 0xa1U, 0x00U}) {
+    crtc(0x17, static_cast<std::uint8_t>(mode));
+    const PixelScreen s = pixels();
+    for (unsigned line = 0; line < 8; ++line) {
+      for (unsigned x = 0; x < 9; ++x) {
+        EXPECT_EQ(s.pixels[line * 720 + x], x == line ? 0xaaaaaaU : 0U) << mode << " " << line << " " << x;
+        EXPECT_EQ(s.pixels[(384 + line) * 720 + 711 + x], x == line ? 0xffff55U : 0U) << mode << " " << line;
+      }
+    }
+    const MachineLock::Guard guard(m.system().lock);
+    EXPECT_EQ(vga->text_screen().cells.back().glyph, 'G') << mode;
+  }
+}
+
 TEST_F(VgaPicture, MonochromeTextUnderlines) {
   set_mode(m, kMode07);
   const auto dac = rainbow();

@@ -242,8 +242,9 @@ TEST_F(Vga, MemoryMapSelectsWhereMemoryShows) {
     }
   }
   gr(6, 0x05);
-  m.outb(0x3c2, 0xe1);  // memory off
-  EXPECT_EQ(peek(0xa0000), 0xff);
+  poke(0xa0000, 0x33);
+  m.outb(0x3c2, 0xe1);  // memory off: for another adapter, of which there is none
+  EXPECT_EQ(peek(0xa0000), 0x33);
 }
 
 TEST_F(Vga, WriteMode0RotatesSetsAndMasks) {
@@ -377,6 +378,55 @@ TEST_F(Vga, OddEvenSplitsTextAndAttributes) {
   gr(6, 0x04);
   EXPECT_EQ(planes(0xa0000), 0x00001e41U);
   EXPECT_EQ(planes(0xa0001), 0x00000000U);  // odd addresses of the planes stay free
+}
+
+TEST_F(Vga, OddEvenNeedsNoChainBit) {
+  set_mode(m, kMode03);
+  gr(6, 0x0c);
+  put(0, 0, 'A', 0x1e);
+  EXPECT_EQ(m.read(0xb8000, 2), 0x1e41U);
+  gr(6, 0x0e);
+  EXPECT_EQ(m.read(0xb8000, 2), 0x1e41U) << "at the same address";
+}
+
+// What GRUB as a PC's firmware sets (grub-firmware-qemu): no timing, no memory, no planes, a split below the first
+// line.
+TEST_F(Vga, TextNeedsNoTiming) {
+  m.outb(0x3c2, 0x01);
+  for (const std::uint8_t i : {std::uint8_t{0x01}, std::uint8_t{0x02}}) seq(i, i == 1 ? 0x01 : 0x03);
+  gr(8, 0xff);
+  gr(6, 0x00);
+  seq(4, 0x00);
+  seq(2, 0x04);
+  gr(5, 0x00);
+  poke(0xa0000 + 'G' * 32 + 1, 0x80);  // to an odd address, by graphics 05h alone
+  seq(2, 0x03);
+  gr(5, 0x10);
+  gr(6, 0x0c);
+  crtc(0x01, 79), crtc(0x07, 0x02), crtc(0x09, 15), crtc(0x12, 0x90), crtc(0x13, 40);
+  crtc(0x0a, 0x20);
+  for (std::uint8_t i = 0; i < 16; ++i) {
+    (void)m.inb(0x3da);
+    m.outb(0x3c0, i);
+    m.outb(0x3c0, i);
+  }
+  m.outb(0x3c0, 0x20);
+  m.outb(0x3c8, 7);
+  for (int i = 0; i < 3; ++i) m.outb(0x3c9, 0x3f);
+  put(0, 0, 'G', 0x07);
+  put(79, 24, 'G', 0x07);
+  const TextScreen t = text();
+  ASSERT_EQ(t.columns, 80U);
+  ASSERT_EQ(t.rows, 25U);
+  EXPECT_EQ(t.cells[0].glyph, 'G');
+  EXPECT_EQ(t.cells[80].glyph, 0) << "once";
+  EXPECT_EQ(t.cells.back().glyph, 'G');
+  const MachineLock::Guard guard(m.system().lock);
+  const PixelScreen s = vga->pixel_screen();
+  ASSERT_EQ(s.width, 640U);
+  ASSERT_EQ(s.height, 401U) << "400 and the one above the split";
+  EXPECT_EQ(s.pixels[2 * 640], 0xffffffU);
+  EXPECT_EQ(s.pixels[(1 + 384 + 1) * 640 + 632], 0xffffffU);
 }
 
 TEST_F(Vga, Chain4PutsFourPixelsIntoOneWord) {
