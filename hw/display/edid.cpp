@@ -17,11 +17,14 @@ void put_text(Block& edid, std::size_t at, std::uint8_t tag, std::string_view te
   edid[at + 5 + text.size()] = '\n';
 }
 
-/// Section 3.10.2: a detailed timing, with the blanking that fixed-pixel displays are content with.
-void put_timing(Block& edid, std::size_t at, unsigned width, unsigned height, unsigned width_mm, unsigned height_mm) {
+/// Section 3.10.2: a detailed timing, with the blanking that fixed-pixel displays are content with. Pixels that come
+/// faster than its clock field can say come slower. Returns the clock, in units of 10 kHz.
+unsigned put_timing(Block& edid, std::size_t at, unsigned width, unsigned height, unsigned width_mm,
+                    unsigned height_mm) {
   const unsigned h_blank = 160, h_front = 48, h_sync = 32;
   const unsigned v_blank = std::max(height / 28, 9U), v_front = 3, v_sync = 5;
-  const unsigned clock_10khz = (width + h_blank) * (height + v_blank) * 60 / 10'000;
+  constexpr unsigned kFastest = 0xffff;
+  const unsigned clock_10khz = std::min((width + h_blank) * (height + v_blank) * 60 / 10'000, kFastest);
   const auto byte = [](unsigned v) { return static_cast<std::uint8_t>(v); };
   edid[at + 0] = byte(clock_10khz);
   edid[at + 1] = byte(clock_10khz >> 8);
@@ -38,6 +41,7 @@ void put_timing(Block& edid, std::size_t at, unsigned width, unsigned height, un
   edid[at + 13] = byte(height_mm);
   edid[at + 14] = byte((width_mm >> 8) << 4 | height_mm >> 8);
   edid[at + 17] = 0x18;  // digital, separate syncs
+  return clock_10khz;
 }
 
 }  // namespace
@@ -67,10 +71,12 @@ Block make_edid(unsigned width, unsigned height) {
   edid[35] = 0x21;                                         // 3.8: 640x480 and 800x600 at 60 Hz
   edid[36] = 0x08;                                         // 1024x768 at 60 Hz
   std::fill_n(edid.begin() + 38, 16, std::uint8_t{0x01});  // 3.9: no standard timings
-  put_timing(edid, 54, width, height, width_mm, height_mm);
-  // 3.10.3.3: range limits: 50 to 125 Hz, 30 to 160 kHz, 400 MHz at most; no timing formula.
+  const unsigned clock_10khz = put_timing(edid, 54, width, height, width_mm, height_mm);
+  // 3.10.3.3: range limits: 30 to 125 Hz, 30 to 160 kHz, 400 MHz at most unless the mode above has more; no timing
+  // formula.
   edid[72 + 3] = 0xfd;
-  const std::uint8_t range[] = {50, 125, 30, 160, 40, 0x01, '\n', ' ', ' ', ' ', ' ', ' ', ' '};
+  const auto fastest = static_cast<std::uint8_t>(std::max((clock_10khz + 999) / 1'000, 40U));
+  const std::uint8_t range[] = {30, 125, 30, 160, fastest, 0x01, '\n', ' ', ' ', ' ', ' ', ' ', ' '};
   std::copy(std::begin(range), std::end(range), edid.begin() + 77);
   put_text(edid, 90, 0xfc, "Machina");
   edid[108 + 3] = 0x10;  // no fourth descriptor

@@ -139,5 +139,17 @@ TEST(VgaPciSettings, MemoryIsAPowerOfTwo) {
   EXPECT_THROW(m.start(), Error);
 }
 
+// A timing's clock has 16 bits, of 10 kHz.
+TEST(Edid, ModesThatNeedMoreThanATimingCanSayComeSlower) {
+  const auto clock = [](const auto& edid) { return edid[54] | edid[55] << 8; };
+  const auto uhd = make_edid(3840, 2160), largest = make_edid(4095, 4095);
+  EXPECT_EQ(clock(uhd), (3840 + 160) * (2160 + 77) * 60 / 10'000);
+  EXPECT_EQ(clock(largest), 0xffff);
+  for (const auto& edid : {uhd, largest}) {
+    EXPECT_GE(edid[72 + 9] * 1000, clock(edid)) << "within the limits that it names";
+    EXPECT_EQ(std::accumulate(edid.begin(), edid.end(), 0U) % 256, 0U);
+  }
+}
+
 }  // namespace
 }  // namespace machina::test
