@@ -58,12 +58,13 @@ std::uint64_t Hpet::main_counter() const {
 }
 
 void Hpet::sync() {
-  if (!counting()) return;
+  // What a message does to these registers it does at the time of its match: time that passes meanwhile would bring
+  // the next match, and that the next message, without end.
+  if (!counting() || sending_) return;
   const std::uint64_t now = main_counter();
   std::uint32_t all = 0;
   for (unsigned n = 0; n < timers_; ++n)
     if (state_.timers[n].advance(state_.seen, now - state_.seen)) all |= 1U << n;
-  // First: a message may be addressed to this very chip.
   state_.seen = now;
   for (unsigned n = 0; n < timers_; ++n)
     if (all >> n & 1) matched(n);
@@ -80,7 +81,10 @@ std::optional<unsigned> Hpet::line_of(unsigned n) const {
 void Hpet::matched(unsigned n) {
   const HpetTimer& t = state_.timers[n];
   if (t.fsb_enabled()) {
-    if (t.enabled()) dma().store(t.fsb >> 32, 4, t.fsb & 0xffffffff);
+    if (!t.enabled()) return;
+    sending_ = true;
+    dma().store(t.fsb >> 32, 4, t.fsb & 0xffffffff);
+    sending_ = false;
   } else if (t.level()) {
     state_.status |= 1U << n;  // 2.3.8: also while it may not interrupt
   } else if (t.enabled()) {

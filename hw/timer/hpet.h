@@ -93,6 +93,8 @@ class Hpet final : public Device, public AcpiContributor {
   IrqOutBank irqs_{kLines};
   IrqOut legacy_;
   std::optional<Timer> timer_;
+  // bookkeeping
+  bool sending_ = false;  ///< a message is on its way, maybe to this very chip
 
   HpetState state_;
 };

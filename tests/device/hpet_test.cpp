@@ -324,6 +324,31 @@ TEST_F(HpetTest, MessageToTheChipItselfEnds) {
   EXPECT_EQ(counter(), 100U);
 }
 
+// Time goes on while a message is on its way, so that the next match of a short period would be due already.
+TEST_F(HpetTest, MessagesToTheChipItselfDoNotNest) {
+  start({{"msi", "on"}});
+  unsigned depth = 0, deepest = 0, messages = 0;
+  IoRegion relay("relay", 8, Widths::only(4), {}, [&](Offset, Width, std::uint64_t value) {
+    deepest = std::max(deepest, ++depth);
+    ++messages;
+    if (depth < 20) {
+      m.step(100);
+      m.write(comparator(1), 4, value);
+    }
+    --depth;
+    return io_ok();
+  });
+  m.system().memory_root.add(0xe0000000, relay);
+  periodic(0, kFsbEnCnf, 100, 1);
+  m.write(fsb(0), 8, std::uint64_t{0xe0000000} << 32 | 0x1234);
+  m.write(kConf, 4, kEnableCnf);
+  m.step(1'000'000);
+  EXPECT_GT(messages, 10U);
+  EXPECT_EQ(deepest, 1U);
+  EXPECT_EQ(m.read(comparator(1), 8) & 0xffffffff, 0x1234U);
+  m.system().memory_root.remove(relay);
+}
+
 TEST_F(HpetTest, WithoutTheCapabilityThereAreNoMessages) {
   start();
   m.write(conf(0), 4, kFsbEnCnf);
