@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint16_t kDevice6300Esb = 0x25ab, kClassSystemOther = 0x0880;
 
-// 16.2: configuration space.
+// Configuration space.
 constexpr unsigned kWdtConfig = 0x60;  // 16 bits
 constexpr std::uint32_t kIntType = 3;  // 0: an interrupt; 2: an SMI; 3: nothing
 constexpr std::uint32_t kPrescaler1us = 1U << 2;
@@ -21,7 +21,7 @@ constexpr std::uint32_t kLocked = 1U << 0;
 constexpr std::uint32_t kEnabled = 1U << 1;
 constexpr std::uint32_t kFreeRunning = 1U << 2;
 
-// 16.3: registers in memory.
+// Registers in memory.
 constexpr std::uint32_t kIntActive = 1U << 0;
 constexpr std::uint32_t kReloadBit = 1U << 8;
 constexpr std::uint32_t kTimeout = 1U << 9;
@@ -70,7 +70,7 @@ void I6300Esb::reset_hold() {
 
 bool I6300Esb::running() const { return config(kWdtLock, 1) & kEnabled; }
 
-// 16.2.13: once it is locked the register stays as it is until a reset.
+// WDT_LOCK: once it is locked the register stays as it is until a reset.
 void I6300Esb::adjust(const ConfigLayout::Bytes& before) {
   if (config_get(before, kWdtLock, 1) & kLocked) put_config(kWdtLock, 1, config_get(before, kWdtLock, 1));
 }
@@ -86,7 +86,7 @@ void I6300Esb::apply(bool force) {
   }
 }
 
-// 16.2.13: WDT_TOUT_CNF, free running mode has no first stage.
+// WDT_TOUT_CNF: free running mode has no first stage.
 void I6300Esb::start() { start_stage(config(kWdtLock, 1) & kFreeRunning ? 2 : 1); }
 
 void I6300Esb::start_stage(unsigned stage) {
@@ -112,33 +112,40 @@ void I6300Esb::expired() {
   if (config(kWdtLock, 1) & kFreeRunning) start_stage(2);
 }
 
-IoResult I6300Esb::read(Offset offset, Width) {
-  switch (offset) {
+std::uint32_t I6300Esb::read_register(unsigned reg) const {
+  switch (reg) {
     case kPreload1:
-      return std::uint64_t{state_.preload[0]};
+      return state_.preload[0];
     case kPreload2:
-      return std::uint64_t{state_.preload[1]};
+      return state_.preload[1];
     case kIntStatus:
-      return state_.interrupt ? kIntActive : 0U;
-    case kReload:
-      return state_.timed_out ? kTimeout : 0U;
+      return state_.interrupt ? kIntActive : 0;
     default:
-      return 0;
+      return state_.timed_out ? kTimeout : 0;
   }
 }
 
-IoResult I6300Esb::write(Offset offset, Width, std::uint64_t value) {
-  if (offset == kReload && value == kUnlock1) {
+IoResult I6300Esb::read(Offset offset, Width) {
+  const auto at = static_cast<unsigned>(offset);
+  return std::uint64_t{read_register(at & ~3U) >> (8 * (at & 3))};
+}
+
+IoResult I6300Esb::write(Offset offset, Width width, std::uint64_t written) {
+  // Drivers write halves of the reload register: what is not written of a register is as it was, and starts nothing.
+  const unsigned reg = static_cast<unsigned>(offset) & ~3U, shift = 8 * (static_cast<unsigned>(offset) & 3);
+  const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << (8 * width)) - 1) << shift;
+  const auto value = static_cast<std::uint32_t>(written << shift) & mask;
+  if (reg == kReload && value == kUnlock1) {
     state_.unlocked = 1;
     return io_ok();
   }
-  if (offset == kReload && value == kUnlock2 && state_.unlocked == 1) {
+  if (reg == kReload && value == kUnlock2 && state_.unlocked == 1) {
     state_.unlocked = 2;
     return io_ok();
   }
   const bool unlocked = state_.unlocked == 2;
-  state_.unlocked = 0;         // for one write
-  if (offset == kIntStatus) {  // 16.3.3: this one needs no sequence
+  state_.unlocked = 0;      // for one write
+  if (reg == kIntStatus) {  // this one needs no sequence
     if (value & kIntActive) {
       state_.interrupt = false;
       set_intx(false);
@@ -146,17 +153,13 @@ IoResult I6300Esb::write(Offset offset, Width, std::uint64_t value) {
     return io_ok();
   }
   if (!unlocked) return io_ok();
-  switch (offset) {
-    case kPreload1:
-    case kPreload2:
-      state_.preload[offset / 4] = static_cast<std::uint32_t>(value & kPreloadMask);
-      break;
-    case kReload:
-      if (value & kReloadBit && running()) start();
-      if (value & kTimeout) state_.timed_out = false;
-      break;
-    default:
-      break;
+  if (reg == kReload) {
+    if (value & kReloadBit && running()) start();
+    if (value & kTimeout) state_.timed_out = false;
+  } else {
+    // Taken over when the stage begins the next time (chapter 16, "Product Overview").
+    std::uint32_t& preload = state_.preload[reg / 4];
+    preload = ((preload & ~mask) | value) & kPreloadMask;
   }
   return io_ok();
 }

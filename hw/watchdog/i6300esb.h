@@ -2,7 +2,7 @@
 /// Watchdog of the Intel 6300ESB I/O controller hub: a PCI function with two timers, one after the other. The first one
 /// may interrupt, the second one is the alarm.
 ///
-/// Source: Intel 6300ESB datasheet (300641-004), chapter 16 (watchdog timer, D29:F4).
+/// Source: Intel 6300ESB datasheet (300641-004US), chapter 16 (watchdog timer, D29:F4).
 ///
 /// Registers that start or feed it are written after the sequence 80h, 86h to the reload register only. Both timers
 /// count down a preload of 20 bits; their clock is the PCI clock of 33 MHz divided by 2^15 (1 kHz) or by 2^5 (1 us).
@@ -34,6 +34,7 @@ class I6300Esb final : public PciDevice {
   void adjust(const ConfigLayout::Bytes& before) override;
   void apply(bool force) override;
 
+  std::uint32_t read_register(unsigned reg) const;
   IoResult read(Offset offset, Width width);
   IoResult write(Offset offset, Width width, std::uint64_t value);
   bool running() const;

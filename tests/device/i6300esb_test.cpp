@@ -167,5 +167,33 @@ TEST_F(I6300EsbTest, TimeoutSurvivesAResetUntilItIsCleared) {
   EXPECT_EQ(expiries(), 1U) << "reset has stopped it";
 }
 
+TEST_F(I6300EsbTest, PartsOfRegistersAreParts) {
+  write(kPreload1, 0x12345);
+  EXPECT_EQ(m.read(kPreload1, 2), 0x2345U);
+  EXPECT_EQ(m.read(kPreload1 + 1, 1), 0x23U);
+  EXPECT_EQ(m.read(kPreload1 + 2, 2), 0x1U);
+  const auto unlock = [&] { m.write(kReload, 1, 0x80), m.write(kReload, 1, 0x86); };
+  unlock();
+  m.write(kPreload1, 2, 0x10);
+  EXPECT_EQ(m.read(kPreload1, 4), 0x10010U) << "the other half stays";
+  unlock();
+  m.write(kPreload1 + 2, 1, 0);
+  EXPECT_EQ(m.read(kPreload1, 4), 0x10U);
+  config.b(kLock, 2);
+  m.step(slow(0x10) - 1);
+  unlock();
+  m.write(kReload + 1, 1, 1);  // WDT_RELOAD in the byte that has it
+  m.step(slow(0x10) - 1);
+  EXPECT_FALSE(intx());
+  m.step(1);
+  EXPECT_TRUE(intx());
+  m.write(kIntStatus + 1, 1, 1);  // not the byte with the status
+  EXPECT_TRUE(intx());
+  m.write(kReload + 1, 1, 0x80);  // nor the one with the sequence
+  m.write(kReload + 1, 1, 0x86);
+  m.write(kPreload2, 4, 5);
+  EXPECT_EQ(m.read(kPreload2, 4), 0xfffffU);
+}
+
 }  // namespace
 }  // namespace machina::test
