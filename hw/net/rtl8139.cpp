@@ -227,8 +227,12 @@ void Rtl8139::write_byte(unsigned at, std::uint8_t value) {
   }
   std::uint8_t mask = writable(at);
   if (is_config(at)) mask = (get(k9346cr, 1) & kEeMode) == kEeConfig ? 0xff : 0;
-  // TSD: what the transmitter says of itself is not written.
-  if (at >= kTsd0 && at < kTsad0) mask = static_cast<std::uint8_t>(0x003f3fff >> (8 * (at - kTsd0) % 32));
+  // TSD: what the transmitter says of itself is not written. In C+ mode DTCCR is there, and nothing behind it.
+  if (at >= kTsd0 && at < kTsad0 && cplus_transmitter()) {
+    mask = at >= kDtccr + kDtccrSize ? 0 : at == kDtccr ? 0xc8 : 0xff;
+  } else if (at >= kTsd0 && at < kTsad0) {
+    mask = static_cast<std::uint8_t>(0x003f3fff >> (8 * (at - kTsd0) % 32));
+  }
   if (at == k9346cr) mask = 0xff & ~kEeDo;
   state_.regs[at] = static_cast<std::uint8_t>((state_.regs[at] & ~mask) | (value & mask));
 }
@@ -279,10 +283,11 @@ void Rtl8139::written(unsigned first, unsigned last, std::uint64_t value) {
   }
   if (touches(kBmcr, 2)) put(kBmcr, 2, get(kBmcr, 2) & ~std::uint32_t{kBmcrRestart | kBmcrReset});
   if (touches(kRdsar, 8)) state_.receive = 0;
-  if (touches(kTsad0, 8) && get(kCpcr, 2) & kCpTx) state_.normal = 0;
-  if (touches(kTsad0 + 8, 8) && get(kCpcr, 2) & kCpTx) state_.high = 0;
+  if (touches(kTsad0, 8) && cplus_transmitter()) state_.normal = 0;
+  if (touches(kTsad0 + 8, 8) && cplus_transmitter()) state_.high = 0;
+  if (touches(kDtccr, 1) && cplus_transmitter()) dump_tally();
   for (unsigned n = 0; n < 4; ++n) {
-    if (!touches(kTsd0 + 4 * n + 1, 1) || get(kCpcr, 2) & kCpTx) continue;  // the byte with OWN
+    if (!touches(kTsd0 + 4 * n + 1, 1) || cplus_transmitter()) continue;  // the byte with OWN
     const unsigned at = kTsd0 + 4 * n;
     put(at, 4, get(at, 4) & ~std::uint32_t{kTsdTok | kTsdTun | kTsdTabt});
     transmit_buffers();
@@ -353,11 +358,28 @@ void Rtl8139::send(Bytes frame, std::uint32_t tag) {
     frame.insert(frame.begin() + 2 * ethernet::kAddress, std::begin(bytes), std::end(bytes));
   }
   if (frame.size() < ethernet::kMinFrame) frame.resize(ethernet::kMinFrame);
+  ++state_.tally.tx_ok;
   if ((get(kTcr, 4) & kTcrLbk) == kTcrLbk) {
     accept(frame);
   } else if (netdev_) {
     netdev_->send(frame);
   }
+}
+
+void Rtl8139::received_well(std::uint16_t status) {
+  Tally& t = state_.tally;
+  ++t.rx_ok;
+  if (status & kRxPam) ++t.rx_physical;
+  if (status & kRxBar) ++t.rx_broadcast;
+  if (status & kRxMar) ++t.rx_multicast;
+  raise(kIntRok);
+}
+
+void Rtl8139::missed(std::uint16_t cause) {
+  put(kMpc, 4, (get(kMpc, 4) + 1) & 0xffffff);
+  ++state_.tally.missed;
+  ++state_.tally.rx_errors;
+  raise(cause);
 }
 
 MACHINA_TYPE(Rtl8139, PciDevice, NetworkCard);

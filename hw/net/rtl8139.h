@@ -2,7 +2,8 @@
 /// Realtek RTL8139C+, Fast Ethernet on PCI (10EC:8139, revision 20h).
 ///
 /// Source: hw/net/rtl8139_regs.h. Both of its ways are modelled: four transmit buffers and one receive ring, as the
-/// RTL8139 has them, and the descriptor rings of C+ mode, with checksums, TCP segmentation and VLAN tags. Registers are
+/// RTL8139 has them, and the descriptor rings of C+ mode, with checksums, TCP segmentation, VLAN tags and the dump of
+/// tally counters, which count in either mode and which only a hardware reset sets back. Registers are
 /// in rtl8139.cpp, the first way in rtl8139_ring.cpp, the second in rtl8139_cplus.cpp.
 ///
 /// Not modelled: wake-up and power management, early interrupts, flow control, the boot ROM's own registers, writing
@@ -59,6 +60,9 @@ class Rtl8139 final : public PciDevice, public NetworkCard, private NetClient {
   unsigned ring_free() const;
   void store_in_ring(const Bytes& frame, std::uint16_t status);
   void store_in_descriptor(Bytes frame, std::uint16_t status);
+  void received_well(std::uint16_t status);
+  /// No room for it.
+  void missed(std::uint16_t cause);
 
   // --- transmitter ---
   void transmit_buffers();
@@ -68,6 +72,10 @@ class Rtl8139 final : public PciDevice, public NetworkCard, private NetClient {
   unsigned finish_packet(std::uint32_t options, std::uint32_t tag);
   void poll_rings(std::uint8_t which);
   void send(Bytes frame, std::uint32_t tag);
+  void send_failed() { ++state_.tally.tx_errors, ++state_.tally.tx_aborts; }
+
+  bool cplus_transmitter() const { return get(rtl8139::kCpcr, 2) & rtl8139::kCpTx; }
+  void dump_tally();
 
   class Moving;  // DMA may reach this very device; then nothing that moves the rings is taken
 
@@ -84,7 +92,17 @@ class Rtl8139 final : public PciDevice, public NetworkCard, private NetClient {
   // bookkeeping
   bool moving_ = false;
 
+  /// What DTCCR tells of, less what a wire without noise and collisions never does.
+  struct Tally {
+    std::uint64_t tx_ok = 0, rx_ok = 0, tx_errors = 0;
+    std::uint32_t rx_errors = 0;
+    std::uint16_t missed = 0;
+    std::uint64_t rx_physical = 0, rx_broadcast = 0;
+    std::uint32_t rx_multicast = 0;
+    std::uint16_t tx_aborts = 0;
+  };
   struct State {
+    Tally tally;
     std::array<std::uint8_t, rtl8139::kRegisters> regs{};
     std::uint8_t next_buffer = 0;                     ///< of the four
     std::uint16_t normal = 0, high = 0, receive = 0;  ///< indices into the rings

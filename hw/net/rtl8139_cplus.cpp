@@ -69,8 +69,7 @@ void Rtl8139::store_in_descriptor(Bytes frame, std::uint16_t why) {
   const std::uint64_t at = base + std::uint64_t{state_.receive} * kDescriptor;
   const auto options = static_cast<std::uint32_t>(dma().load(at, 4));
   if (!(options & kOwn)) {
-    put(kMpc, 4, (get(kMpc, 4) + 1) & 0xffffff);
-    raise(kIntRxovw);
+    missed(kIntRxovw);
     return;
   }
   std::uint32_t status = (options & kEor) | kFs | kLs;
@@ -96,15 +95,39 @@ void Rtl8139::store_in_descriptor(Bytes frame, std::uint16_t why) {
   if (frame.size() > (options & kRxSize)) {
     // Buffers of one frame are what drivers make; one that does not fit is lost.
     log::guest_error("rtl8139", "receive buffer of {} bytes", options & kRxSize);
-    put(kMpc, 4, (get(kMpc, 4) + 1) & 0xffffff);
-    raise(kIntFovw);
+    missed(kIntFovw);
     return;
   }
   dma().write(dma().load(at + 8, 8), frame);
   dma().store(at + 4, 4, tag);
   dma().store(at, 4, status | static_cast<std::uint32_t>(frame.size()));
   state_.receive = static_cast<std::uint16_t>(options & kEor ? 0 : (state_.receive + 1) % kRing);
-  raise(kIntRok);
+  received_well(why);
+}
+
+/// DTCCR: 64 bytes, in one go.
+void Rtl8139::dump_tally() {
+  const std::uint64_t command = get(kDtccr, 4) | std::uint64_t{get(kDtccr + 4, 4)} << 32;
+  if (!(command & kDtccrCmd)) return;
+  std::array<std::uint8_t, kTally> bytes{};
+  const auto counter = [&](std::size_t at, std::size_t size, std::uint64_t value) {
+    for (std::size_t i = 0; i < size; ++i) bytes[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  };
+  const Tally& t = state_.tally;
+  counter(0, 8, t.tx_ok);
+  counter(8, 8, t.rx_ok);
+  counter(16, 8, t.tx_errors);
+  counter(24, 4, t.rx_errors);
+  counter(28, 2, t.missed);
+  // 30: frames that are not of whole bytes; 32 and 36: sent after one collision, and after more.
+  counter(40, 8, t.rx_physical);
+  counter(48, 8, t.rx_broadcast);
+  counter(56, 4, t.rx_multicast);
+  counter(60, 2, t.tx_aborts);
+  // 62: underruns.
+  const Moving moving(*this);
+  dma().write(command & kDtccrAddress, bytes);
+  put(kDtccr, 8, command & ~kDtccrCmd);
 }
 
 void Rtl8139::poll_rings(std::uint8_t which) {
@@ -170,6 +193,7 @@ unsigned Rtl8139::finish_packet(std::uint32_t options, std::uint32_t tag) {
   packet.swap(state_.packet);
   if (state_.too_long) {
     log::guest_error("rtl8139", "a packet is too long, or cannot be read");
+    send_failed();
     return 0;
   }
   const Parts p = parts_of(packet);
@@ -188,6 +212,7 @@ unsigned Rtl8139::finish_packet(std::uint32_t options, std::uint32_t tag) {
   // Large send: TCP over IPv4 only.
   if (p.ip == 0 || p.protocol != kTcp || packet.size() < p.payload + kTcpHeader || mss < kLeastSegment) {
     log::guest_error("rtl8139", "a packet to be cut is no TCP, or its segments have {} bytes", mss);
+    send_failed();
     return 0;
   }
   const std::size_t header = p.payload + (packet[p.payload + 12] >> 4) * 4U;

@@ -9,6 +9,7 @@ namespace machina::rtl8139 {
 inline constexpr unsigned kIdr0 = 0x00;
 inline constexpr unsigned kMar0 = 0x08;
 inline constexpr unsigned kTsd0 = 0x10;   ///< four, old mode
+inline constexpr unsigned kDtccr = 0x10;  ///< 64 bits, in the place of the first two, C+ mode
 inline constexpr unsigned kTsad0 = 0x20;  ///< four, old mode; TNPDS and THPDS in C+ mode
 inline constexpr unsigned kRbstart = 0x30;
 inline constexpr unsigned kCr = 0x37;
@@ -49,6 +50,11 @@ inline constexpr std::uint32_t kTsdOwn = 1U << 13;
 inline constexpr std::uint32_t kTsdTun = 1U << 14;
 inline constexpr std::uint32_t kTsdTok = 1U << 15;
 inline constexpr std::uint32_t kTsdTabt = 1U << 30;
+// DTCCR: where the counters go, on a boundary of 64 bytes, and the command, which is over when it reads 0.
+inline constexpr std::uint64_t kDtccrCmd = 1U << 3;
+inline constexpr std::uint64_t kDtccrAddress = ~std::uint64_t{0x3f};
+inline constexpr unsigned kDtccrSize = 8;
+inline constexpr unsigned kTally = 64;
 // 6.6: CR.
 inline constexpr std::uint8_t kCrBufe = 1 << 0;
 inline constexpr std::uint8_t kCrTe = 1 << 2;

@@ -36,8 +36,7 @@ void Rtl8139::store_in_ring(const Bytes& frame, std::uint16_t status) {
 
   const std::size_t taken = (bytes.size() + 3) & ~std::size_t{3};
   if (taken >= ring_free()) {
-    put(kMpc, 4, (get(kMpc, 4) + 1) & 0xffffff);
-    raise(kIntRxovw);
+    missed(kIntRxovw);
     return;
   }
   const Moving moving(*this);
@@ -50,7 +49,7 @@ void Rtl8139::store_in_ring(const Bytes& frame, std::uint16_t status) {
   dma().write(base + at, all.first(first));
   if (first < all.size()) dma().write(base, all.subspan(first));
   put(kCbr, 2, (at + taken) % size);
-  raise(kIntRok);
+  received_well(status);
 }
 
 // 6.3: buffers go out in turn, each when its OWN is cleared.
@@ -67,6 +66,7 @@ void Rtl8139::transmit_buffers() {
     if (dma().read(get(kTsad0 + 4 * n, 4), frame) != MemTxResult::Ok) {
       put(at, 4, tsd | kTsdOwn | kTsdTabt);
       causes |= kIntTer;
+      send_failed();
       continue;
     }
     send(std::move(frame), 0);

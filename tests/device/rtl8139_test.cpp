@@ -363,6 +363,61 @@ TEST_F(Rtl8139Test, DescriptorsIn) {
   EXPECT_EQ(rx(0) & 0x1fff, 64U);
 }
 
+// DTCCR: Dump Tally Counter Command, and the 64 bytes of its counters.
+TEST_F(Rtl8139Test, TallyCountersAreDumped) {
+  constexpr std::uint32_t kTo = 0x50000;
+  const auto dump = [&] {
+    for (unsigned at = 0; at < 80; at += 8) m.write(kTo + at, 8, ~std::uint64_t{0});
+    l(kDtccr + 4, 0);
+    l(kDtccr, kTo | static_cast<std::uint32_t>(kDtccrCmd));
+    EXPECT_EQ(l(kDtccr), kTo) << "the command is over";
+    EXPECT_EQ(m.read(kTo + 64, 8), ~std::uint64_t{0});
+  };
+  start();
+  net->inject(make_frame(kMac, 60));  // the old way counts as well
+  l(kTsad0, kBuffers);
+  l(kTsd0, 60);
+  l(kTsd0 + 4, 0x100);
+  ASSERT_EQ(l(kTsd0 + 4) & 0x1fff, 0x100U) << "transmit status without C+ mode";
+  start_cplus();
+  l(kRcr, kRcrApm | kRcrAb | kRcrAm | kRcrAap);
+  for (unsigned i = 0; i < 8; ++i) b(kMar0 + i, 0xff);
+  net->inject(make_frame(kMac, 60));
+  net->inject(make_frame(kBroadcast, 60));
+  net->inject(make_frame("33:33:00:00:00:01", 60));
+  net->inject(make_frame("52:54:00:99:99:99", 60));  // promiscuous: for nobody here
+  net->inject(make_frame(kMac, 60));                 // no descriptor is left
+  put(kBuffers, make_frame(kBroadcast, 100));
+  descriptor(kOwn | kFs | kLs | 100, 0, kBuffers);
+  descriptor(kOwn | kFs | kLs | 100, 0, 0xffff'ffff'0000);  // no memory
+  b(kTppoll, kTppollNormal);
+  dump();
+  EXPECT_EQ(m.read(kTo + 0, 8), net->sent.size()) << "TxOk";
+  EXPECT_EQ(m.read(kTo + 8, 8), 5U) << "RxOk";
+  EXPECT_EQ(m.read(kTo + 16, 8), 1U) << "TxER";
+  EXPECT_EQ(m.read(kTo + 24, 4), 1U) << "RxEr";
+  EXPECT_EQ(m.read(kTo + 28, 2), 1U) << "MissPkt";
+  EXPECT_EQ(m.read(kTo + 30, 2), 0U) << "FAE";
+  EXPECT_EQ(m.read(kTo + 32, 8), 0U) << "Tx1Col, TxMCol";
+  EXPECT_EQ(m.read(kTo + 40, 8), 2U) << "RxOkPhy";
+  EXPECT_EQ(m.read(kTo + 48, 8), 1U) << "RxOkBrd";
+  EXPECT_EQ(m.read(kTo + 56, 4), 1U) << "RxOkMul";
+  EXPECT_EQ(m.read(kTo + 60, 2), 1U) << "TxAbt";
+  EXPECT_EQ(m.read(kTo + 62, 2), 0U) << "TxUndrn";
+  m.write(kTo, 8, 7);
+  l(kDtccr, kTo + 0x30);
+  EXPECT_EQ(l(kDtccr), kTo) << "on a boundary of 64 bytes";
+  EXPECT_EQ(m.read(kTo, 8), 7U) << "only when told to";
+  l(kDtccr, static_cast<std::uint32_t>(kBar) | static_cast<std::uint32_t>(kDtccrCmd));  // over its own registers
+  EXPECT_EQ(b(kCr) & (kCrRe | kCrTe), kCrRe | kCrTe);
+  m.reset();
+  set_up();
+  start_cplus();
+  dump();
+  EXPECT_EQ(m.read(kTo, 8), 0U);
+  EXPECT_EQ(m.read(kTo + 40, 8), 0U);
+}
+
 TEST_F(Rtl8139Test, BadDescriptors) {
   start_cplus();
   l(kTsad0, 0xfffffff0), l(kTsad0 + 4, 0xffffffff);
