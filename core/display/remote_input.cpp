@@ -46,7 +46,9 @@ void RemoteInput::key(User user, std::uint32_t keysym, bool down) {
     return;
   }
   if (at != mine.end()) return;  // the keyboard repeats by itself
-  if (held(key)) {               // somebody else has it down
+  // Nor will it be let go, so that what waits is bounded by this and the keys that are held.
+  if (queue_.size() >= kTypeAhead) return;
+  if (held(key)) {  // somebody else has it down
     mine.push_back(key);
     return;
   }
@@ -70,8 +72,6 @@ void RemoteInput::key(User user, std::uint32_t keysym, bool down) {
 }
 
 void RemoteInput::type(QKeyCode key, bool down) {
-  // Letting go always gets through.
-  if (down && queue_.size() >= kTypeAhead) return;
   queue_.push_back({key, down});
   if (!timer_.armed()) next_key();
 }

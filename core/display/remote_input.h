@@ -19,7 +19,7 @@ namespace machina {
 class RemoteInput {
  public:
   static constexpr std::int64_t kKeyNs = 10'000'000;  ///< between two changes of keys
-  static constexpr std::size_t kTypeAhead = 4096;
+  static constexpr std::size_t kTypeAhead = 4096;     ///< changes that wait; keys pressed beyond that are lost
 
   /// `sink` finds the input device each time; null: there is none.
   RemoteInput(Clock& realtime, std::function<InputSink*()> sink);
@@ -31,6 +31,8 @@ class RemoteInput {
   void pointer(User user, unsigned buttons, int x, int y);
   void release_all(User user);
   void gone(User user);
+  /// Changes of keys that have not gone out yet.
+  std::size_t waiting() const { return queue_.size(); }
 
  private:
   struct KeyChange {

@@ -228,7 +228,7 @@ struct RfbServer::Impl : std::enable_shared_from_this<RfbServer::Impl> {
   bool quit = false;
   std::vector<std::pair<Client, OwnedFd>> new_clients;
   std::vector<std::uint32_t> staged;
-  unsigned width = 1, height = 1;
+  unsigned width = 0, height = 0;
   bool resized = false;  // all of it is new
   std::vector<ScreenRect> changed;
   std::string password;

@@ -22,6 +22,7 @@
 #include "core/event_loop.h"
 #include "core/log.h"
 #include "core/read_file.h"
+#include "core/units.h"
 
 namespace machina {
 namespace {
@@ -133,7 +134,12 @@ struct VncDisplay::Impl {
       c->second.initialized = true;
       report("VNC_INITIALIZED", c->second);
     };
-    handlers.gone = [this](Id id) { drop(id); };
+    handlers.gone = [this](Id id) {
+      // What the thread said last, such as why it refuses, is on its way: the end of its stream comes behind that. But
+      // not to one that does not read.
+      const auto c = clients.find(id);
+      if (c != clients.end() && c->second.waiting() > 0) drop(id);
+    };
     server =
         std::make_unique<RfbServer>(setup.loop, setup.name, setup.spec.share, setup.spec.password, std::move(handlers));
     server->set_password(password, 0);
@@ -144,6 +150,7 @@ struct VncDisplay::Impl {
   }
 
   ~Impl() {
+    retry.reset();
     watch.reset();
     listener.reset();
     if (!setup.spec.path.empty()) ::unlink(setup.spec.path.c_str());
@@ -167,11 +174,16 @@ struct VncDisplay::Impl {
     socklen_t length = sizeof from;
     OwnedFd socket(
         ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket || clients.size() >= kMaxClients) return;  // too many: they see it close
+    if (!socket) {
+      // Out of descriptors the listener stays ready and the loop would spin.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) accept_later();
+      return;
+    }
+    if (clients.size() >= kMaxClients) return;  // they see it close
     const int on = 1;
     if (from.ss_family != AF_UNIX) ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     int pair[2] = {-1, -1};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return;
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return accept_later();
     OwnedFd ours(pair[0]), theirs(pair[1]);
 
     const Id id = ++last_id;
@@ -183,6 +195,14 @@ struct VncDisplay::Impl {
     report("VNC_CONNECTED", client);
     look();  // there has to be a picture
     server->add(id, std::move(theirs));
+  }
+
+  void accept_later() {
+    watch->want_read(false);
+    retry = setup.loop.repeat(kNsPerSecond, [this] {
+      watch->want_read(true);
+      retry.reset();
+    });
   }
 
   /// A stream of which everything goes to the other one of the client.
@@ -287,6 +307,7 @@ struct VncDisplay::Impl {
   OwnedFd listener;
   Address address;
   std::unique_ptr<EventLoop::Watch> watch;
+  std::unique_ptr<EventLoop::Watch> retry;  // of the listener, when descriptors had run out
 };
 
 void VncDisplay::class_init(qom::ObjectClass& c) { c.description = "Screen, keyboard and mouse for VNC clients"; }

@@ -101,5 +101,14 @@ TEST_F(RemoteInputTest, TwoUsersHoldAKeyUntilBothLetGo) {
   EXPECT_TRUE(events_are("+x -x")) << events;
 }
 
+TEST_F(RemoteInputTest, WhatWaitsIsBounded) {
+  for (std::size_t i = 0; i < 3 * RemoteInput::kTypeAhead; ++i) press({{'a', true}, {'a', false}, {'B', true}});
+  const MachineLock::Guard guard(lock);
+  EXPECT_GE(input.waiting(), RemoteInput::kTypeAhead);
+  EXPECT_LE(input.waiting(), RemoteInput::kTypeAhead + 8);
+  input.gone(1);
+  EXPECT_LE(input.waiting(), RemoteInput::kTypeAhead + 16) << "what is held is let go";
+}
+
 }  // namespace
 }  // namespace machina

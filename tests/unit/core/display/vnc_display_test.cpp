@@ -3,8 +3,11 @@
 #include "core/display/vnc_display.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <rfb/rfbclient.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,6 +15,7 @@
 #include <fstream>
 #include <thread>
 
+#include "core/chardev/fd_stream.h"
 #include "core/config/option_string.h"
 #include "core/event_loop.h"
 #include "core/machine_lock.h"
@@ -266,6 +270,65 @@ TEST_F(VncDisplayTest, PasswordLetsInWhoKnowsIt) {
   EXPECT_TRUE(refused("secret"));
   display->set_password_expiry(0);
   EXPECT_FALSE(refused("secret"));
+}
+
+// RFC 6143, 7.1.3: who is refused is told so before the connection ends.
+TEST_F(VncDisplayTest, WhoIsRefusedIsToldSo) {
+  open("127.0.0.1,port=0,password=on");
+  display->set_password("secret");
+  for (int i = 0; i < 10; ++i) {
+    const OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port())));
+    ASSERT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    std::string got;
+    bool ended = false;
+    const auto receive = [&](std::size_t bytes) {
+      return until([&] {
+        char buffer[256];
+        const ssize_t n = ::recv(fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        if (n > 0) got.append(buffer, static_cast<std::size_t>(n));
+        ended = ended || n == 0;
+        return got.size() >= bytes || ended;
+      });
+    };
+    ASSERT_TRUE(receive(12));
+    ASSERT_EQ(::send(fd.get(), "RFB 003.008\n", 12, 0), 12);
+    ASSERT_TRUE(receive(14));
+    ASSERT_EQ(::send(fd.get(), "\2", 1, 0), 1);
+    ASSERT_TRUE(receive(14 + 16)) << "the challenge";
+    const std::string wrong(16, 'x');
+    ASSERT_EQ(::send(fd.get(), wrong.data(), wrong.size(), 0), 16);
+    EXPECT_TRUE(receive(14 + 16 + 4));
+    ASSERT_GE(got.size(), 14U + 16 + 4) << "the connection ended without a word";
+    EXPECT_EQ(got.substr(14 + 16, 4), std::string("\0\0\0\1", 4));
+    EXPECT_TRUE(receive(1000)) << "and then it ends";
+    EXPECT_TRUE(ended);
+  }
+  EXPECT_TRUE(until([&] { return display->clients().empty(); }));
+}
+
+// Without descriptors the listener stays ready: no reason to spin.
+TEST_F(VncDisplayTest, ClientsWaitForDescriptors) {
+  open("127.0.0.1,port=0");
+  const OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  at.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port())));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(OwnedFd(::dup(fd.get())).get());
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+  std::size_t last = 1;
+  for (int turn = 0; turn < 10; ++turn) last = loop.poll();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(last, 0U) << "the loop spins";
+  EXPECT_TRUE(until([&] { return !display->clients().empty(); })) << "a second later";
 }
 
 TEST_F(VncDisplayTest, PasswordComesFromAFile) {
