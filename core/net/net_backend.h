@@ -85,10 +85,9 @@ class NetBackend : public qom::Object {
   /// What the backend watches its descriptors with, and the machine's virtual clock; before realize.
   void set_host(EventLoop& loop, Clock& clock) { loop_ = &loop, clock_ = &clock; }
   Clock& clock() const { return *clock_; }
-
- protected:
   EventLoop& loop() const { return *loop_; }
 
+ protected:
   /// A backend calls these first in its own realize(), and last in its own unrealize().
   void realize() override;
   void unrealize() override;

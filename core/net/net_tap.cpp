@@ -143,13 +143,20 @@ class NetTap final : public NetBackend {
     for (unsigned i = 0; i < kFramesATime && !input_blocked(); ++i) {
       const ssize_t n = ::read(tap_.get(), frame.data(), frame.size());
       if (n <= 0) {
-        // Somebody has removed the interface: it stays readable for ever.
-        if (n == 0 || (errno != EAGAIN && errno != EINTR)) watch_.reset();
+        if (n == 0 || (errno != EAGAIN && errno != EINTR)) interface_gone(n == 0 ? 0 : errno);
         return;
       }
       deliver({frame.data(), static_cast<std::size_t>(n)});
     }
     if (input_blocked()) watch_->want_read(false);
+  }
+
+  /// Somebody has removed it: it stays readable for ever. The guest's cable is out.
+  void interface_gone(int error) {
+    watch_.reset();
+    log::warning("netdev {}: the interface {} is gone{}{}: the card has no link any more", name(), interface_,
+                 error ? ": " : "", error ? std::strerror(error) : "");
+    set_link(false);
   }
 
   // configuration

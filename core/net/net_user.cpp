@@ -3,8 +3,10 @@
 ///
 /// libslirp lives in the event loop: its sockets are watched there, its time is the machine's virtual one, so that
 /// connections do not time out while the machine stands. TFTP reads the host's files under the machine lock, as
-/// libslirp has it. Not modelled: guestfwd, SMB.
+/// libslirp has it. Where the process runs out of descriptors a connection that the guest opens is refused by libslirp,
+/// and those that come to a forwarded port wait with the host. Not modelled: guestfwd, SMB.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <slirp/libslirp.h>
@@ -18,8 +20,10 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
+#include "core/chardev/fd_stream.h"
 #include "core/clock.h"
 #include "core/event_loop.h"
 #include "core/log.h"
@@ -105,7 +109,10 @@ class NetUser final : public NetBackend {
   std::vector<int> sockets();
   void poll_fill(std::uint32_t& timeout_ms);
   void process();
+  void process_soon();
   void refresh();
+  bool forward_starves();
+  void pause_forwards();
 
   // configuration
   std::string net_text_, host_text_, dhcpstart_text_, dns_text_;
@@ -121,7 +128,16 @@ class NetUser final : public NetBackend {
   };
   std::unique_ptr<Timer> timer_;
   std::vector<pollfd> polled_;
-  std::map<int, std::unique_ptr<EventLoop::Watch>> watches_;
+  struct Watched {
+    std::unique_ptr<EventLoop::Watch> watch;
+    std::uint64_t round = 0;  ///< the last refresh() that found it
+  };
+  std::map<int, Watched> watches_;
+  std::uint64_t round_ = 0;
+  /// While a call of process() is posted; whoever ends the network lets it go.
+  std::shared_ptr<bool> posted_;
+  std::set<int> forward_sockets_;               ///< that wait for TCP connections
+  std::unique_ptr<EventLoop::Watch> resume_;    ///< those wait no longer, once there may be descriptors again
   std::unique_ptr<Slirp, SlirpDeleter> slirp_;  // its end calls back for what stands above
 };
 
@@ -261,8 +277,11 @@ void NetUser::start() {
 }
 
 void NetUser::unrealize() {
+  posted_.reset();
+  resume_.reset();
   slirp_.reset();
   watches_.clear();
+  forward_sockets_.clear();
   timer_.reset();
   forwarded_.clear();
   NetBackend::unrealize();
@@ -297,6 +316,7 @@ void NetUser::add_forward(const Forward& f) {
     socklen_t length = sizeof local;
     if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) == 0 && local.sin_family == AF_INET)
       bound = local;
+    if (!f.udp) forward_sockets_.insert(fd);
   }
   const std::string line = fmt::format("{}:{}-{}", f.udp ? "udp" : "tcp", inet_text(bound), inet_text(f.guest));
   forwarded_ += (forwarded_.empty() ? "" : ";") + line;
@@ -328,6 +348,17 @@ void NetUser::poll_fill(std::uint32_t& timeout_ms) {
       this);
 }
 
+/// Once for all descriptors that are ready now, since process() looks at all of them.
+void NetUser::process_soon() {
+  if (posted_) return;
+  posted_ = std::make_shared<bool>(true);
+  loop().post([this, posted = std::weak_ptr(posted_)] {
+    if (posted.expired()) return;
+    posted_.reset();
+    process();
+  });
+}
+
 void NetUser::process() {
   std::uint32_t timeout = UINT32_MAX;
   poll_fill(timeout);
@@ -347,23 +378,45 @@ void NetUser::process() {
         return events;
       },
       this);
+  if (forward_starves()) pause_forwards();
   refresh();
+}
+
+/// Does somebody knock at a forwarded port whom libslirp could not let in, for want of a descriptor?
+bool NetUser::forward_starves() {
+  for (pollfd p : polled_) {
+    if (!(p.revents & POLLIN) || !forward_sockets_.count(p.fd)) continue;
+    if (poll(&p, 1, 0) != 1) continue;
+    const OwnedFd one_more(fcntl(p.fd, F_DUPFD_CLOEXEC, 0));
+    return !one_more && (errno == EMFILE || errno == ENFILE);
+  }
+  return false;
+}
+
+/// The socket stays ready, and the loop would spin: it is asked again in a second.
+void NetUser::pause_forwards() {
+  if (resume_) return;
+  log::warning("netdev {}: no descriptors are left: connections to forwarded ports wait", name());
+  resume_ = loop().repeat(kNsPerSecond, [this] {
+    resume_.reset();
+    refresh();
+  });
 }
 
 void NetUser::refresh() {
   std::uint32_t timeout = UINT32_MAX;
   poll_fill(timeout);
-  std::erase_if(watches_, [this](const auto& w) {
-    return std::none_of(polled_.begin(), polled_.end(), [&](const pollfd& p) { return p.fd == w.first; });
-  });
+  ++round_;
   for (const pollfd& p : polled_) {
-    std::unique_ptr<EventLoop::Watch>& watch = watches_[p.fd];
-    if (!watch)
-      watch = loop().watch(
-          p.fd, [this] { process(); }, [this] { process(); });
-    watch->want_read(p.events & (POLLIN | POLLPRI));
-    watch->want_write(p.events & POLLOUT);
+    Watched& w = watches_[p.fd];
+    if (!w.watch)
+      w.watch = loop().watch(
+          p.fd, [this] { process_soon(); }, [this] { process_soon(); });
+    w.round = round_;
+    w.watch->want_read((p.events & (POLLIN | POLLPRI)) && !(resume_ && forward_sockets_.count(p.fd)));
+    w.watch->want_write(p.events & POLLOUT);
   }
+  std::erase_if(watches_, [this](const auto& w) { return w.second.round != round_; });
   if (timeout == UINT32_MAX) {
     timer_->cancel();
   } else {

@@ -1,11 +1,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "core/chardev/fd_stream.h"
+#include "core/log.h"
 #include "tests/unit/core/net/net_fixture.h"
 
 namespace machina {
@@ -65,6 +70,45 @@ TEST_F(NetTapTest, ScriptsAreRunWithItsName) {
   EXPECT_THAT(refusal(make("netdev-tap", {{"script", "/nonexistent"}})), HasSubstr("No such file"));
   EXPECT_EQ(noted(), once + once);
   fs::remove_all(dir);
+}
+
+/// Takes an interface of the host away: rtnetlink(7).
+bool remove_interface(const std::string& name) {
+  struct {
+    nlmsghdr header;
+    ifinfomsg interface;
+  } request{};
+  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.interface);
+  request.header.nlmsg_type = RTM_DELLINK;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  request.interface.ifi_index = static_cast<int>(if_nametoindex(name.c_str()));
+  const OwnedFd netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  struct {
+    nlmsghdr header;
+    nlmsgerr error;
+    char rest[256];
+  } answer{};
+  return netlink && send(netlink.get(), &request, request.header.nlmsg_len, 0) > 0 &&
+         recv(netlink.get(), &answer, sizeof answer, 0) > 0 && answer.error.error == 0;
+}
+
+TEST_F(NetTapTest, AnInterfaceThatGoesTakesTheLinkAlong) {
+  NetBackend& tap = make("netdev-tap", {});
+  if (const std::string why = refusal(tap); !why.empty()) GTEST_SKIP() << why;
+  tap.attach(&card);
+  std::string lines;
+  log::set_sink([&](log::Level, bool, std::string_view line) { lines += line; });
+  const std::string name = tap.get("interface").to_string();
+  if (!remove_interface(name)) {
+    log::set_sink({});
+    GTEST_SKIP() << "the host does not let go of " << name;
+  }
+  EXPECT_TRUE(until([&] { return !tap.link_up(); }));
+  log::set_sink({});
+  EXPECT_THAT(lines, HasSubstr(name + " is gone"));
+  EXPECT_EQ(card.links, (std::vector<bool>{false}));
+  send(tap, test::make_frame("ff:ff:ff:ff:ff:ff", 60));
+  loop.poll();
 }
 
 }  // namespace

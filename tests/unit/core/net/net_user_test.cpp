@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -202,6 +204,51 @@ TEST_F(NetUserTest, AnyFrameIsTaken) {
   }
   loop.poll();
   EXPECT_EQ(net.statistics().sent, 2000U);
+}
+
+/// Leaves this process as many descriptors as it has, until the end.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const OwnedFd next(dup(0));
+    rlimit now = before_;
+    now.rlim_cur = static_cast<rlim_t>(next.get());
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreDescriptors(const NoMoreDescriptors&) = delete;
+  NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// What knocks at a forwarded port stays there, ready, while there is no descriptor to let it in: no reason to spin.
+TEST_F(NetUserTest, ForwardedConnectionsWaitForDescriptors) {
+  NetBackend& net = start(kUser, {{"hostfwd", "tcp:127.0.0.1:0-:22"}}, card);
+  const std::string forwards = net.get("forwards").to_string();
+  const sockaddr_in at = parse_inet(forwards.substr(4, forwards.find('-') - 4));
+  const OwnedFd visitor(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  loop.poll();
+  card.got.clear();
+  {
+    const NoMoreDescriptors none;
+    connect(visitor.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at);
+    const auto turns_until_quiet = [&] {
+      for (int turn = 0; turn < 200; ++turn) {
+        timespec moment{0, 1'000'000};
+        nanosleep(&moment, nullptr);
+        if (turn > 20 && loop.poll() == 0) return turn;
+        loop.poll();
+      }
+      return 200;
+    };
+    EXPECT_LT(turns_until_quiet(), 200) << "the loop spins";
+    EXPECT_TRUE(card.got.empty());
+  }
+  // The guest is asked for, by ARP or at once, when there are descriptors again.
+  EXPECT_TRUE(until([&] { return !card.got.empty(); }));
 }
 
 }  // namespace
