@@ -1,9 +1,24 @@
 /// What the machine does about a guest that has panicked, and about a watchdog that nobody fed.
 
 #include "core/log.h"
+#include "core/units.h"
 #include "machines/machine.h"
 
 namespace machina {
+
+namespace {
+
+/// Ten lines a second at most: how often it expires is the guest's to say. The limit is the process's, as its standard
+/// error is.
+void tell_of_watchdog(std::int64_t now_ns) {
+  static log::RateLimit limit(10, kNsPerSecond);
+  const log::RateLimit::Verdict verdict = limit.admit(now_ns);
+  if (!verdict.pass) return;
+  if (verdict.left_out > 0) log::warning("{} more expiries of a watchdog were not told of", verdict.left_out);
+  log::warning("a watchdog of the machine has expired");
+}
+
+}  // namespace
 
 void Machine::guest_panicked() {
   const bool keep = actions.panic == PanicAction::Pause || (actions.panic == PanicAction::Shutdown && no_shutdown);
@@ -37,7 +52,7 @@ void Machine::watchdog_expired() {
       request_stop(RunState::Watchdog);
       break;
     case WatchdogAction::Debug:
-      log::warning("a watchdog of the machine has expired");
+      tell_of_watchdog(system_.realtime.now_ns());
       break;
     case WatchdogAction::None:
       break;

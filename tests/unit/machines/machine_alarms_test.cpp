@@ -128,5 +128,23 @@ TEST_F(MachineAlarms, ActionsOfResetAndShutdownCanChange) {
   EXPECT_TRUE(refusal_of("watchdog-set-action", "{}").starts_with("GenericError: "));
 }
 
+// How often a watchdog expires is the guest's to say.
+TEST_F(MachineAlarms, AWatchdogDoesNotFloodTheLog) {
+  run("set-action", R"({"watchdog": "debug"})");
+  start();
+  std::vector<std::string> lines;
+  log::set_sink([&](log::Level, bool, std::string_view line) { lines.emplace_back(line); });
+  {
+    const MachineLock::Guard guard(system().lock);
+    for (int i = 0; i < 1000; ++i) guest_alarms(system().control)->watchdog_expired();
+  }
+  log::set_sink({});
+  const auto told = std::count_if(lines.begin(), lines.end(),
+                                  [](const std::string& line) { return line.find("watchdog") != std::string::npos; });
+  EXPECT_GE(told, 1);
+  EXPECT_LT(told, 100);
+  settle();
+}
+
 }  // namespace
 }  // namespace machina::test
