@@ -189,7 +189,7 @@ void print_backend(HumanContext& c, std::string_view indent, const NetBackend& b
     if (!o.is_a(qom::UserCreatable::kType) || !refers_to(o, "netdev", b)) return;
     c.print("    filter {}: type={}", o.name(), o.object_class().name());
     for (const qom::Property& p : o.object_class().properties())
-      if (p.kind != qom::PropertyKind::Link) c.print(",{}={}", p.name, o.get(p.name).to_string());
+      if (p.kind != qom::PropertyKind::Link && !p.read_only) c.print(",{}={}", p.name, o.get(p.name).to_string());
     c.write("\n");
   });
 }
