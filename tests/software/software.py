@@ -182,6 +182,12 @@ def ovmf(start, guests, _):
     m.wait_serial(r"ver\s+UEFI Interactive Shell v\d")
 
 
+def ovmf_disc(start, guests, _):
+    """UEFI starts a disc, with a driver of its own for the CD drive."""
+    m = start("-m", "128", "-nic", "none", "-bios", f"{guests}/OVMF.fd", "-cdrom", f"{guests}/memtest.iso")
+    m.wait_serial('BdsDxe: starting Boot[0-9]+ "UEFI MACHINA DVD-ROM')
+
+
 def mbr(start, guests, folder):
     """A boot sector in 16-bit code, which offers what can be booted: here nothing, or a floppy."""
     with open(f"{folder}/disk.img", "wb") as disk:
@@ -200,7 +206,7 @@ def memdisk(start, guests, _):
 
 
 PROGRAMS = {"gnumach": gnumach, "grub-invaders": invaders, "xen": xen, "ipxe": ipxe, "u-boot": u_boot, "ovmf": ovmf,
-            "mbr": mbr, "memdisk": memdisk}
+            "ovmf-disc": ovmf_disc, "mbr": mbr, "memdisk": memdisk}
 
 
 def main():
