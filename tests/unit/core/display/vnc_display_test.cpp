@@ -82,7 +82,8 @@ class Client {
   static char* password_of(rfbClient* c) {
     return ::strdup(static_cast<Client*>(rfbClientGetClientData(c, &kTag))->password_.c_str());
   }
-  static void updated(rfbClient* c, int, int, int, int) {
+  // Once an update, not once for each of its hundreds of rectangles: this copies all of the screen.
+  static void updated(rfbClient* c) {
     auto* const self = static_cast<Client*>(rfbClientGetClientData(c, &kTag));
     const std::lock_guard guard(self->lock_);
     const auto size = static_cast<std::size_t>(c->width) * static_cast<std::size_t>(c->height);
@@ -97,7 +98,7 @@ class Client {
     client->appData.encodingsString = "raw";
     client->appData.shareDesktop = TRUE;
     client->GetPassword = password_of;
-    client->GotFrameBufferUpdate = updated;
+    client->FinishedFrameBufferUpdate = updated;
     ::free(client->serverHost);
     client->serverHost = ::strdup("127.0.0.1");
     client->serverPort = port_;
