@@ -16,6 +16,7 @@ check "GRUB Invaders draws and hears the keyboard" software grub-invaders
 check "Xen runs Linux as its first domain" software xen
 check "iPXE gets an address and loads a script over HTTP" software ipxe
 check "U-Boot is the firmware and gets an address" software u-boot
+check "GRUB is the firmware and shows its prompt" software grub-firmware
 check "OVMF comes to the UEFI shell" software ovmf
 check "OVMF starts a disc" software ovmf-disc ovmf memtest
 check "a boot sector in 16-bit code offers its menu" software mbr

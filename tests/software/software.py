@@ -17,12 +17,16 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "display"))
+
+from screen import read_png  # noqa: E402
+
 LIMIT = 120  # seconds for each thing that is waited for; a busy host may need many
 
 
 class Machine:
     def __init__(self, machine_run, folder, *arguments):
-        self.qtest, self.monitor = f"{folder}/qtest", f"{folder}/monitor"
+        self.qtest, self.monitor, self.shot = f"{folder}/qtest", f"{folder}/monitor", f"{folder}/screen.png"
         command = [machine_run, "-M", "pc", "-accel", "jit", "-display", "none", "-serial", "stdio", *arguments]
         command += ["-qtest", f"unix:{self.qtest},server=on,wait=off"]
         command += ["-monitor", f"unix:{self.monitor},server=on,wait=off"]
@@ -87,6 +91,17 @@ class Machine:
             peer.connect(self.monitor)
             peer.sendall(f"sendkey {key}\n".encode())
             time.sleep(0.3)
+
+    def picture(self):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(self.monitor)
+            peer.sendall(f"screendump {self.shot} -f png\n".encode())
+            end = time.monotonic() + LIMIT
+            while not os.path.exists(self.shot):  # it is there at once, or not yet
+                if time.monotonic() > end:
+                    self.give_up("no picture was taken")
+                time.sleep(0.1)
+        return read_png(self.shot)
 
     def wait_end(self):
         end = time.monotonic() + LIMIT
@@ -173,6 +188,20 @@ def u_boot(start, guests, _):
     m.wait_serial(r"DHCP client bound to address 10\.0\.2\.15")
 
 
+def grub(start, guests, _):
+    """GRUB as the firmware, in a text mode that it sets up by itself; what it writes is also to be seen."""
+    m = start("-m", "64", "-nic", "none", "-bios", f"{guests}/grub.bin")
+    m.wait_screen(r"GNU GRUB +version \d")
+    m.press("c")
+    m.wait_screen("^grub>")
+    written = {number for number, row in enumerate(m.screen()) if row}
+    picture = m.picture()
+    # A line above the rows, as its split screen begins below the first one.
+    lit = {y // 16 for y in range(25 * 16) if any(picture.at(x, y + 1) for x in range(picture.width))}
+    if lit != written:
+        m.give_up(f"rows {sorted(written)} were written, and rows {sorted(lit)} are to be seen")
+
+
 def ovmf(start, guests, _):
     """UEFI: its shell."""
     m = start("-m", "256", "-nic", "none", "-bios", f"{guests}/OVMF.fd")
@@ -205,8 +234,8 @@ def memdisk(start, guests, _):
     m.wait_screen("^D=EDD")
 
 
-PROGRAMS = {"gnumach": gnumach, "grub-invaders": invaders, "xen": xen, "ipxe": ipxe, "u-boot": u_boot, "ovmf": ovmf,
-            "ovmf-disc": ovmf_disc, "mbr": mbr, "memdisk": memdisk}
+PROGRAMS = {"gnumach": gnumach, "grub-invaders": invaders, "xen": xen, "ipxe": ipxe, "u-boot": u_boot,
+            "grub-firmware": grub, "ovmf": ovmf, "ovmf-disc": ovmf_disc, "mbr": mbr, "memdisk": memdisk}
 
 
 def main():
