@@ -4,6 +4,8 @@ the guest reads and writes, while the disc is exchanged by QMP and by the guest 
 
 usage: disks.py MACHINE_RUN GUESTS [-append TEXT]
 
+TEXT goes to the kernel's command line; "libata=dma=0" makes it use no DMA.
+
 Exit status 0: all of it is right; 77: xorriso is missing. Else the faults, one a line, below the output of the guest.
 """
 
