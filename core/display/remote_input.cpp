@@ -7,8 +7,11 @@
 
 namespace machina {
 
-RemoteInput::RemoteInput(Clock& realtime, std::function<InputSink*()> sink)
-    : realtime_(realtime), sink_(std::move(sink)), timer_(realtime, "remote-input.key", [this] { next_key(); }) {}
+RemoteInput::RemoteInput(Clock& realtime, std::function<InputSink*()> sink, std::function<bool()> listens)
+    : realtime_(realtime),
+      sink_(std::move(sink)),
+      listens_(std::move(listens)),
+      timer_(realtime, "remote-input.key", [this] { next_key(); }) {}
 
 RemoteInput::~RemoteInput() {
   // What waits is not typed any more, but nothing stays pressed.
@@ -47,7 +50,7 @@ void RemoteInput::key(User user, std::uint32_t keysym, bool down) {
   }
   if (at != mine.end()) return;  // the keyboard repeats by itself
   // Nor will it be let go, so that what waits is bounded by this and the keys that are held.
-  if (queue_.size() >= kTypeAhead) return;
+  if (queue_.size() >= kTypeAhead || !listens()) return;
   if (held(key)) {  // somebody else has it down
     mine.push_back(key);
     return;
@@ -80,12 +83,20 @@ void RemoteInput::next_key() {
   const std::int64_t now = realtime_.now_ns();
   if (queue_.empty()) return;
   if (now < next_at_) return timer_.arm(next_at_);
+  if (!listens()) return timer_.arm(now + kLookNs);
   const KeyChange change = queue_.front();
   queue_.pop_front();
   if (InputSink* const sink = sink_()) sink->key(change.key, change.down);
   next_at_ = now + kKeyNs;
   if (!queue_.empty()) timer_.arm(next_at_);
 }
+
+namespace {
+
+constexpr std::pair<unsigned, MouseButton> kButtons[] = {
+    {1U << 0, MouseButton::Left}, {1U << 1, MouseButton::Middle}, {1U << 2, MouseButton::Right}};
+
+}  // namespace
 
 void RemoteInput::pointer(User user, unsigned buttons, int x, int y) {
   Pointer& p = pointers_[user];
@@ -96,9 +107,13 @@ void RemoteInput::pointer(User user, unsigned buttons, int x, int y) {
   p.x = x;
   p.y = y;
   if (!sink) return;
+  if (!listens()) {
+    p.buttons = buttons &= before;
+    for (const auto& [bit, button] : kButtons)
+      if ((before ^ buttons) & bit) sink->mouse_button(button, false);
+    return;
+  }
   if (dx != 0 || dy != 0) sink->mouse_move(dx, dy, 0);
-  static constexpr std::pair<unsigned, MouseButton> kButtons[] = {
-      {1U << 0, MouseButton::Left}, {1U << 1, MouseButton::Middle}, {1U << 2, MouseButton::Right}};
   for (const auto& [bit, button] : kButtons)
     if ((before ^ buttons) & bit) sink->mouse_button(button, (buttons & bit) != 0);
   // A notch of the wheel is a button that is pressed and let go.

@@ -3,7 +3,8 @@
 /// become movements, and what a user held is let go when he leaves.
 ///
 /// Keys go out at the pace of a quick typist, since a PC keyboard buffers 16 bytes; buttons and movements go out at
-/// once. Main thread, under the machine lock.
+/// once. A machine that stands takes none of them, as it reads no keyboard: what is pressed then is lost, and what is
+/// let go then is when it goes on. Main thread, under the machine lock.
 
 #include <cstdint>
 #include <deque>
@@ -18,11 +19,13 @@ namespace machina {
 
 class RemoteInput {
  public:
-  static constexpr std::int64_t kKeyNs = 10'000'000;  ///< between two changes of keys
-  static constexpr std::size_t kTypeAhead = 4096;     ///< changes that wait; keys pressed beyond that are lost
+  static constexpr std::int64_t kKeyNs = 10'000'000;   ///< between two changes of keys
+  static constexpr std::int64_t kLookNs = 50'000'000;  ///< between two looks whether a machine that stands goes on
+  static constexpr std::size_t kTypeAhead = 4096;      ///< changes that wait; keys pressed beyond that are lost
 
-  /// `sink` finds the input device each time; null: there is none.
-  RemoteInput(Clock& realtime, std::function<InputSink*()> sink);
+  /// `sink` finds the input device each time; null: there is none. `listens` says whether the machine runs, or sleeps
+  /// and may be woken up; empty: always.
+  RemoteInput(Clock& realtime, std::function<InputSink*()> sink, std::function<bool()> listens = {});
   ~RemoteInput();
 
   using User = std::uint64_t;
@@ -45,6 +48,7 @@ class RemoteInput {
     unsigned buttons = 0;
   };
 
+  bool listens() const { return !listens_ || listens_(); }
   bool held(QKeyCode key) const;
   bool shifted() const { return held(QKeyCode::Shift) || held(QKeyCode::ShiftR); }
   bool commanding() const;
@@ -53,6 +57,7 @@ class RemoteInput {
 
   Clock& realtime_;
   std::function<InputSink*()> sink_;
+  std::function<bool()> listens_;
   std::map<User, std::vector<QKeyCode>> held_;
   std::map<User, Pointer> pointers_;
   bool caps_lock_ = false;  // as far as our users pressed it

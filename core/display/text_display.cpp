@@ -150,7 +150,7 @@ void TextDisplay::command(char key) {
 }
 
 void TextDisplay::press(std::vector<KeyChord> chords) {
-  if (!sink_) return;
+  if (!sink_ || !listening()) return;
   for (KeyChord& chord : chords)
     if (typed_.size() < kTypeAhead) typed_.push_back(std::move(chord));
   if (!typed_.empty() && !key_timer_.armed()) key_timer_.arm(realtime_.now_ns());
@@ -158,6 +158,7 @@ void TextDisplay::press(std::vector<KeyChord> chords) {
 
 void TextDisplay::next_key() {
   if (typed_.empty()) return;
+  if (!down_ && !listening()) return key_timer_.arm(realtime_.now_ns() + kLookNs);
   const KeyChord& chord = typed_.front();
   if (!down_) {
     for (const QKeyCode k : chord) sink_->key(k, true);

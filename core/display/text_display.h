@@ -28,6 +28,7 @@ class TextDisplay {
  public:
   static constexpr std::int64_t kFrameNs = 33'000'000;
   static constexpr std::int64_t kKeyNs = 10'000'000;     ///< a key is down, and then up, for so long
+  static constexpr std::int64_t kLookNs = 50'000'000;    ///< between two looks whether a machine that stands goes on
   static constexpr std::int64_t kEscapeNs = 50'000'000;  ///< an escape that nothing follows is the key
 
   /// `source` may be null (a machine without display adapter), `sink` too (without keyboard); both outlive the display.
@@ -39,8 +40,11 @@ class TextDisplay {
 
   /// Called for Ctrl-a x, and when the terminal goes away.
   void on_quit(std::function<void()> quit) { quit_ = std::move(quit); }
+  /// What is typed while the machine does not listen, as it stands, is lost; always, unless this is called.
+  void while_it(std::function<bool()> listens) { listens_ = std::move(listens); }
 
  private:
+  bool listening() const { return !listens_ || listens_(); }
   void refresh();
   void received(std::string_view bytes);
   void command(char key);
@@ -52,6 +56,7 @@ class TextDisplay {
   InputSink* sink_;
   int out_fd_;
   std::function<void()> quit_;
+  std::function<bool()> listens_;
   std::unique_ptr<FdStream> stream_;
   std::shared_ptr<void> continued_;
   TerminalPainter painter_;

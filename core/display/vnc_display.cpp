@@ -118,7 +118,9 @@ struct VncDisplay::Impl {
   using Id = RfbServer::Client;
 
   explicit Impl(Setup s)
-      : setup(std::move(s)), input(setup.realtime, setup.sink), frame(setup.realtime, "vnc.frame", [this] { look(); }) {
+      : setup(std::move(s)),
+        input(setup.realtime, setup.sink, setup.listens),
+        frame(setup.realtime, "vnc.frame", [this] { look(); }) {
     if (!setup.spec.password_file.empty()) password = password_of(setup.spec.password_file);
     RfbServer::Handlers handlers;
     handlers.key = [this](Id id, std::uint32_t keysym, bool down) {

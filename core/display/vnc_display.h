@@ -45,6 +45,7 @@ class VncDisplay final : public qom::Object {
     std::function<InputSink*()> sink;        ///< null: nobody takes input
     /// Told of VNC_CONNECTED, VNC_INITIALIZED and VNC_DISCONNECTED with their data; may be empty.
     std::function<void(std::string_view event, qom::ValueMap data)> report;
+    std::function<bool()> listens;  ///< whether the machine takes input now; may be empty: always
   };
   /// Listens. Throws Error: no such address, all ports taken, no libvncserver, no password file.
   void open(Setup setup);

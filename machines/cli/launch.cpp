@@ -247,7 +247,13 @@ void Launch::open_display() {
     display_ = std::make_unique<TextDisplay>(s.loop, s.realtime, qom::first_of<DisplaySource>(*machine_),
                                              qom::first_of<InputSink>(*machine_));
   });
+  display_->while_it([this] { return machine_listens(); });
   display_->on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
+}
+
+bool Launch::machine_listens() const {
+  const RunState state = machine_->run_state();
+  return state == RunState::Running || state == RunState::Suspended;  // a key may wake it up
 }
 
 void Launch::add_vnc() {
@@ -269,10 +275,11 @@ void Launch::open_vnc() {
   System& s = machine_->system();
   for (VncServer& v : vnc_) {
     const bool picked = v.spec.path.empty() && (v.spec.port == 0 || v.spec.to > 0);
-    VncDisplay::Setup setup{s.loop, s.realtime, v.spec, "Machina", {}, {}, {}};
+    VncDisplay::Setup setup{s.loop, s.realtime, v.spec, "Machina", {}, {}, {}, {}};
     if (!machine_->name.empty()) setup.name = fmt::format("Machina ({})", machine_->name);
     setup.source = [this] { return qom::first_of<DisplaySource>(*machine_); };
     setup.sink = [this] { return qom::first_of<InputSink>(*machine_); };
+    setup.listens = [this] { return machine_listens(); };
     setup.report = [this](std::string_view event, qom::ValueMap data) {
       machine_->report_event(event, std::move(data));
     };

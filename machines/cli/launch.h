@@ -41,6 +41,8 @@ class Launch {
                 qom::Ref<Accelerator> accelerator, const std::vector<Device*>& devices);
   void open_display();
   /// -vnc, -display vnc=: objects first, which listen once the machine is there.
+  /// To what its users type.
+  bool machine_listens() const;
   void add_vnc();
   void open_vnc();
   void find_firmware(const std::vector<std::string>& first);

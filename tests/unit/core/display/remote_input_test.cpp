@@ -47,16 +47,19 @@ class RemoteInputTest : public testing::Test, private InputSink {
     at.push_back(realtime.now_ns());
     events += std::string(events.empty() ? "" : " ") + (down ? "+" : "-") + std::string(key_name(key));
   }
-  void mouse_move(int, int, int) override {}
-  void mouse_button(MouseButton, bool) override {}
+  void mouse_move(int dx, int dy, int) override { moves.emplace_back(dx, dy); }
+  void mouse_button(MouseButton button, bool down) override { buttons.emplace_back(button, down); }
 
   static constexpr std::uint32_t kShift = 0xffe1, kCtrl = 0xffe3, kCaps = 0xffe5;
   MachineLock lock;
   EventLoop loop{lock};
   Clock realtime{ClockKind::Realtime};
-  RemoteInput input{realtime, [this] { return static_cast<InputSink*>(this); }};
+  bool listens = true;
+  RemoteInput input{realtime, [this] { return static_cast<InputSink*>(this); }, [this] { return listens; }};
   std::string events;
   std::vector<std::int64_t> at;
+  std::vector<std::pair<int, int>> moves;
+  std::vector<std::pair<MouseButton, bool>> buttons;
 };
 
 TEST_F(RemoteInputTest, KeysGoOutOneAfterTheOther) {
@@ -99,6 +102,32 @@ TEST_F(RemoteInputTest, TwoUsersHoldAKeyUntilBothLetGo) {
     input.gone(2);
   }
   EXPECT_TRUE(events_are("+x -x")) << events;
+}
+
+// A keyboard that nobody reads would fill up, and lose that keys are let go.
+TEST_F(RemoteInputTest, AMachineThatStandsHearsNothingAndKeepsNoKey) {
+  press({{kCtrl, true}});
+  ASSERT_TRUE(events_are("+ctrl")) << events;
+  {
+    const MachineLock::Guard guard(lock);
+    input.pointer(1, 1, 10, 10);
+    listens = false;
+    input.pointer(1, 5, 20, 20);
+    input.pointer(1, 0, 30, 30);
+  }
+  EXPECT_TRUE(moves.empty());
+  EXPECT_EQ(buttons,
+            (std::vector<std::pair<MouseButton, bool>>{{MouseButton::Left, true}, {MouseButton::Left, false}}));
+  for (int i = 0; i < 20; ++i) press({{'a', true}, {'a', false}});
+  press({{kCtrl, false}});
+  EXPECT_FALSE(loop.run_until([&] { return events != "+ctrl"; }, 3 * RemoteInput::kLookNs)) << events;
+  {
+    const MachineLock::Guard guard(lock);
+    listens = true;
+    input.pointer(1, 0, 31, 32);
+  }
+  EXPECT_TRUE(events_are("+ctrl -ctrl")) << events;
+  EXPECT_EQ(moves, (std::vector<std::pair<int, int>>{{1, 2}}));
 }
 
 TEST_F(RemoteInputTest, WhatWaitsIsBounded) {

@@ -61,6 +61,7 @@ class TextDisplayTest : public testing::Test {
     const MachineLock::Guard guard(lock);
     display = std::make_unique<TextDisplay>(loop, realtime, source, sink, slave, slave);
     display->on_quit([this] { quits++; });
+    display->while_it([this] { return listens; });
   }
   void stop() {
     const MachineLock::Guard guard(lock);
@@ -95,6 +96,7 @@ class TextDisplayTest : public testing::Test {
   std::unique_ptr<TextDisplay> display;
   std::string output;
   int quits = 0;
+  bool listens = true;
 };
 
 TEST_F(TextDisplayTest, ShowsTheScreenAndItsChanges) {
@@ -143,6 +145,19 @@ TEST_F(TextDisplayTest, TypedKeysArePressedAndReleased) {
   start(&screen, &keyboard);
   type("aB\x1b[A");
   EXPECT_TRUE(keys_are("+a -a +shift +b -b -shift +up -up")) << keyboard.events;
+}
+
+TEST_F(TextDisplayTest, WhatIsTypedAtAMachineThatStandsIsLost) {
+  start(&screen, &keyboard);
+  type("a");
+  ASSERT_TRUE(keys_are("+a -a")) << keyboard.events;
+  listens = false;
+  type("b\x01l");
+  screen.screen.cells[0].glyph = 'X';
+  ASSERT_TRUE(output_has("X"));
+  listens = true;
+  type("c");
+  EXPECT_TRUE(keys_are("+a -a +c -c")) << keyboard.events;
 }
 
 TEST_F(TextDisplayTest, EscapeNeedsAPause) {

@@ -155,8 +155,14 @@ class VncDisplayTest : public testing::Test {
   void open(const std::string& text) {
     const MachineLock::Guard guard(lock);
     display = qom::create<VncDisplay>();
-    display->open({loop, realtime, spec_of(text), "test", [this] { return &screen; }, [this] { return &input; },
-                   [this](std::string_view event, const qom::ValueMap&) { events += std::string(event) + " "; }});
+    display->open({loop,
+                   realtime,
+                   spec_of(text),
+                   "test",
+                   [this] { return &screen; },
+                   [this] { return &input; },
+                   [this](std::string_view event, const qom::ValueMap&) { events += std::string(event) + " "; },
+                   {}});
   }
   bool until(const std::function<bool()>& done) { return loop.run_until(done, 20 * kNsPerSecond); }
   bool sees(Client& client) {

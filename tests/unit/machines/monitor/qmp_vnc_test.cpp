@@ -19,7 +19,8 @@ class QmpVncTest : public MonitorTest {
     VncSpec spec;
     spec.host = "127.0.0.1";
     spec.password = password;
-    display.open({system().loop, system().realtime, spec, "test", [] { return nullptr; }, [] { return nullptr; }, {}});
+    display.open(
+        {system().loop, system().realtime, spec, "test", [] { return nullptr; }, [] { return nullptr; }, {}, {}});
     open_.push_back(&display);
     return display;
   }
