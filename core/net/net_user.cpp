@@ -3,8 +3,9 @@
 ///
 /// libslirp lives in the event loop: its sockets are watched there, its time is the machine's virtual one, so that
 /// connections do not time out while the machine stands. TFTP reads the host's files under the machine lock, as
-/// libslirp has it. Where the process runs out of descriptors a connection that the guest opens is refused by libslirp,
-/// and those that come to a forwarded port wait with the host. Not modelled: guestfwd, SMB.
+/// libslirp has it. Where the process runs out of descriptors libslirp refuses a connection that the guest opens and
+/// loses a datagram to somebody new, and connections to a forwarded port wait with the host. Not modelled: guestfwd,
+/// SMB.
 
 #include <fcntl.h>
 #include <fmt/format.h>
