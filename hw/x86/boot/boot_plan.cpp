@@ -63,20 +63,31 @@ const Blob* BootPlan::blob(Part part) const {
   return it == blobs.end() ? nullptr : &*it;
 }
 
+namespace {
+
+std::string need(Part part, std::uint64_t address, std::uint64_t size) {
+  return fmt::format("its {} needs {:#x} to {:#x}", part_name(part), address, address + (size - 1));
+}
+
+}  // namespace
+
+void check_room(const std::string& kernel, Part part, std::uint64_t address, std::uint64_t size, const Target& target) {
+  const std::uint64_t end = usable_ram_end(target);
+  if (size == 0 || (address < end && size <= end - address)) return;
+  throw Error(fmt::format("no room for '{}'", kernel))
+      .why(fmt::format("{}, and memory that it may use ends at {:#x}", need(part, address, size), end))
+      .hint("give the machine more memory: -m");
+}
+
 void check_places(const BootPlan& plan, const Target& target) {
   std::vector<Region> taken;
   // What the option ROM loads must not hit the stack it runs on.
   if (target.firmware) taken.push_back({"loader's stack", kLowStack - kLowStackSize, kLowStack - 1});
-  const std::uint64_t end = usable_ram_end(target);
   for (const Blob& b : plan.blobs) {
     if (b.bytes().empty()) continue;
+    check_room(plan.kernel, b.part, b.address, b.bytes().size(), target);
     const std::uint64_t last = b.address + (b.bytes().size() - 1);
-    const auto place = [&] { return fmt::format("its {} needs {:#x} to {:#x}", part_name(b.part), b.address, last); };
-    if (last < b.address || last >= end) {
-      throw Error(fmt::format("no room for '{}'", plan.kernel))
-          .why(fmt::format("{}, and memory that it may use ends at {:#x}", place(), end))
-          .hint("give the machine more memory: -m");
-    }
+    const auto place = [&] { return need(b.part, b.address, b.bytes().size()); };
     if (b.address < kLowStart || (b.address < MiB && last >= kLowEnd)) {
       throw Error(fmt::format("'{}' cannot be loaded", plan.kernel))
           .why(fmt::format("{}, of which a PC has something else at 0 to {:#x} or {:#x} to 0xfffff", place(),

@@ -83,6 +83,10 @@ struct Target {
   bool firmware = false;  ///< the plan is carried out by the option ROM
 };
 
+/// Throws Error unless RAM of `target` that a plan may use has these bytes; to be asked before they are made, since
+/// what a file says of its size in memory costs the file nothing.
+void check_room(const std::string& kernel, Part part, std::uint64_t address, std::uint64_t size, const Target& target);
+
 /// Throws Error unless each part lies in RAM of `target` below what is left to tables (low_layout.h), apart from the
 /// others and from the places below 1 MiB that a PC or the loader has other uses for.
 void check_places(const BootPlan& plan, const Target& target);

@@ -150,7 +150,7 @@ bool is_elf(std::span<const std::uint8_t> file) {
 
 ElfImage parse_elf(std::span<const std::uint8_t> file, const std::string& name) { return Parser(file, name).parse(); }
 
-Blob flatten(const ElfImage& elf, std::span<const std::uint8_t> file, const std::string& name) {
+Blob flatten(const ElfImage& elf, std::span<const std::uint8_t> file, const std::string& name, const Target& target) {
   std::uint64_t first = ~std::uint64_t{0}, end = 0;
   for (const ElfImage::Segment& s : elf.segments) {
     first = std::min(first, s.physical);
@@ -160,6 +160,7 @@ Blob flatten(const ElfImage& elf, std::span<const std::uint8_t> file, const std:
     throw Error(fmt::format("'{}' is too large in memory", name))
         .why(fmt::format("its segments span {:#x} to {:#x}", first, end - 1));
   }
+  check_room(name, Part::Kernel, first, end - first, target);
   Blob blob{Part::Kernel, first, std::vector<std::uint8_t>(static_cast<std::size_t>(end - first)), 0};
   for (const ElfImage::Segment& s : elf.segments) {
     const auto from = file.subspan(static_cast<std::size_t>(s.offset), static_cast<std::size_t>(s.file_size));

@@ -36,8 +36,9 @@ struct ElfImage {
 bool is_elf(std::span<const std::uint8_t> file);
 /// `file` must outlive the result. Throws Error that names the field, what it holds and what it may.
 ElfImage parse_elf(std::span<const std::uint8_t> file, const std::string& name);
-/// All segments in one piece, as they are in memory. Throws Error when it is larger than a kernel may be.
-Blob flatten(const ElfImage& elf, std::span<const std::uint8_t> file, const std::string& name);
+/// All segments in one piece, as they are in memory. Throws Error when it is larger than a kernel may be
+/// or than there is room for in `target`.
+Blob flatten(const ElfImage& elf, std::span<const std::uint8_t> file, const std::string& name, const Target& target);
 
 /// The largest that a kernel may be in memory: 1 GiB, which no field of a file is trusted to exceed.
 inline constexpr std::uint64_t kMaxKernel = std::uint64_t{1} << 30;

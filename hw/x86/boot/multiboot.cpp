@@ -54,8 +54,8 @@ struct Loaded {
 
 class Loader {
  public:
-  Loader(std::span<const std::uint8_t> file, const std::string& name, std::size_t header)
-      : file_(file), name_(name), header_(header), flags_(field(kFlags)) {}
+  Loader(std::span<const std::uint8_t> file, const std::string& name, std::size_t header, const Target& target)
+      : file_(file), name_(name), target_(target), header_(header), flags_(field(kFlags)) {}
 
   Loaded load() {
     if (const std::uint32_t unknown = flags_ & kRequirements & ~kKnownRequirements) {
@@ -108,6 +108,7 @@ class Loader {
     }
     if (memory > kMaxKernel || load_addr + memory > 4 * GiB)
       throw refuse(fmt::format("it needs {:#x} bytes from {:#x} on", memory, load_addr));
+    check_room(name_, Part::Kernel, load_addr, memory, target_);
     Loaded loaded{{Part::Kernel, load_addr, {}, 0}, field(kEntryAddr)};
     const auto bytes = file_.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(size));
     loaded.kernel.file.assign(bytes.begin(), bytes.end());
@@ -123,11 +124,12 @@ class Loader {
     const ElfImage elf = parse_elf(file_, name_);
     const auto entry = elf.physical_entry();
     if (!entry) throw refuse(fmt::format("its entry {:#x} is in none of its segments", elf.entry));
-    return {flatten(elf, file_, name_), static_cast<std::uint32_t>(*entry)};
+    return {flatten(elf, file_, name_, target_), static_cast<std::uint32_t>(*entry)};
   }
 
   std::span<const std::uint8_t> file_;
   const std::string& name_;
+  const Target& target_;
   std::size_t header_;
   std::uint32_t flags_;
 };
@@ -175,7 +177,7 @@ bool is_multiboot(std::span<const std::uint8_t> file) { return find_header(file)
 
 BootPlan plan_multiboot(std::span<const std::uint8_t> file, const std::string& name, const KernelExtras& extras,
                         std::vector<MultibootModule> modules, const Target& target) {
-  Loaded loaded = Loader(file, name, find_header(file).value()).load();
+  Loaded loaded = Loader(file, name, find_header(file).value(), target).load();
   BootPlan plan;
   plan.kernel = name;
   plan.kind = "Multiboot";

@@ -40,7 +40,7 @@ BootPlan plan_pvh(const ElfImage& elf, std::span<const std::uint8_t> file, const
   BootPlan plan;
   plan.kernel = name;
   plan.kind = "PVH";
-  Blob kernel = flatten(elf, file, name);
+  Blob kernel = flatten(elf, file, name, target);
   const std::uint32_t entry = pvh_entry(elf).value_or(0);
   const std::uint64_t kernel_end = kernel.address + kernel.file.size();
   if (entry < kernel.address || entry >= kernel_end) {

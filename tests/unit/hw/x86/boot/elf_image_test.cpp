@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/units.h"
 #include "tests/support/elf_builder.h"
 
 namespace machina::boot {
@@ -16,6 +17,8 @@ using test::make_elf;
 using test::make_note;
 using testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
+
+constexpr Target kTarget{64 * MiB, false};
 
 /// Two segments with a gap, the second with memory that the file does not have.
 Bytes some_elf(bool is_64bit) {
@@ -45,7 +48,7 @@ TEST_P(Elf, IsReadInBothClasses) {
 
 TEST_P(Elf, IsFlattenedAsItIsInMemory) {
   const Bytes file = some_elf(GetParam());
-  const Blob blob = flatten(parse_elf(file, "k"), file, "k");
+  const Blob blob = flatten(parse_elf(file, "k"), file, "k", kTarget);
   EXPECT_EQ(blob.address, 0x100000U);
   Bytes expected(0x70);
   std::fill_n(expected.begin(), 0x20, std::uint8_t{0xaa});
@@ -97,7 +100,21 @@ TEST(ElfFlatten, RefusesWhatIsLargerThanAnyKernel) {
   const Bytes file =
       make_elf(true, 0, {ElfSegment{1, {1}, 0x100000, 0, 1}, ElfSegment{1, {1}, 0x100000 + kMaxKernel, 0, 1}});
   const ElfImage elf = parse_elf(file, "k");
-  EXPECT_THROW(flatten(elf, file, "k"), Error);
+  EXPECT_THROW(flatten(elf, file, "k", {4 * GiB, false}), Error);
+}
+
+TEST(ElfFlatten, RefusesWhatTheMachineHasNoRoomForBeforeItIsMade) {
+  // Two bytes in the file, half a gigabyte in memory.
+  const Bytes file = make_elf(true, 0, {ElfSegment{1, {1, 2}, 0x100000, 0, 0x20000000}});
+  const ElfImage elf = parse_elf(file, "k");
+  try {
+    flatten(elf, file, "k", kTarget);
+    FAIL() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.message()), "no room for 'k'");
+    EXPECT_EQ(std::string(e.cause()),
+              "its kernel needs 0x100000 to 0x200fffff, and memory that it may use ends at 0x3f00000");
+  }
 }
 
 struct BadElf {

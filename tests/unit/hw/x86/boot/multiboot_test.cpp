@@ -180,6 +180,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadHeader{"CutInTheData", set(20, 0x200101), "it is cut off"},
         BadHeader{"BssBelowTheEnd", set(24, 0x2000ff), "bss_end_addr is 0x2000ff"},
         BadHeader{"HugeBss", set(24, 0xffffffff), "it needs 0xffdfffff bytes"},
+        BadHeader{"NoRoomIsSeenBeforeItIsMade",
+                  [](Bytes& f) {
+                    set(24, 0x20200000)(f);
+                    set(28, 0)(f);  // what is found later
+                  },
+                  "its kernel needs 0x200000 to 0x201fffff, and memory that it may use ends at"},
         BadHeader{"EntryBelow", set(28, 0x1fffff), "it starts at 0x1fffff"},
         BadHeader{"EntryBehind", set(28, 0x200800), "it starts at 0x200800"}),
     [](const auto& info) { return info.param.name; });
