@@ -426,9 +426,7 @@ std::string DeviceTarget::to_text(std::span<const std::uint8_t> input) const {
     const bool anywhere = o.kind() == Op::ReadAnywhere || o.kind() == Op::WriteAnywhere;
     if (!anywhere && o.kind() > Op::WriteMany) return {};
     const Block& block = anywhere ? all_[o.region % all_.size()] : own_[o.region % own_.size()];
-    const std::uint64_t offset = o.offset % block.size;
-    return fmt::format("{} {:x}: {}+{:x}", block.ports ? "port" : "address", block.address + offset, block.name,
-                       offset);
+    return fmt::format("{}+{:x}", block.name, o.offset % block.size);
   });
 }
 

@@ -136,7 +136,7 @@ class Inventor {
 /// A client on a line of its own, of a machine with something of everything.
 class MonitorTarget : public Target {
  public:
-  std::size_t max_length() const override { return 8192; }
+  std::size_t max_length() const override { return 4096; }
   std::vector<std::string> dictionary() const override { return words_; }
 
   std::size_t mutate(std::uint8_t* data, std::size_t size, std::size_t max, std::uint32_t seed) override {
