@@ -14,7 +14,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -297,8 +299,10 @@ void CharSocket::listen_at(const std::vector<Address>& addresses) {
     throw e;
   }
   if (address_is_unix_) {
+    // A machine in the background leaves the folder that the path may start from.
     struct stat st {};
-    if (lstat(path_.c_str(), &st) == 0) bound_ = {path_, st.st_dev, st.st_ino};
+    std::error_code error_code;
+    if (lstat(path_.c_str(), &st) == 0) bound_ = {std::filesystem::absolute(path_, error_code), st.st_dev, st.st_ino};
   } else {
     address_ = address_text(local_address(listener_.get()));
   }

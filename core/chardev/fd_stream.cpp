@@ -140,13 +140,16 @@ void FdStream::flush() {
 }
 
 void FdStream::on_writable() {
+  const std::weak_ptr alive(alive_);
   flush();
   if (buffered() == 0 || failed_) (duplex_ ? watch_in_ : watch_out_)->want_write(false);
   if (refused_ && buffered() <= kOutputLimit / 2) {
     refused_ = false;
     const auto writable = handlers_.writable;  // may destroy the stream
     writable();
+    if (alive.expired()) return;
   }
+  if (finishing_ && buffered() == 0 && !refused_) close_input(0);
 }
 
 // The handlers may destroy the stream, and whoever writes does not expect that: they are told from the loop.
@@ -213,7 +216,14 @@ void FdStream::on_readable() {
     return;
   }
   if (n == 0) {
-    close_input(0);
+    // shutdown() of its sending side is how a client says that it wants the answers and nothing else. One that has gone
+    // altogether is found out by writing.
+    finishing_ = duplex_ && is_socket_ && !failed_ && (buffered() > 0 || refused_);
+    if (finishing_) {
+      watch_in_->want_read(false);
+    } else {
+      close_input(0);
+    }
     return;
   }
   const auto received = handlers_.received;  // may destroy the stream
@@ -221,7 +231,7 @@ void FdStream::on_readable() {
 }
 
 void FdStream::resume_input() {
-  if (watch_in_ && !ended_) watch_in_->want_read(handlers_.room() > 0);
+  if (watch_in_ && !ended_ && !finishing_) watch_in_->want_read(handlers_.room() > 0);
 }
 
 bool FdStream::drain(int timeout_ms) {

@@ -89,9 +89,10 @@ class FdStream {
   Handlers handlers_;
   bool is_socket_ = false;
   bool may_block_ = false;
-  bool refused_ = false;  // a write was short
-  bool failed_ = false;   // the output is broken
-  bool ended_ = false;    // closed() was called
+  bool refused_ = false;    // a write was short
+  bool failed_ = false;     // the output is broken
+  bool finishing_ = false;  // a socket's peer has said all, and still reads what waits
+  bool ended_ = false;      // closed() was called
   std::vector<OwnedFd> received_fds_;
   std::vector<std::byte> pending_;
   std::size_t sent_ = 0;  // of pending_

@@ -1,5 +1,6 @@
 #include "core/chardev/output_queue.h"
 
+#include <chrono>
 #include <span>
 #include <utility>
 
@@ -21,6 +22,20 @@ void OutputQueue::clear() {
 void OutputQueue::push(std::string_view text) {
   pending_ += text;
   flush();
+}
+
+void OutputQueue::drain(int timeout_ms) {
+  using std::chrono::milliseconds;
+  const auto limit = std::chrono::steady_clock::now() + milliseconds(timeout_ms);
+  for (std::size_t before = 0; backend_; before = size()) {
+    flush();
+    // The backend has room for some of what waits as often as it has passed on what it holds.
+    if (size() == before && before > 0) return;
+    const auto left = std::chrono::ceil<milliseconds>(limit - std::chrono::steady_clock::now()).count();
+    if (left < 0) return;
+    backend_->drain(static_cast<int>(left));
+    if (size() == 0) return;
+  }
 }
 
 void OutputQueue::flush() {

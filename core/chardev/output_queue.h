@@ -21,6 +21,8 @@ class OutputQueue {
   /// To be called from CharFrontend::writable().
   void flush();
   void clear();
+  /// Waits (at most `timeout_ms`) until the host has all of it; at exit.
+  void drain(int timeout_ms);
   /// Bytes that wait.
   std::size_t size() const { return pending_.size() - sent_; }
 

@@ -90,6 +90,46 @@ TEST_F(CharSocketTest, UnixServerServesOneClientAfterTheOther) {
   EXPECT_TRUE(at_end(second));
 }
 
+// As `nc -N` and `printf … | socat` do: all is said, and the answers are wanted.
+TEST_F(CharSocketTest, APeerThatHasFinishedSendingGetsWhatWaits) {
+  const auto chr = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
+  chr->attach(&front);
+  const OwnedFd client = connect_unix(path("s"));
+  expect_soon([&] { return chr->connected(); });
+  const std::string answer(std::size_t{1} << 20, 'a');
+  const std::size_t taken = write(*chr, answer);
+  ASSERT_LT(taken, answer.size()) << "more than the host holds";
+  send_all(client, "bye");
+  ASSERT_EQ(shutdown(client.get(), SHUT_WR), 0);
+  expect_soon([&] { return front.got == "bye"; });
+  for (int i = 0; i < 5; ++i) loop.poll();
+  EXPECT_EQ(front.events, (std::vector<std::string>{"opened"})) << "it still reads";
+  std::size_t got = 0;
+  expect_soon([&] { return (got += take(client).size()) >= taken; });
+  EXPECT_EQ(got, taken);
+  EXPECT_EQ(front.writables, 1) << "the front end could have gone on";
+  expect_soon([&] { return at_end(client); });
+  EXPECT_EQ(front.events, (std::vector<std::string>{"opened", "closed"}));
+
+  // One that has gone altogether is no longer waited for.
+  OwnedFd gone = connect_unix(path("s"));
+  expect_soon([&] { return chr->connected(); });
+  EXPECT_LT(write(*chr, answer), answer.size());
+  gone.reset();
+  expect_soon([&] { return !chr->connected(); });
+}
+
+TEST_F(CharSocketTest, TheSocketGoesFromWhereItWasMade) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(dir);
+  const auto chr = realize("chardev-socket", {{"path", "s"}, {"server", "on"}, {"wait", "off"}});
+  std::filesystem::current_path("/");  // as -daemonize does
+  EXPECT_TRUE(std::filesystem::exists(path("s")));
+  qom::unrealize_tree(*chr);
+  EXPECT_FALSE(std::filesystem::exists(path("s")));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(CharSocketTest, TcpServerPicksAPortAndReportsIt) {
   const auto chr = realize(
       "chardev-socket", {{"host", "127.0.0.1"}, {"port", "0"}, {"server", "on"}, {"wait", "off"}, {"nodelay", "on"}});

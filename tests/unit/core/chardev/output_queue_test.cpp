@@ -46,6 +46,43 @@ TEST_F(OutputQueueTest, ForgetsWhatWaits) {
   EXPECT_EQ(chardev->written, "ad");
 }
 
+/// Passes on what it holds only when it is waited for.
+class Slow final : public CharBackend {
+ public:
+  std::size_t write(std::span<const std::byte> bytes) override {
+    const std::size_t n = std::min(bytes.size(), kRoom - held_.size());
+    for (const std::byte b : bytes.first(n)) held_ += static_cast<char>(b);
+    return n;
+  }
+  void drain(int timeout_ms) override {
+    EXPECT_GE(timeout_ms, 0);
+    if (!stuck) host += std::exchange(held_, {});
+  }
+  std::string description() const override { return "slow"; }
+  std::string host;
+  bool stuck = false;
+
+ private:
+  static constexpr std::size_t kRoom = 4;
+  std::string held_;
+};
+
+TEST(OutputQueue, DrainPassesOnAllThatTheHostTakes) {
+  OutputQueue queue;
+  const auto backend = qom::Ref<Slow>(new Slow);
+  queue.attach(backend.get());
+  queue.push("0123456789");
+  EXPECT_EQ(queue.size(), 6U);
+  queue.drain(60'000);
+  EXPECT_EQ(backend->host, "0123456789");
+  EXPECT_EQ(queue.size(), 0U);
+  queue.drain(60'000);  // nothing waits
+  backend->stuck = true;
+  queue.push("abcdefgh");
+  queue.drain(60'000);  // gives up at once: nothing moves
+  EXPECT_EQ(queue.size(), 4U);
+}
+
 /// Clears the queue and says something new while it is being written, as when a client goes and another one comes.
 class Turning final : public CharBackend {
  public:
