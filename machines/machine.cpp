@@ -185,7 +185,7 @@ void Machine::run_vcpus() {
   set_state(RunState::Running);
   system_.clock.start();
   accelerator_->clock_running(true);
-  cpus_.unpark_all();
+  if (!has_requests()) cpus_.unpark_all();
 }
 
 void Machine::stop(RunState why) {
@@ -220,7 +220,7 @@ void Machine::reset(ShutdownCause cause) {
   reset_tree(*this);
   emit(Event::Reset, cause);
   if (running) {
-    cpus_.unpark_all();
+    if (!has_requests()) cpus_.unpark_all();
   } else if (state_ == RunState::InternalError || state_ == RunState::Shutdown) {
     set_state(RunState::Paused);  // a fresh machine: `cont` may run it again
   }
@@ -315,6 +315,8 @@ void Machine::handle_requests() {
     request_.wakeup = r.wakeup;  // when a user lets it
   }
   if (r.stop) stop(*r.stop);
+  // Those that were kept out of guest mode for this.
+  if (state_ == RunState::Running && cpus_.parked() && !has_requests()) cpus_.unpark_all();
 }
 
 void Machine::set_state(RunState state) {

@@ -116,6 +116,9 @@ class Machine final : public qom::Object,
   /// remove_observer().
   int add_observer(std::function<void(const EventData&)> observer);
   void remove_observer(int id);
+  /// A reset, a shutdown, a stop, a sleep or its end was asked for and waits for the event loop. CPUs that leave guest
+  /// mode meanwhile stay out of it.
+  bool has_requests() const { return posted_; }
 
  private:
   void emit(Event event, ShutdownCause cause = ShutdownCause::HostError);

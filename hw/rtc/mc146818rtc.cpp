@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "core/machine_events.h"
 #include "core/units.h"
 #include "hw/rtc/calendar.h"
 
@@ -78,6 +79,8 @@ void Mc146818Rtc::realize() {
     into_second = 0;
   }
   state_.second_start = start - into_second;
+  base_seconds_ = state_.seconds;
+  base_start_ = state_.second_start;
   state_.seen = start;
   state_.ram[A] = kADv32768 | 6;  // as firmware sets it: 1024 Hz
   state_.ram[B] = kB24Hour;
@@ -176,6 +179,12 @@ void Mc146818Rtc::take_time_bytes() {
   state_.second_start += floor_div(into_second, kNsPerSecond) * kNsPerSecond;
   state_.seconds = to_seconds(t);
   state_.weekday_offset = (decode(reg(DayOfWeek)) % 7 + 6 - weekday(state_.seconds) + 7) % 7;
+  report_change();
+}
+
+void Mc146818Rtc::report_change() {
+  const std::int64_t unchanged = base_seconds_ + floor_div(state_.second_start - base_start_, kNsPerSecond);
+  report_event(system().control, "RTC_CHANGE", {{"offset", state_.seconds - unchanged}, {"qom-path", path()}});
 }
 
 // --- flags and interrupts ---

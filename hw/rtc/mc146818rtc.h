@@ -89,9 +89,11 @@ class Mc146818Rtc final : public IsaDevice, public AcpiContributor {
   std::uint8_t encode(int value) const;
   int decode(std::uint8_t byte) const;
   std::uint8_t encode_hour(int hour) const;
-  /// Between the time of day and the time bytes.
+  /// Between the time of day and the time bytes, which the guest has set.
   void store_time_bytes();
   void take_time_bytes();
+  /// Tells the user how far the guest's clock is from what it would have shown: a machine may be started with that.
+  void report_change();
 
   /// The first second after `after` that the alarm matches, within a day.
   std::optional<std::int64_t> next_alarm(std::int64_t after) const;
@@ -107,6 +109,7 @@ class Mc146818Rtc final : public IsaDevice, public AcpiContributor {
   std::string base_;
   RtcClock clock_ = RtcClock::Host;
   LostTickPolicy lost_tick_policy_ = LostTickPolicy::Discard;
+  std::int64_t base_seconds_ = 0, base_start_ = 0;  ///< what `base` says: seconds and second_start at the beginning
   // regions
   IoRegion ports_{"mc146818rtc", 2, Widths::only(1), this, &Mc146818Rtc::read, &Mc146818Rtc::write};
   // sub-parts
