@@ -56,13 +56,15 @@ class Backends {
   /// Tells of networks that no card is connected to. Once the machine is powered on.
   void warn_of_loose_ends() const;
 
+  /// Null when there is none of that name.
+  CharBackend* find_character(const std::string& id) const;
+
   /// Opens everything. All or nothing. Throws Error at the option that asked for it.
   void open();
   /// Waits a second at the most for those who read what character backends still hold.
   void close();
 
  private:
-  CharBackend* find_character(const std::string& id) const;
   void remember(qom::Object& object, const Origin& origin);
   /// The image of a -drive option, named `id`.
   void add_disk(const ConfigNode& option, const std::string& id, bool cdrom, bool snapshot);

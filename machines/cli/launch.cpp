@@ -333,7 +333,7 @@ void Launch::add_monitors() {
   const ConfigNode options = cl_.groups["mon"];
   if (options) {
     for (const ConfigNode& option : options.items()) {
-      refuse_unknown_keys(option, {"chardev", "mode", "pretty"});
+      refuse_unknown_keys(option, {"chardev", "mode", "pretty", "id"});
       const ConfigNode chardev = option["chardev"], mode = option["mode"], pretty = option["pretty"];
       if (!chardev) throw Error("-mon needs a chardev").at(option.origin()).hint("write -mon chardev=ID");
       const bool control = mode && mode.text() == "control";
@@ -346,11 +346,15 @@ void Launch::add_monitors() {
       ConfigValue spec = chardev.value();
       spec.text = "chardev:" + spec.text;
       CharBackend* backend = backends_->add_character(spec, id, true);
-      qom::Object& server = add_server_on(control ? "qmp" : "monitor", *backend, id, option.origin());
+      const ConfigNode name = option["id"];
+      qom::Object* server = nullptr;
+      at_origin(name ? name.origin() : option.origin(), [&] {
+        server = &add_server_on(control ? "qmp" : "monitor", *backend, name ? name.text() : id, option.origin());
+      });
       if (!pretty) continue;
       if (!control)
         throw Error("only what a program reads can be pretty").at(pretty.key_origin()).hint("add mode=control");
-      at_origin(pretty.origin(), [&] { server.set_text("pretty", pretty.text()); });
+      at_origin(pretty.origin(), [&] { server->set_text("pretty", pretty.text()); });
     }
   }
   if (!cl_.qtests.empty() || machine_->name.empty()) return;
@@ -360,7 +364,11 @@ void Launch::add_monitors() {
   std::string path;
   for (const char c : socket) path += c == ',' ? std::string(",,") : std::string(1, c);
   const Origin at = cl_.run_dir ? cl_.run_dir->origin : Origin{"-name", 0, 0, 0, {}};
-  add_server("qmp", config_scalar(fmt::format("unix:{},server=on,wait=off", path), at), "control");
+  // Nobody has asked for this name, so it gives way to those that were.
+  const qom::Object* const objects = root_->child("objects");
+  std::string id = "control";
+  while (backends_->find_character(id) || (objects && objects->child(id))) id += "-";
+  add_server("qmp", config_scalar(fmt::format("unix:{},server=on,wait=off", path), at), id);
 }
 
 void Launch::add_server(const char* type, const ConfigValue& spec, const std::string& id) {

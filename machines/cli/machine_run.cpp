@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -15,6 +17,13 @@
 namespace machina {
 
 namespace {
+
+/// What is opened gets the lowest number that is free. If that were one of the first three, messages would go where
+/// something else stands by then: into a disk image.
+void occupy_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)!::open("/dev/null", O_RDWR);
+}
 
 /// What was asked for goes to stdout, and only that. A reader that has seen enough (`| head`) is no failure.
 int print_answer(const std::string& text) {
@@ -53,6 +62,7 @@ void print_error(const Error& e) {
 }  // namespace
 
 int machine_run(const std::vector<std::string>& arguments) {
+  occupy_standard_descriptors();
   ::signal(SIGPIPE, SIG_IGN);  // a peer that goes away is an error of that write, not the end of the machine
   try {
     if (!arguments.empty() && arguments[0] == "board") return board_command({arguments.begin() + 1, arguments.end()});

@@ -76,8 +76,8 @@ const std::vector<OptionSpec>& option_table() {
       {"parallel", "as -serial", "what is printed on a parallel port; repeated for LPT2 and LPT3", kConsole},
       {"debugcon", "as -serial", "where the firmware's messages (port 402h) go", kConsole},
       {"monitor", "as -serial", "a human monitor", kConsole},
-      {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", "a monitor for people, or QMP, on a -chardev",
-       kConsole},
+      {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off][,id=ID]",
+       "a monitor for people, or QMP, on a -chardev", kConsole},
       {"qmp", "as -serial", "a QMP monitor", kConsole},
 
       {"device", "TYPE[,property=value…]", "adds a device; 'help' lists types, TYPE,help its properties", kObjects},
@@ -127,10 +127,8 @@ const char* instead_of_option(std::string_view name) {
       "screens are shown in this terminal (-display text or -nographic) or by VNC clients (-vnc)";
   static constexpr const char* kMedia = "disks are -hda FILE or -drive file=FILE,format=raw, discs -cdrom FILE";
   static constexpr Foreign kForeign[] = {
-      {"curses", kScreen},
-      {"sdl", kScreen},
-      {"spice", kScreen},
-      {"vga", "the display adapter is a device: -device VGA"},
+      {"curses", kScreen},  {"sdl", kScreen},
+      {"spice", kScreen},   {"vga", "the display adapter is a device: -device VGA"},
       {"blockdev", kMedia},
   };
   for (const Foreign& f : kForeign)
@@ -139,6 +137,11 @@ const char* instead_of_option(std::string_view name) {
 }
 
 std::string version_text() { return "machine-run (Machina) " MACHINA_VERSION "\n"; }
+
+std::string help_row(const std::string& what, std::string_view explanation) {
+  return what.size() <= 24 ? fmt::format("  {:<26}{}\n", what, explanation)
+                           : fmt::format("  {}\n{:28}{}\n", what, "", explanation);
+}
 
 std::string help_text(const std::string& program) {
   std::string text = fmt::format(
@@ -153,10 +156,8 @@ std::string help_text(const std::string& program) {
       section = spec.section;
       text += fmt::format("\n{}:\n", section);
     }
-    const std::string left =
-        fmt::format("  -{}{}{}", spec.name, spec.argument ? " " : "", spec.argument ? spec.argument : "");
-    text += left.size() <= 26 ? fmt::format("{:<28}{}\n", left, spec.help)
-                              : fmt::format("{}\n{:28}{}\n", left, "", spec.help);
+    text += help_row(fmt::format("-{}{}{}", spec.name, spec.argument ? " " : "", spec.argument ? spec.argument : ""),
+                     spec.help);
   }
   return text;
 }

@@ -20,6 +20,9 @@ const OptionSpec* find_option_spec(std::string_view name);
 /// What to do instead of an option of QEMU that does not exist here; null when there is nothing to say.
 const char* instead_of_option(std::string_view name);
 std::string help_text(const std::string& program);
+/// A row of a help text: what is explained, then the explanation in a column of its own, or below when there is no
+/// room.
+std::string help_row(const std::string& what, std::string_view explanation);
 std::string version_text();
 
 }  // namespace machina

@@ -1,6 +1,7 @@
 #include "machines/cli/run_directory.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,13 @@ std::string file_name(const std::string& name) {
   for (const char c : name) out += c == '/' || static_cast<unsigned char>(c) < 0x20 ? '_' : c;
   if (out.starts_with('.')) out[0] = '_';
   return out;
+}
+
+/// Between its bind() and its listen() a machine that starts looks as dead as one that was killed.
+bool is_about_to_live(const std::string& path) {
+  constexpr int kMomentMs = 50;
+  ::poll(nullptr, 0, kMomentMs);
+  return socket_is_alive(path);
 }
 
 }  // namespace
@@ -83,7 +91,7 @@ std::vector<RunningMachine> running_machines(const std::string& directory) {
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string file = entry.path().filename();
     if (!file.ends_with(kSuffix) || !entry.is_socket(error)) continue;
-    if (socket_is_alive(entry.path())) {
+    if (socket_is_alive(entry.path()) || is_about_to_live(entry.path())) {
       machines.push_back({file.substr(0, file.size() - kSuffix.size()), entry.path()});
     } else {
       fs::remove(entry.path(), error);

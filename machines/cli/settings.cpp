@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "core/fd_sets.h"
 #include "core/log.h"
@@ -173,20 +175,29 @@ void apply_logging(const CommandLine& cl) {
   }
 }
 
-PidFile::PidFile(const ConfigValue& path) : path_(path.text) {
+PidFile::PidFile(const ConfigValue& path) {
   const auto refuse = [&](int error) {
-    return Error(fmt::format("cannot write the pid file '{}'", path_)).at(path.origin).why(std::strerror(error));
+    return Error(fmt::format("cannot write the pid file '{}'", path.text)).at(path.origin).why(std::strerror(error));
   };
-  // Not cut off before it is ours.
-  OwnedFd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd) throw refuse(errno);
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  if (::fcntl(fd.get(), F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
-    throw refuse(errno).hint("another machine that runs has it: choose another file");
-  const std::string text = fmt::format("{}\n", ::getpid());
+  std::error_code relative;
+  path_ = std::filesystem::absolute(path.text, relative);
+  OwnedFd fd;
   struct stat st {};
-  regular_ = ::fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode);
+  for (bool ours = false; !ours;) {
+    // Not cut off before it is ours.
+    fd.reset(::open(path.text.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd) throw refuse(errno);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    if (::fcntl(fd.get(), F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES))
+      throw refuse(errno).hint("another machine that runs has it: choose another file");
+    regular_ = ::fstat(fd.get(), &st) == 0 && S_ISREG(st.st_mode);
+    // A machine that ended meanwhile may have removed what was opened.
+    struct stat there {};
+    ours =
+        !regular_ || (::stat(path.text.c_str(), &there) == 0 && there.st_dev == st.st_dev && there.st_ino == st.st_ino);
+  }
+  const std::string text = fmt::format("{}\n", ::getpid());
   errno = ENOSPC;  // what a short write means
   if ((regular_ && ::ftruncate(fd.get(), 0) != 0) ||
       ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {

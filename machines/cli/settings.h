@@ -40,7 +40,7 @@ class PidFile {
  private:
   void remove() const;
 
-  std::string path_;
+  std::string path_;  // absolute: a machine in the background leaves the folder that it was started in
   OwnedFd fd_;
   bool regular_ = false;  // not /dev/null, which stays
 };

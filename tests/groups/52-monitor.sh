@@ -17,6 +17,7 @@ check "the same session with QEMU" timeout -s KILL 180 python3 tests/monitor/aga
 check "human monitor session" timeout -s KILL 180 python3 tests/monitor/hmp_session.py build/release/machine-run
 check "discs come and go" timeout -s KILL 180 python3 tests/monitor/media_session.py build/release/machine-run
 check "machine-ctl session" timeout -s KILL 180 python3 tests/monitor/ctl_session.py build/release/machine-run
+check "machines in the background" timeout -s KILL 180 python3 tests/monitor/daemon_session.py build/release/machine-run
 check "qtest session" timeout -s KILL 180 python3 tests/monitor/qtest_session.py build/release/machine-run
 check "Ganeti's client of QMP" ganeti
 check "gdb reads a dump" dump

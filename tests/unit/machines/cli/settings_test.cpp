@@ -116,5 +116,19 @@ TEST(PidFileOption, HoldsTheIdAsLongAsItLives) {
   EXPECT_THROW(PidFile(config_scalar("/nosuch/folder/pid", {})), Error);
 }
 
+/// As -daemonize does once the machine is there.
+TEST(PidFileOption, GoesFromWhereItWasMade) {
+  const std::filesystem::path before = std::filesystem::current_path(), folder = std::filesystem::temp_directory_path();
+  const std::string name = "pidfile-relative-" + std::to_string(::getpid());
+  std::filesystem::current_path(folder);
+  {
+    const PidFile file(config_scalar(name, {}));
+    EXPECT_TRUE(std::filesystem::exists(folder / name));
+    std::filesystem::current_path("/");
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / name));
+  std::filesystem::current_path(before);
+}
+
 }  // namespace
 }  // namespace machina
