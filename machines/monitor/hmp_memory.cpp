@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <optional>
 
 #include "machines/monitor/guest_memory.h"
 #include "machines/monitor/human_command.h"
@@ -146,18 +147,29 @@ void x(HumanContext& c, const QmpArguments& arguments) {
   const CpusAside aside(c.machine());
   const X86State state = state_of(c);
   const GuestMemory memory(c.machine());
-  const auto read = [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_linear(state, at, to); };
-  if (f.form == 'i') return disassemble(c, state, f.count, arguments.unsigned_integer("addr"), read);
-  dump(c, f, arguments.unsigned_integer("addr"), read);
+  const std::uint64_t address = arguments.unsigned_integer("addr");
+  // Whoever looks for instructions reads further than he shows, and they stand in memory.
+  if (f.form == 'i')
+    return disassemble(c, state, f.count, address,
+                       [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_linear(state, at, to); });
+  dump(c, f, address,
+       [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.access_linear(state, at, to); });
 }
 
 void xp(HumanContext& c, const QmpArguments& arguments) {
   const Format f = format_of(arguments, {});
   const CpusAside aside(c.machine());
   const GuestMemory memory(c.machine());
-  const auto read = [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_physical(at, to); };
-  if (f.form == 'i') return disassemble(c, state_of(c), f.count, arguments.unsigned_integer("addr"), read);
-  dump(c, f, arguments.unsigned_integer("addr"), read);
+  const std::uint64_t address = arguments.unsigned_integer("addr");
+  X86Cpu* const cpu = c.session().cpu();
+  std::optional<X86State> state;
+  if (cpu && cpu->vcpu()) state = cpu->state();
+  if (f.form == 'i')
+    return disassemble(c, state ? *state : state_of(c), f.count, address,
+                       [&](std::uint64_t at, auto to) { return memory.read_physical(at, to); });
+  dump(c, f, address, [&](std::uint64_t at, std::span<std::uint8_t> to) {
+    return memory.access_physical(at, to, state ? &*state : nullptr);
+  });
 }
 
 void print(HumanContext& c, const QmpArguments& arguments) {

@@ -31,6 +31,7 @@ struct Entry {
   bool info = false;  ///< a sub-command of info
   std::vector<Parameter> parameters;
   std::string_view doc, family;
+  CompleteArgument complete = nullptr;
   const HumanCommand* human = nullptr;
   const QmpCommand* qmp = nullptr;
 
@@ -98,7 +99,7 @@ const std::vector<Entry>& entries() {
       if (e.info) name.remove_prefix(5);
       e.names = split(name, '|');
       e.parameters = read_parameters(c.arguments);
-      e.doc = c.doc, e.family = c.family, e.human = &c;
+      e.doc = c.doc, e.family = c.family, e.complete = c.complete, e.human = &c;
       made.push_back(std::move(e));
     }
     for (const QmpCommand& c : table.commands()) {
@@ -112,7 +113,7 @@ const std::vector<Entry>& entries() {
         p.kind = kind_of(m.type->name);
         e.parameters.push_back(std::move(p));
       }
-      e.doc = c.doc, e.family = c.family, e.qmp = &c;
+      e.doc = c.doc, e.family = c.family, e.complete = c.complete, e.qmp = &c;
       made.push_back(std::move(e));
     }
     std::sort(made.begin(), made.end(), [](const Entry& a, const Entry& b) { return a.names[0] < b.names[0]; });
@@ -331,6 +332,8 @@ std::string run_human_command(MonitorSession& session, std::string_view line, co
     context.print("Error: {}\n", e.description);
   } catch (const Error& e) {
     context.print("Error: {}\n", one_line(e));
+  } catch (const std::exception& e) {  // no memory for the answer, say: that is no reason to lose the guest
+    context.print("Error: {}\n", e.what());
   }
   return context.take();
 }
@@ -372,8 +375,8 @@ HumanCompletion complete_human_command(MonitorSession& session, std::string_view
   if (place >= positional.size()) return c;
   std::vector<std::string> names;
   const std::string& argument = positional[place]->name;
-  if (entry->human && entry->human->complete) {
-    names = entry->human->complete(session, argument);
+  if (entry->complete) {
+    names = entry->complete(session, argument);
   } else if (entry->qmp) {
     const SchemaType& type = *entry->qmp->argument_type->member(argument)->type;
     names = type.kind == SchemaType::Kind::Enum ? type.values : std::vector<std::string>();

@@ -13,6 +13,8 @@ namespace {
 /// QEMU's, since scripts wait for it.
 constexpr const char* kPrompt = "(qemu) ";
 constexpr int kDrainMs = 1000;
+/// What the keys of one input show is passed on in pieces of this size.
+constexpr std::size_t kEcho = 4096;
 
 }  // namespace
 
@@ -40,7 +42,7 @@ void HumanMonitor::realize() {
 
 void HumanMonitor::unrealize() {
   tasks_.finish();
-  chardev_->drain(kDrainMs);
+  output_.drain(kDrainMs);
   chardev_->attach(nullptr);
   output_.attach(nullptr);
   input_.clear();
@@ -97,14 +99,15 @@ void HumanMonitor::print(std::string_view text) {
 }
 
 void HumanMonitor::carry_out() {
-  if (busy_) return;  // a command that waits for the disks runs the event loop, which may bring more input
+  if (busy_) return;  // what is said to the backend may come back as its answer
   busy_ = true;
   const unsigned connection = connection_;
   std::size_t done = 0;
   while (connection_ == connection && done < input_.size() && output_.size() <= kOutputHigh) {
     const auto line = editor_.take(input_[done++]);
+    // One key may show a whole line anew: it counts as output before the next is taken.
+    if (line || editor_.output_size() > kEcho) output_.push(editor_.take_output());
     if (!line) continue;
-    output_.push(editor_.take_output());
     const std::string text = run_human_command(*this, *line, &editor_.history());
     if (connection_ != connection) break;
     print(text);

@@ -96,7 +96,7 @@ std::optional<JsonStream::Item> JsonStream::take_inside(char c) {
       return item;
     }
   }
-  if (text_.size() > kMaxMessage) return fail(State::Skipping, "JSON message too large");
+  if (text_.size() > max_message_) return fail(State::Skipping, "JSON message too large");
   if (closing_.size() > kMaxJsonDepth) return fail(State::Skipping, "JSON nesting too deep");
   return std::nullopt;
 }

@@ -16,6 +16,7 @@ namespace machina {
 class JsonStream {
  public:
   static constexpr std::size_t kMaxMessage = std::size_t{4} << 20;  ///< bytes
+  explicit JsonStream(std::size_t max_message = kMaxMessage) : max_message_(max_message) {}
 
   struct Item {
     std::string text;   ///< one object or array, from bracket to bracket
@@ -39,6 +40,7 @@ class JsonStream {
   std::optional<Item> take_inside(char c);
   Item fail(State next, std::string error);
 
+  std::size_t max_message_;
   State state_ = State::Between;
   std::string text_;
   std::vector<char> closing_;  ///< the brackets that are missing, innermost last

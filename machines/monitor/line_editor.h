@@ -32,6 +32,7 @@ class LineEditor {
   /// Forgets what has been typed.
   void reset();
   std::string take_output() { return std::exchange(output_, {}); }
+  std::size_t output_size() const { return output_.size(); }
   const std::vector<std::string>& history() const { return history_; }
 
  private:

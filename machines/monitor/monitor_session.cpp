@@ -25,6 +25,7 @@ std::int64_t MonitorSession::descriptor(const std::string& text) const {
 }
 
 void MonitorTasks::add(Clock& clock, std::int64_t virtual_ns, std::function<void()> work) {
+  if (tasks_.size() >= kMost) finish_first();
   const auto task = tasks_.insert(tasks_.end(), Task{nullptr, std::move(work)});
   task->timer = std::make_unique<Timer>(clock, "monitor.task", [this, task] {
     const std::function<void()> now = std::move(task->work);
@@ -34,12 +35,14 @@ void MonitorTasks::add(Clock& clock, std::int64_t virtual_ns, std::function<void
   task->timer->arm(clock.now_ns() + virtual_ns);
 }
 
+void MonitorTasks::finish_first() {
+  const std::function<void()> now = std::move(tasks_.front().work);
+  tasks_.pop_front();
+  now();
+}
+
 void MonitorTasks::finish() {
-  while (!tasks_.empty()) {
-    const std::function<void()> now = std::move(tasks_.front().work);
-    tasks_.pop_front();
-    now();
-  }
+  while (!tasks_.empty()) finish_first();
 }
 
 CpusAside::CpusAside(Machine& machine) : machine_(machine), ran_(!machine.cpus().parked()) {
@@ -47,8 +50,9 @@ CpusAside::CpusAside(Machine& machine) : machine_(machine), ran_(!machine.cpus()
 }
 
 CpusAside::~CpusAside() {
-  // Somebody else may have stopped the machine while this waited for the CPUs.
-  if (ran_ && machine_.run_state() == RunState::Running) machine_.cpus().unpark_all();
+  // Somebody else may have stopped the machine while this waited for the CPUs, or the guest may have reset it or
+  // switched it off: then it executes nothing before that is done.
+  if (ran_ && machine_.run_state() == RunState::Running && !machine_.has_requests()) machine_.cpus().unpark_all();
 }
 
 }  // namespace machina

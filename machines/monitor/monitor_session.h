@@ -46,12 +46,17 @@ class MonitorSession {
 /// Tasks of one monitor that go on after the command.
 class MonitorTasks {
  public:
+  /// At most so many wait: of a client that asks for more the oldest is done at once.
+  static constexpr std::size_t kMost = 1024;
+
   /// `work` runs after so much of the guest's time.
   void add(Clock& clock, std::int64_t virtual_ns, std::function<void()> work);
   /// All that are left run now: their client is gone.
   void finish();
 
  private:
+  void finish_first();
+
   struct Task {
     std::unique_ptr<Timer> timer;
     std::function<void()> work;

@@ -8,6 +8,7 @@
 #include "core/chardev/char_mux.h"
 #include "core/chardev/char_ringbuf.h"
 #include "core/config/option_string.h"
+#include "core/log.h"
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/json_value.h"
 #include "machines/monitor/qmp_command.h"
@@ -21,11 +22,16 @@ using qom::ValueMap;
 
 constexpr std::string_view kPrefix = "chardev-";
 
-CharBackend& backend(MonitorSession& session, const std::string& label, std::string_view what = "Chardev") {
+CharBackend* find_backend(MonitorSession& session, const std::string& label) {
   CharBackend* found = nullptr;
   qom::for_each<CharBackend>(session.root(), [&](CharBackend& c) {
     if (c.name() == label) found = &c;
   });
+  return found;
+}
+
+CharBackend& backend(MonitorSession& session, const std::string& label, std::string_view what = "Chardev") {
+  CharBackend* const found = find_backend(session, label);
   if (!found) generic_error(fmt::format("{} '{}' not found", what, label));
   return *found;
 }
@@ -60,7 +66,7 @@ qom::Object& chardevs(MonitorSession& session) {
 CharBackend& make_backend(MonitorSession& session, const std::string& id, const std::string& type,
                           const std::function<void(CharBackend&)>& configure) {
   qom::Object& container = chardevs(session);
-  if (id.empty()) generic_error("Parameter 'id' expects an identifier");
+  require_identifier(id);
   if (container.child(id)) generic_error(fmt::format("Chardev with id '{}' already exists", id));
   auto made = qom::TypeRegistry::global().create_as<CharBackend>(type);
   made->set_event_loop(session.machine().system().loop);
@@ -144,7 +150,9 @@ Value chardev_remove(MonitorSession& session, const QmpArguments& arguments) {
 /// Nobody's backend can be another one at once. None of the front ends here can be moved to another backend.
 Value chardev_change(MonitorSession& session, const QmpArguments& arguments) {
   const std::string& id = arguments.string("id");
-  const qom::Ref<CharBackend> old(&backend(session, id));
+  CharBackend* const found = find_backend(session, id);
+  if (!found) generic_error(fmt::format("Chardev '{}' does not exist", id));
+  const qom::Ref<CharBackend> old(found);
   if (old->frontend() || !user_of(session, *old).empty())
     generic_error("Chardev user does not support chardev hotswap");
   qom::Object& container = *old->parent();
@@ -153,7 +161,12 @@ Value chardev_change(MonitorSession& session, const QmpArguments& arguments) {
     return chardev_add(session, arguments);
   } catch (...) {
     container.add_child(id, old);
-    qom::realize_tree(*old);
+    try {
+      qom::realize_tree(*old);
+    } catch (const Error& e) {  // its file is gone, say: then there is none of that name
+      container.remove_child(*old);
+      log::warning("chardev-change: the backend '{}' is lost: {}", id, one_line(e));
+    }
     throw;
   }
 }
@@ -212,11 +225,20 @@ void human_chardev_add(HumanContext& c, const QmpArguments& arguments) {
   const std::string type = std::string(kPrefix) + kind.text();
   if (!qom::TypeRegistry::global().find(type))
     throw Error(fmt::format("'{}' is not a valid char driver name", kind.text()));
+  std::string used_fd;
   make_backend(c.session(), id.text(), type, [&](CharBackend& made) {
     if (made.object_class().find_property("wait")) made.set("wait", false);
-    for (const auto& [key, node] : option.root().children())
-      if (key != "backend" && key != "id") made.set_text(key, node.text());
+    for (const auto& [key, node] : option.root().children()) {
+      if (key == "backend" || key == "id") continue;
+      if (key == "fd" && made.object_class().find_property(key)) {
+        used_fd = node.text();
+        made.set(key, c.session().descriptor(used_fd));
+      } else {
+        made.set_text(key, node.text());
+      }
+    }
   });
+  c.session().named_fds().erase(used_fd);  // the backend has one of its own
 }
 
 void human_ringbuf_read(HumanContext& c, const QmpArguments& arguments) {
@@ -286,8 +308,12 @@ void add(MonitorTable& t) {
              .returns = "ChardevReturn",
              .doc = "makes one; of a pty the name of the terminal is returned",
              .run = chardev_add});
-  t.command(
-      {.name = "chardev-remove", .arguments = "id: str", .doc = "removes one that nobody uses", .run = chardev_remove});
+  t.command({.name = "chardev-remove",
+             .arguments = "id: str",
+             .doc = "removes one that nobody uses",
+             .run = chardev_remove,
+             .human = "chardev-remove",
+             .complete = complete_chardev});
   t.command({.name = "chardev-change",
              .arguments = "id: str, backend: ChardevBackend",
              .returns = "ChardevReturn",
@@ -296,7 +322,9 @@ void add(MonitorTable& t) {
   t.command({.name = "chardev-send-break",
              .arguments = "id: str",
              .doc = "a break, as if it came from the other end of the line",
-             .run = chardev_send_break});
+             .run = chardev_send_break,
+             .human = "chardev-send-break",
+             .complete = complete_chardev});
   t.command({.name = "ringbuf-write",
              .arguments = "device: str, data: str, *format: DataFormat",
              .doc = "puts data (`utf8` or `base64`) into a ring buffer",
@@ -311,16 +339,6 @@ void add(MonitorTable& t) {
            .arguments = "args: rest",
            .doc = "makes a character backend: KIND,id=ID,…",
            .run = human_chardev_add});
-  t.human({.name = "chardev-remove",
-           .arguments = "id: str",
-           .doc = "removes one that nobody uses",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("chardev-remove", a.all()); },
-           .complete = complete_chardev});
-  t.human({.name = "chardev-send-break",
-           .arguments = "id: str",
-           .doc = "sends a break",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("chardev-send-break", a.all()); },
-           .complete = complete_chardev});
   t.human({.name = "ringbuf_read",
            .arguments = "device: str, size: int",
            .doc = "takes the oldest bytes out of a ring buffer",

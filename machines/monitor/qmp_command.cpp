@@ -32,6 +32,13 @@ void device_not_found(std::string_view id) {
   throw QmpError{QmpErrorClass::DeviceNotFound, fmt::format("Device '{}' not found", id)};
 }
 
+void require_identifier(std::string_view id) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto other = [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'; };
+  if (id.empty() || !letter(id[0]) || !std::all_of(id.begin(), id.end(), [&](char c) { return letter(c) || other(c); }))
+    generic_error("Parameter 'id' expects an identifier");
+}
+
 // --- arguments ------------------------------------------------------------------------------------------------------
 
 bool QmpArguments::has(std::string_view name) const { return member(object_, name) != nullptr; }

@@ -56,6 +56,12 @@ struct MonitorCondition {
 };
 /// Before the capabilities are negotiated; the only command that is.
 extern const MonitorCondition kWhileNegotiating;
+/// Guest memory must not change while dump-guest-memory writes it.
+extern const MonitorCondition kWithoutDump;
+
+class HumanContext;
+/// What a word of the given argument may be, for completion.
+using CompleteArgument = std::vector<std::string> (*)(MonitorSession& session, std::string_view argument);
 
 struct QmpCommand {
   std::string_view name;
@@ -67,13 +73,12 @@ struct QmpCommand {
   /// Names of the same command in the human monitor, "stop|s", where its arguments are given in their order. A flag
   /// ("-f format") may replace the place of an optional one: "eject -f=force".
   std::string_view human{};
+  CompleteArgument complete = nullptr;  ///< of the human monitor
 
   const SchemaType* argument_type = nullptr;  ///< made from the above
   const SchemaType* return_type = nullptr;
   std::string_view family{};
 };
-
-class HumanContext;
 
 struct HumanCommand {
   std::string_view name;  ///< "print|p", "info mtree"
@@ -82,8 +87,7 @@ struct HumanCommand {
   std::string_view arguments{};
   std::string_view doc{};
   void (*run)(HumanContext& context, const QmpArguments& arguments) = nullptr;
-  /// What a word of the given argument may be, for completion.
-  std::vector<std::string> (*complete)(MonitorSession& session, std::string_view argument) = nullptr;
+  CompleteArgument complete = nullptr;
   std::string_view family{};
 };
 
@@ -141,5 +145,8 @@ std::string one_line(const Error& error);
 
 [[noreturn]] void generic_error(std::string description);
 [[noreturn]] void device_not_found(std::string_view id);
+/// What is made by a monitor has an id that paths and command lines can name: a letter, then letters, digits, '-', '.'
+/// and '_'. Throws QmpError.
+void require_identifier(std::string_view id);
 
 }  // namespace machina

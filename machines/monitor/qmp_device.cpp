@@ -24,6 +24,7 @@ Value device_add(MonitorSession& session, const QmpArguments& arguments) {
   ValueMap properties;
   for (const auto& [name, value] : std::get<ValueMap>(arguments.all().get()))
     if (name != "driver" && name != "id") properties.emplace_back(name, value);
+  if (arguments.has("id")) require_identifier(arguments.string("id"));
   hotplug_device(session.machine(), arguments.string("driver"), arguments.string_or("id", ""), properties);
   return {};
 }
@@ -57,6 +58,7 @@ void make_object(MonitorSession& session, const std::string& type, const std::st
   const std::vector<std::string> known = object_types();
   if (std::find(known.begin(), known.end(), type) == known.end())
     generic_error(fmt::format("Parameter 'qom-type' does not accept value '{}'", type));
+  require_identifier(id);
   qom::Object& container = objects(session);
   if (container.child(id))
     generic_error(fmt::format("attempt to add duplicate property '{}' to object (type 'container')", id));
@@ -139,12 +141,19 @@ void add(MonitorTable& t) {
   t.command({.name = "device_del",
              .arguments = "id: str",
              .doc = "asks the guest to let a device go; DEVICE_DELETED tells when it has",
-             .run = device_del});
+             .run = device_del,
+             .human = "device_del",
+             .complete = complete_device});
   t.command({.name = "object-add",
              .arguments = "qom-type: str, id: str, ...",
              .doc = "makes an object below `/objects`",
              .run = object_add});
-  t.command({.name = "object-del", .arguments = "id: str", .doc = "removes one that nobody uses", .run = object_del});
+  t.command({.name = "object-del",
+             .arguments = "id: str",
+             .doc = "removes one that nobody uses",
+             .run = object_del,
+             .human = "object_del",
+             .complete = complete_object});
   t.event({.name = "DEVICE_DELETED",
            .data = "*device: str, path: str",
            .doc = "a device has left the machine; `device` is its id, if it had one"});
@@ -153,20 +162,10 @@ void add(MonitorTable& t) {
            .doc = "plugs a device in: TYPE[,property=value…]; 'help' lists types",
            .run = human_device_add,
            .complete = complete_device});
-  t.human({.name = "device_del",
-           .arguments = "id: str",
-           .doc = "asks the guest to let a device go",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("device_del", a.all()); },
-           .complete = complete_device});
   t.human({.name = "object_add",
            .arguments = "object: rest",
            .doc = "makes an object: TYPE,id=ID[,property=value…]",
            .run = human_object_add,
-           .complete = complete_object});
-  t.human({.name = "object_del",
-           .arguments = "id: str",
-           .doc = "removes an object that nobody uses",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("object-del", a.all()); },
            .complete = complete_object});
 }
 

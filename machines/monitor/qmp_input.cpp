@@ -1,17 +1,14 @@
 /// Screen, keyboard and mouse.
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <sys/stat.h>
 
 #include "core/display/display.h"
 #include "core/display/input_sink.h"
 #include "core/display/png_writer.h"
-#include "core/fd_sets.h"
 #include "core/units.h"
 #include "hw/input/ps2_scancodes.h"
+#include "machines/monitor/host_file.h"
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/json_value.h"
 #include "machines/monitor/qmp_command.h"
@@ -33,20 +30,20 @@ constexpr std::int64_t kMaxMove = 32'767;
 // --- screen ---
 
 /// PPM, "P6": the format of screendump where none is asked for.
-void write_ppm(const PixelScreen& screen, const std::string& path) {
-  std::string image = fmt::format("P6\n{} {}\n255\n", screen.width, screen.height);
+std::vector<std::uint8_t> encode_ppm(const PixelScreen& screen) {
+  const std::string head = fmt::format("P6\n{} {}\n255\n", screen.width, screen.height);
+  std::vector<std::uint8_t> image(head.begin(), head.end());
   image.reserve(image.size() + screen.pixels.size() * 3);
   for (const std::uint32_t pixel : screen.pixels)
-    for (const int shift : {16, 8, 0}) image += static_cast<char>(pixel >> shift & 0xff);
-  const OwnedFd file(open_path(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  std::size_t done = 0;
-  while (file && done < image.size()) {
-    const ssize_t n = ::write(file.get(), image.data() + done, image.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  if (done < image.size()) generic_error(fmt::format("failed to write '{}'", path));
+    for (const int shift : {16, 8, 0}) image.push_back(static_cast<std::uint8_t>(pixel >> shift));
+  return image;
+}
+
+/// Another file may take its place: it is none yet, or a plain one. A device, a pipe, a set of descriptors is written
+/// to.
+bool may_be_replaced(const std::string& path) {
+  struct stat st {};
+  return !path.starts_with("/dev/fdset/") && (::lstat(path.c_str(), &st) != 0 || S_ISREG(st.st_mode));
 }
 
 Value screendump(MonitorSession& session, const QmpArguments& arguments) {
@@ -64,10 +61,12 @@ Value screendump(MonitorSession& session, const QmpArguments& arguments) {
   if (arguments.has("head") && arguments.integer("head") != 0) generic_error("a display has one head, 0");
   const PixelScreen screen = source->pixel_screen();
   if (screen.width == 0 || screen.height == 0) generic_error("no surface");
-  if (arguments.string_or("format", "ppm") == "png") {
-    write_png(screen, arguments.string("filename"));
+  const std::string& path = arguments.string("filename");
+  const bool png = arguments.string_or("format", "ppm") == "png";
+  if (png && may_be_replaced(path)) {
+    write_png(screen, path);
   } else {
-    write_ppm(screen, arguments.string("filename"));
+    write_file(create_file(path), png ? encode_png(screen) : encode_ppm(screen), path);
   }
   return {};
 }

@@ -1,15 +1,13 @@
 /// Guest memory to files: memsave, pmemsave, dump-guest-memory.
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <memory>
+#include <optional>
 
 #include "machines/monitor/guest_dump.h"
+#include "machines/monitor/host_file.h"
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/json_value.h"
 #include "machines/monitor/qmp_command.h"
@@ -23,12 +21,6 @@ using qom::ValueMap;
 
 constexpr std::size_t kPiece = 4096;
 
-OwnedFd create_file(const std::string& path) {
-  OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666));
-  if (!fd) generic_error(fmt::format("Could not open '{}': {}", path, std::strerror(errno)));
-  return fd;
-}
-
 /// `read(address, piece)` says whether there is memory. What was written until then stays.
 template <class Read>
 void save(const std::string& path, std::uint64_t address, std::uint64_t size, Read&& read) {
@@ -40,12 +32,7 @@ void save(const std::string& path, std::uint64_t address, std::uint64_t size, Re
     const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(size - done, kPiece - at % kPiece));
     const auto piece = std::span(buffer).first(n);
     if (!read(at, piece)) generic_error(fmt::format("Invalid addr 0x{:016x}/size {} specified", address, size));
-    for (std::size_t out = 0; out < n;) {
-      const ssize_t w = ::write(file.get(), piece.data() + out, n - out);
-      if (w < 0 && errno == EINTR) continue;
-      if (w <= 0) generic_error(fmt::format("writing '{}' failed: {}", path, std::strerror(errno)));
-      out += static_cast<std::size_t>(w);
-    }
+    write_file(file, piece, path);
     done += n;
   }
 }
@@ -66,17 +53,19 @@ Value memsave(MonitorSession& session, const QmpArguments& arguments) {
   const X86State state = cpu->state();
   const GuestMemory memory(session.machine());
   save(arguments.string("filename"), arguments.unsigned_integer("val"), size_of(arguments),
-       [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.read_linear(state, at, to); });
+       [&](std::uint64_t at, std::span<std::uint8_t> to) { return memory.access_linear(state, at, to); });
   return {};
 }
 
 Value pmemsave(MonitorSession& session, const QmpArguments& arguments) {
   const CpusAside aside(session.machine());
   const GuestMemory memory(session.machine());
+  X86Cpu* const cpu = session.cpu();
+  std::optional<X86State> state;
+  if (cpu && cpu->vcpu()) state = cpu->state();
   save(arguments.string("filename"), arguments.unsigned_integer("val"), size_of(arguments),
        [&](std::uint64_t at, std::span<std::uint8_t> to) {
-         // Where nothing is, or only registers, which are not to be touched: zeros.
-         if (!memory.read_physical(at, to)) std::fill(to.begin(), to.end(), std::uint8_t{0});
+         (void)memory.access_physical(at, to, state ? &*state : nullptr);  // where nobody answers: zeros
          return true;
        });
   return {};
@@ -96,9 +85,11 @@ struct DumpJob {
   std::uint64_t completed = 0, total = 0;
 };
 
-DumpJob& job_of(const Machine& machine) {
-  static std::pair<const Machine*, DumpJob> last;  // a process has one machine; a test has one after the other
-  if (last.first != &machine) last = {&machine, DumpJob{}};
+DumpJob& job_of(Machine& machine) {
+  // A process has one machine; a test has one after the other, which are told apart by their memory.
+  static std::pair<std::weak_ptr<RamBlock>, DumpJob> last;
+  const std::shared_ptr<RamBlock>& ram = machine.system().ram;
+  if (!ram || last.first.lock() != ram) last = {ram, DumpJob{}};
   return last.second;
 }
 
@@ -117,17 +108,18 @@ void finish_dump(Machine& machine, DumpJob& job, const std::string& error) {
   if (job.go_on && machine.run_state() == RunState::Paused) machine.start();
 }
 
-void continue_dump(const qom::Ref<Machine>& machine) {
-  machine->system().loop.post([machine] {
-    DumpJob& job = job_of(*machine);
+/// The loop is the machine's: nothing that waits there outlives it.
+void continue_dump(Machine& machine) {
+  machine.system().loop.post([&machine] {
+    DumpJob& job = job_of(machine);
     if (!job.dump) return;
     try {
       const bool more = job.dump->step();
       job.completed = job.dump->written();
       if (more) return continue_dump(machine);
-      finish_dump(*machine, job, {});
+      finish_dump(machine, job, {});
     } catch (const Error& e) {
-      finish_dump(*machine, job, one_line(e));
+      finish_dump(machine, job, one_line(e));
     }
   });
 }
@@ -146,7 +138,7 @@ OwnedFd dump_target(MonitorSession& session, const std::string& protocol) {
 Value dump_guest_memory(MonitorSession& session, const QmpArguments& arguments) {
   Machine& machine = session.machine();
   DumpJob& job = job_of(machine);
-  if (job.dump) generic_error("There is a dump in process, please wait.");
+  if (job.dump) generic_error(std::string(kWithoutDump.refusal));
   GuestDump::Options options;
   options.paging = std::get<bool>(arguments.value("paging").get());
   if (arguments.has("begin") != arguments.has("length"))
@@ -162,10 +154,10 @@ Value dump_guest_memory(MonitorSession& session, const QmpArguments& arguments) 
 
   job.go_on = machine.run_state() == RunState::Running;
   if (job.go_on) machine.stop();
-  std::vector<X86State> states;
-  for (X86Cpu* cpu : machine.cpus().cpus())
-    if (cpu->vcpu()) states.push_back(cpu->state());
   try {
+    std::vector<X86State> states;
+    for (X86Cpu* cpu : machine.cpus().cpus())
+      if (cpu->vcpu()) states.push_back(cpu->state());
     job.dump = std::make_unique<GuestDump>(machine.system(), std::move(states), options, std::move(to));
   } catch (...) {
     if (job.go_on) machine.start();
@@ -175,7 +167,7 @@ Value dump_guest_memory(MonitorSession& session, const QmpArguments& arguments) 
   job.total = job.dump->total();
   job.completed = 0;
   if (arguments.boolean_or("detach", false)) {
-    continue_dump(qom::Ref<Machine>(&machine));
+    continue_dump(machine);
     return {};
   }
   std::string error;
@@ -221,12 +213,12 @@ void add(MonitorTable& t) {
   )");
   t.command({.name = "memsave",
              .arguments = "val: uint64, size: uint64, filename: str, *cpu-index: int",
-             .doc = "linear memory, as a CPU sees it, to a file",
+             .doc = "linear memory and registers, as a CPU sees them, to a file",
              .run = memsave,
              .human = "memsave"});
   t.command({.name = "pmemsave",
              .arguments = "val: uint64, size: uint64, filename: str",
-             .doc = "physical memory to a file; zeros where there is none",
+             .doc = "physical memory, and registers that are mapped there, to a file; zeros where there is neither",
              .run = pmemsave,
              .human = "pmemsave"});
   t.command(
@@ -252,4 +244,9 @@ void add(MonitorTable& t) {
 const MonitorFamily kFamily{"Memory", add};
 
 }  // namespace
+
+const MonitorCondition kWithoutDump{"while no dump is being written",
+                                    [](MonitorSession& s) { return !job_of(s.machine()).dump; },
+                                    "There is a dump in process, please wait."};
+
 }  // namespace machina

@@ -44,7 +44,7 @@ bool refers_to(const qom::Object& object, const char* property, const qom::Objec
 void make_backend(MonitorSession& session, const std::string& type, const std::string& id,
                   const std::function<void(NetBackend&)>& configure) {
   qom::Object& container = netdevs(session);
-  if (id.empty()) generic_error("Parameter 'id' expects an identifier");
+  require_identifier(id);
   if (container.child(id)) generic_error(fmt::format("Duplicate ID '{}'", id));
   const std::string name = std::string(kPrefix) + type;
   if (!qom::TypeRegistry::global().find(name))
@@ -68,15 +68,24 @@ std::string joined(const ValueList& strings) {
   return text;
 }
 
+/// "fd", and "fds" for cards of several queues, are a descriptor that getfd has named, or the number of one. The name
+/// is added to `used`: the backend has a descriptor of its own.
+void set_descriptor(MonitorSession& session, NetBackend& made, const std::string& text,
+                    std::vector<std::string>& used) {
+  if (text.find(':') != std::string::npos) generic_error("a card here has one queue: give one descriptor");
+  made.set("fd", session.descriptor(text));
+  used.push_back(text);
+}
+
+bool is_descriptor(std::string_view name) { return name == "fd" || name == "fds"; }
+
 Value netdev_add(MonitorSession& session, const QmpArguments& arguments) {
-  std::string used_fd;
+  std::vector<std::string> used;
   make_backend(session, arguments.string("type"), arguments.string("id"), [&](NetBackend& made) {
     for (const auto& [name, value] : std::get<ValueMap>(arguments.all().get())) {
       if (name == "type" || name == "id") continue;
-      if (name == "fd" || name == "fds") {
-        used_fd = value.to_string();
-        if (used_fd.find(':') != std::string::npos) generic_error("a card here has one queue: give one descriptor");
-        made.set("fd", session.descriptor(used_fd));
+      if (is_descriptor(name)) {
+        set_descriptor(session, made, value.to_string(), used);
       } else if (const auto* list = value.get_if<ValueList>()) {
         made.set(name, joined(*list));
       } else {
@@ -84,7 +93,7 @@ Value netdev_add(MonitorSession& session, const QmpArguments& arguments) {
       }
     }
   });
-  session.named_fds().erase(used_fd);  // the backend has one of its own
+  for (const std::string& name : used) session.named_fds().erase(name);
   return {};
 }
 
@@ -221,10 +230,18 @@ void human_netdev_add(HumanContext& c, const QmpArguments& arguments) {
   const ConfigNode type = option["type"], id = option["id"];
   if (!type) throw Error("Parameter 'type' is missing");
   if (!id) throw Error("Parameter 'id' is missing");
+  std::vector<std::string> used;
   make_backend(c.session(), type.text(), id.text(), [&](NetBackend& made) {
-    for (const auto& [key, node] : option.root().children())
-      if (key != "type" && key != "id") set_property(c.machine(), made, key, node.text());
+    for (const auto& [key, node] : option.root().children()) {
+      if (key == "type" || key == "id") continue;
+      if (is_descriptor(key) && made.object_class().find_property("fd")) {
+        set_descriptor(c.session(), made, node.text(), used);
+      } else {
+        set_property(c.machine(), made, key, node.text());
+      }
+    }
   });
+  for (const std::string& name : used) c.session().named_fds().erase(name);
 }
 
 std::vector<std::string> complete_net(MonitorSession& session, std::string_view argument) {
@@ -262,11 +279,15 @@ void add(MonitorTable& t) {
   t.command({.name = "netdev_del",
              .arguments = "id: str",
              .doc = "removes one, and filters on it; a card that it belongs to is left without a cable",
-             .run = netdev_del});
+             .run = netdev_del,
+             .human = "netdev_del",
+             .complete = complete_net});
   t.command({.name = "set_link",
              .arguments = "name: str, up: bool",
              .doc = "plugs the cable of a network card or backend in or out",
-             .run = set_link});
+             .run = set_link,
+             .human = "set_link",
+             .complete = complete_net});
   t.command({.name = "query-rx-filter",
              .arguments = "*name: str",
              .returns = "[RxFilterInfo]",
@@ -279,16 +300,6 @@ void add(MonitorTable& t) {
            .arguments = "netdev: rest",
            .doc = "makes a network backend: TYPE,id=ID[,property=value…]",
            .run = human_netdev_add,
-           .complete = complete_net});
-  t.human({.name = "netdev_del",
-           .arguments = "id: str",
-           .doc = "removes a network backend",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("netdev_del", a.all()); },
-           .complete = complete_net});
-  t.human({.name = "set_link",
-           .arguments = "name: str, up: bool",
-           .doc = "plugs the cable of a network card in (on) or out (off)",
-           .run = [](HumanContext& c, const QmpArguments& a) { c.query("set_link", a.all()); },
            .complete = complete_net});
 }
 

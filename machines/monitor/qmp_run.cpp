@@ -81,6 +81,7 @@ void add(MonitorTable& t) {
   t.command({.name = "cont",
              .doc = "runs the machine; an error in a state that only a reset ends; wakes one that is suspended",
              .run = cont,
+             .when = &kWithoutDump,
              .human = "cont|c"});
   t.command({.name = "system_reset",
              .doc = "resets the machine; the event RESET says when",

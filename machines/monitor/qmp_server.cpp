@@ -67,11 +67,21 @@ void QmpServer::realize() {
   machine_ = qom::first_of<Machine>(qom::Object::root());
   if (!machine_) throw Error("a QMP server needs a machine").object(path());
   output_.attach(chardev_.get());
+  System& system = machine_->system();
+  for (Limited& l : limited_) {
+    // Where a test moves the time, it moves this, too.
+    l.timer = std::make_unique<Timer>(system.clock.manual() ? system.clock : system.realtime, "qmp.event", [this, &l] {
+      if (!l.waiting) return;
+      send_event(*std::exchange(l.waiting, std::nullopt));
+      l.timer->arm(l.timer->clock().now_ns() + kEventPeriodNs);
+    });
+  }
   observer_ = machine_->add_observer([this](const Machine::EventData& data) { machine_event(data); });
   try {
     chardev_->attach(this);
   } catch (...) {
     machine_->remove_observer(observer_);
+    for (Limited& l : limited_) l.timer.reset();
     output_.attach(nullptr);
     throw;
   }
@@ -80,7 +90,8 @@ void QmpServer::realize() {
 void QmpServer::unrealize() {
   tasks_.finish();
   machine_->remove_observer(observer_);
-  chardev_->drain(kDrainMs);
+  for (Limited& l : limited_) l.timer.reset();
+  output_.drain(kDrainMs);
   chardev_->attach(nullptr);
   output_.attach(nullptr);
   input_.clear();
@@ -107,6 +118,7 @@ void QmpServer::event(Event event) {
   input_.clear();
   stream_.reset();
   output_.clear();
+  for (Limited& l : limited_) l.waiting.reset();
   set_cpu_index(0);
   if (event == Event::Closed) {
     tasks_.finish();
@@ -122,7 +134,7 @@ void QmpServer::writable() {
 }
 
 void QmpServer::carry_out() {
-  if (busy_) return;  // a command that waits for the disks runs the event loop, which may bring more input
+  if (busy_) return;  // what is said to the backend may come back as its answer
   busy_ = true;
   while (!input_.empty() && output_.size() <= kOutputHigh) {
     const std::string bytes = std::exchange(input_, {});
@@ -159,6 +171,8 @@ void QmpServer::answer(const JsonStream::Item& item) {
     message = {{"error", error_answer(e)}};
   } catch (const Error& e) {
     message = {{"error", error_answer({QmpErrorClass::GenericError, one_line(e)})}};
+  } catch (const std::exception& e) {  // no memory for the answer, say: that is no reason to lose the guest
+    message = {{"error", error_answer({QmpErrorClass::GenericError, e.what()})}};
   }
   if (connection_ != connection) return;  // nobody is there to hear it
   if (has_id) message.emplace_back("id", std::move(id));
@@ -193,17 +207,29 @@ Value QmpServer::execute(const Value& request) {
 
 void QmpServer::machine_event(const Machine::EventData& data) {
   if (!negotiated_) return;
-  if (output_.size() > kOutputLimit) {
-    ++dropped_events_;
-    log::warn_once("qmp-events:" + path(), path() + ": the client does not read, events are dropped");
-    return;
-  }
   const bool other = data.event == Machine::Event::Other;
   ValueMap message{{"timestamp", timestamp()}, {"event", other ? std::string(data.name) : event_name(data.event)}};
   if (!data.data.empty()) message.emplace_back("data", data.data);
   if (data.event == Machine::Event::Reset || data.event == Machine::Event::Shutdown) {
     message.emplace_back("data",
                          ValueMap{{"guest", caused_by_guest(data.cause)}, {"reason", shutdown_cause_name(data.cause)}});
+  }
+  for (Limited& l : limited_) {
+    if (!other || l.name != data.name) continue;
+    if (l.timer->armed()) {
+      l.waiting = std::move(message);
+      return;
+    }
+    l.timer->arm(l.timer->clock().now_ns() + kEventPeriodNs);
+  }
+  send_event(message);
+}
+
+void QmpServer::send_event(const Value& message) {
+  if (output_.size() > kOutputLimit) {
+    ++dropped_events_;
+    log::warn_once("qmp-events:" + path(), path() + ": the client does not read, events are dropped");
+    return;
   }
   send(message);
 }

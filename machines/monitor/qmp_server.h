@@ -5,7 +5,11 @@
 /// An object of the machine's tree. Everything runs on the main thread under the machine lock; a vCPU that runs goes on
 /// running, unless the command says otherwise.
 
+#include <array>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/chardev/char_backend.h"
 #include "core/chardev/output_queue.h"
@@ -26,6 +30,8 @@ class QmpServer final : public qom::Object, private CharFrontend, private Monito
   static constexpr std::size_t kOutputHigh = 64 * 1024;
   /// Events beyond this are dropped and counted.
   static constexpr std::size_t kOutputLimit = std::size_t{1} << 20;
+  /// Of an event that a guest can cause as often as it likes a client hears at most one in so long, and the last one.
+  static constexpr std::int64_t kEventPeriodNs = 1'000'000'000;
 
   std::uint64_t dropped_events() const { return dropped_events_; }
 
@@ -54,6 +60,7 @@ class QmpServer final : public qom::Object, private CharFrontend, private Monito
   qom::Value execute(const qom::Value& request);
   void send(const qom::Value& message);
   void machine_event(const Machine::EventData& data);
+  void send_event(const qom::Value& message);
 
   // configuration
   qom::Link<CharBackend> chardev_;
@@ -69,6 +76,12 @@ class QmpServer final : public qom::Object, private CharFrontend, private Monito
   bool busy_ = false;
   unsigned connection_ = 0;
   std::uint64_t dropped_events_ = 0;
+  struct Limited {
+    std::string_view name;
+    std::unique_ptr<Timer> timer{};       ///< armed: one was sent less than a period ago
+    std::optional<qom::Value> waiting{};  ///< the last one since
+  };
+  std::array<Limited, 2> limited_{{{"RTC_CHANGE"}, {"WATCHDOG"}}};  // as QEMU limits them
   MonitorTasks tasks_;
 };
 

@@ -16,7 +16,7 @@ using qom::ValueList;
 using qom::ValueMap;
 
 Value qmp_capabilities(MonitorSession& session, const QmpArguments& arguments) {
-  if (arguments.has("enable") && !arguments.list("enable").empty()) generic_error("This monitor does not support OOB");
+  if (arguments.has("enable") && !arguments.list("enable").empty()) generic_error("Capability oob not available");
   session.negotiate();
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,7 +61,10 @@ class PlainObject final : public qom::Object, public qom::UserCreatable {
   static void class_init(qom::ObjectClass& c) {
     c.user_creatable = true;
     c.property("size", &PlainObject::size, 1U);
+    c.computed<std::string>("fragile", &PlainObject::fragile);
   }
+  std::string fragile() const { throw std::length_error("too long to be told"); }
+
   std::uint32_t size = 0;
 };
 

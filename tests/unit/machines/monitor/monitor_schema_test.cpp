@@ -51,8 +51,8 @@ TEST(MonitorSchema, ChecksWhatIsDeclared) {
   EXPECT_EQ(fault(t, R"({"points": {}})"), "Invalid parameter type for 'points', expected: array");
   EXPECT_EQ(fault(t, R"({"points": [[{"x": 9223372036854775808}]]})"),
             "Invalid parameter type for 'points[0][0].x', expected: integer");
-  EXPECT_EQ(fault(t, R"({"size": -1})"), "Invalid parameter type for 'size', expected: uint64");
-  EXPECT_EQ(fault(t, R"({"size": 1.0})"), "Invalid parameter type for 'size', expected: integer");
+  EXPECT_EQ(fault(t, R"({"size": "1"})"), "Invalid parameter type for 'size', expected: uint64");
+  EXPECT_EQ(fault(t, R"({"size": 1.0})"), "Invalid parameter type for 'size', expected: uint64");
   EXPECT_EQ(fault(t, R"({"ratio": 1, "on": false, "what": [null]})"), "");
   EXPECT_EQ(fault(t, R"({"on": 1})"), "Invalid parameter type for 'on', expected: boolean");
   EXPECT_EQ(fault(t, R"({"shape": {"kind": "dot", "x": 1, "name": "p"}})"), "");
