@@ -87,7 +87,11 @@ void run_console(const std::string& path) {
   }
   bool escaped = false, open = true;
   pollfd ends[2] = {{STDIN_FILENO, POLLIN, 0}, {line.get(), POLLIN, 0}};
-  while (open && (::poll(ends, 2, -1) >= 0 || errno == EINTR)) {
+  while (open) {
+    if (::poll(ends, 2, -1) < 0) {
+      if (errno != EINTR) break;
+      continue;  // what it found out the last time is not true any more
+    }
     char buffer[4096];
     if (ends[1].revents) {
       const ssize_t n = ::read(line.get(), buffer, sizeof buffer);

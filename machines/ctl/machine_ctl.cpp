@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "core/units.h"
+#include "machines/cli/option_table.h"
 #include "machines/cli/run_directory.h"
 #include "machines/ctl/console.h"
 #include "machines/ctl/qmp_client.h"
@@ -32,6 +35,11 @@ struct Request {
 };
 
 void say(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void complain(const std::string& text) {
+  std::fflush(stdout);
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 RunningMachine find(const Request& r, const std::string& name) {
   const std::vector<RunningMachine> machines = running_machines(r.directory);
@@ -62,6 +70,23 @@ RunningMachine the_one(const Request& r, std::size_t most_words) {
   return find(r, r.words[1]);
 }
 
+/// One machine that does not answer does not keep the others from what is to be done with them.
+template <class Work>
+void each(const Request& r, Work&& work) {
+  const std::vector<RunningMachine> machines = chosen(r);
+  std::size_t failed = 0;
+  for (const RunningMachine& m : machines) {
+    try {
+      work(m);
+    } catch (const Error& e) {
+      if (machines.size() == 1) throw;
+      complain(fmt::format("machine-ctl: {}: {}\n", m.name, e.what()));
+      ++failed;
+    }
+  }
+  if (failed > 0) throw Error(fmt::format("{} of {} machines did not do it", failed, machines.size()));
+}
+
 std::string status_of(QmpClient& machine) { return member(machine.command("query-status"), "status")->to_string(); }
 
 // --- verbs ----------------------------------------------------------------------------------------------------------
@@ -81,7 +106,7 @@ void list(const Request& r) {
 }
 
 void stat(const Request& r) {
-  for (const RunningMachine& m : chosen(r)) {
+  each(r, [](const RunningMachine& m) {
     QmpClient machine(m.socket);
     const Value cpus = machine.command("query-cpus-fast"), disks = machine.command("query-blockstats");
     const bool kvm = *member(machine.command("query-kvm"), "enabled") == Value(true);
@@ -103,38 +128,90 @@ void stat(const Request& r) {
                           member(s, "wr_operations")->to_string());
     }
     say(text);
-  }
+  });
 }
 
 void pause(const Request& r) {
-  for (const RunningMachine& m : chosen(r)) QmpClient(m.socket).command("stop");
+  each(r, [](const RunningMachine& m) { QmpClient(m.socket).command("stop"); });
 }
 
 void resume(const Request& r) {
-  for (const RunningMachine& m : chosen(r)) QmpClient(m.socket).command("cont");
+  each(r, [](const RunningMachine& m) { QmpClient(m.socket).command("cont"); });
 }
 
 /// With --wait the guest is asked first, by its power button, and has so long to obey.
 void stop(const Request& r) {
   constexpr int kGoneMs = 10'000;
-  for (const RunningMachine& m : chosen(r)) {
+  each(r, [&](const RunningMachine& m) {
     QmpClient machine(m.socket);
+    // It may end by itself before it is told to, or before it has answered.
+    const auto tell = [&](const char* command) {
+      try {
+        machine.command(command);
+      } catch (const Error&) {
+        if (!machine.ended()) throw;
+      }
+    };
     if (r.wait) {
-      machine.command("system_powerdown");
-      if (machine.wait_for_end(static_cast<int>(std::min(*r.wait, 86'400U)) * 1'000)) continue;
+      tell("system_powerdown");
+      if (machine.wait_for_end(static_cast<int>(std::min(*r.wait, 86'400U)) * 1'000)) return;
     }
-    machine.command("quit");
+    tell("quit");
     if (!machine.wait_for_end(kGoneMs)) throw Error(fmt::format("machine '{}' does not end", m.name));
-  }
+  });
 }
+
+/// Whoever wants to end this program waits while it lives.
+class Undisturbed {
+ public:
+  Undisturbed() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int s : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, s);
+    ::sigprocmask(SIG_BLOCK, &signals, &before_);
+  }
+  ~Undisturbed() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  Undisturbed(const Undisturbed&) = delete;
+  Undisturbed& operator=(const Undisturbed&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// A machine that runs is stopped while this lives, so that all its CPUs are of the same moment. It goes on whatever
+/// happens, Ctrl-C included.
+class Standstill {
+ public:
+  explicit Standstill(QmpClient& machine) : machine_(machine) {
+    ran_ = status_of(machine) == "running";
+    if (ran_) machine.command("stop");
+  }
+  /// Throws Error.
+  void end() {
+    if (std::exchange(ran_, false)) machine_.command("cont");
+  }
+  ~Standstill() {
+    try {
+      end();
+    } catch (const Error& e) {
+      complain(fmt::format("machine-ctl: {}\n", e.what()));
+    }
+  }
+  Standstill(const Standstill&) = delete;
+  Standstill& operator=(const Standstill&) = delete;
+
+ private:
+  const Undisturbed undisturbed_;
+  QmpClient& machine_;
+  bool ran_ = false;
+};
 
 /// Registers of every CPU, the instructions that come next, and the top of the stack.
 void debug(const Request& r) {
-  for (const RunningMachine& m : chosen(r)) {
+  each(r, [](const RunningMachine& m) {
     QmpClient machine(m.socket);
-    const bool ran = status_of(machine) == "running";
-    if (ran) machine.command("stop");  // so that all CPUs are of the same moment
     std::string text = fmt::format("{} (pid {})\n", m.name, machine.pid());
+    Standstill still(machine);
     const Value cpus = machine.command("query-cpus-fast");
     for (const Value& cpu : std::get<ValueList>(cpus.get())) {
       const auto index = std::get<std::int64_t>(member(cpu, "cpu-index")->get());
@@ -142,13 +219,14 @@ void debug(const Request& r) {
       text += "Code:\n" + machine.human("x /4i $pc", index);
       text += "Stack:\n" + machine.human(fmt::format("x /{}gx $sp", kStackWords), index);
     }
-    if (ran) machine.command("cont");
+    still.end();
     say(text);
-  }
+  });
 }
 
-/// Lines of standard input to the machine, messages of the machine to standard output.
-void converse(QmpClient& machine) {
+/// Lines of standard input to the machine, messages of the machine to standard output, until the machine hangs up:
+/// which it does when it has answered the last line.
+void pass_on(QmpClient& machine) {
   pollfd ends[2] = {{STDIN_FILENO, POLLIN, 0}, {machine.fd(), POLLIN, 0}};
   for (;;) {
     Value message;
@@ -157,12 +235,21 @@ void converse(QmpClient& machine) {
     if (::poll(ends, 2, -1) < 0 || !ends[0].revents) continue;
     char buffer[4096];
     const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (n <= 0) break;
-    machine.send({buffer, static_cast<std::size_t>(n)});
+    if (n > 0) {
+      machine.send({buffer, static_cast<std::size_t>(n)});
+      continue;
+    }
+    machine.finish();
+    ends[0].fd = -1;
   }
-  // The answers to the last lines.
-  Value message;
-  while (machine.receive(message, 200)) say(to_json(message) + "\n");
+}
+
+void converse(QmpClient& machine) {
+  try {
+    pass_on(machine);
+  } catch (const Error&) {
+    if (!machine.ended()) throw;
+  }
 }
 
 void qmp(const Request& r) {
@@ -211,7 +298,7 @@ constexpr Verb kVerbs[] = {
 
 std::string help() {
   std::string text = "usage: machine-ctl [--dir DIR] VERB [NAME…]\n\nVerbs:\n";
-  for (const Verb& v : kVerbs) text += fmt::format("  {:<40} {}\n", fmt::format("{} {}", v.name, v.arguments), v.help);
+  for (const Verb& v : kVerbs) text += help_row(fmt::format("{} {}", v.name, v.arguments), v.help);
   text += fmt::format("\n--dir DIR is where the machines' sockets are: -run-dir of machine-run (default: {})\n",
                       default_run_directory());
   return text;
@@ -263,9 +350,7 @@ int machine_ctl(const std::vector<std::string>& arguments) {
     throw Error(fmt::format("no such verb: '{}'", request.words[0]))
         .hint(near.empty() ? "machine-ctl --help lists them" : near);
   } catch (const std::exception& e) {
-    std::fflush(stdout);
-    const std::string text = fmt::format("machine-ctl: {}\n", e.what());
-    (void)std::fwrite(text.data(), 1, text.size(), stderr);
+    complain(fmt::format("machine-ctl: {}\n", e.what()));
   }
   return 1;
 }

@@ -1,11 +1,13 @@
 #include "machines/ctl/qmp_client.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -19,19 +21,42 @@ using qom::Value;
 using qom::ValueMap;
 
 namespace {
+
 constexpr int kAnswerMs = 60'000;  // a dump takes its time
+constexpr int kRetryMs = 20;
+
+using SteadyClock = std::chrono::steady_clock;
+
+int milliseconds_until(SteadyClock::time_point limit) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - SteadyClock::now()).count();
+  return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left, 0));
 }
+
+/// Not a connect() that waits: where others wait as well, it would do so until the last of them has been served.
+bool connect_before(int fd, const sockaddr_un& address, SteadyClock::time_point limit) {
+  while (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EAGAIN && errno != EINTR) return false;
+    if (milliseconds_until(limit) == 0) return errno = EAGAIN, false;
+    ::poll(nullptr, 0, kRetryMs);
+  }
+  return true;
+}
+
+}  // namespace
 
 QmpClient::QmpClient(const std::string& socket, int timeout_ms) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.size() >= sizeof address.sun_path) throw Error(fmt::format("socket path '{}' is too long", socket));
   std::memcpy(address.sun_path, socket.data(), socket.size());
-  fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd_ || ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+  fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto limit = SteadyClock::now() + std::chrono::milliseconds(timeout_ms);
+  const bool connected = fd_ && connect_before(fd_.get(), address, limit);
+  if (!connected && errno != EAGAIN)
     throw Error(fmt::format("cannot talk to the machine at '{}'", socket)).why(std::strerror(errno));
+  if (connected) ::fcntl(fd_.get(), F_SETFL, 0);
   Value greeting;
-  if (!receive(greeting, timeout_ms)) {
+  if (!connected || !receive(greeting, milliseconds_until(limit))) {
     throw Error(fmt::format("the machine at '{}' does not answer", socket))
         .hint("another client may have the connection: it serves one at a time");
   }
@@ -43,13 +68,16 @@ void QmpClient::send(std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw Error("the machine has gone").why(std::strerror(errno));
+    if (n <= 0) {
+      ended_ = true;
+      throw Error("the machine has gone").why(std::strerror(errno));
+    }
     text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
 
 bool QmpClient::receive(Value& message, int timeout_ms) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  const auto limit = SteadyClock::now() + std::chrono::milliseconds(timeout_ms);
   for (;;) {
     std::string_view rest = input_;
     const auto item = stream_.next(rest);
@@ -60,9 +88,8 @@ bool QmpClient::receive(Value& message, int timeout_ms) {
       return true;
     }
     if (ended_) throw Error("the machine has gone");
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now()).count();
     pollfd p{fd_.get(), POLLIN, 0};
-    const int ready = ::poll(&p, 1, static_cast<int>(std::max<long>(left, 0)));
+    const int ready = ::poll(&p, 1, milliseconds_until(limit));
     if (ready == 0) return false;
     if (ready < 0) continue;
     char buffer[16'384];
@@ -87,9 +114,10 @@ Value QmpClient::command(std::string_view name, const Value& arguments) {
   }
 }
 
-std::string QmpClient::human(const std::string& line, std::int64_t cpu) {
-  const std::string text =
-      command("human-monitor-command", ValueMap{{"command-line", line}, {"cpu-index", cpu}}).to_string();
+std::string QmpClient::human(const std::string& line, std::optional<std::int64_t> cpu) {
+  ValueMap arguments{{"command-line", line}};
+  if (cpu) arguments.emplace_back("cpu-index", *cpu);
+  const std::string text = command("human-monitor-command", arguments).to_string();
   std::string out;
   for (const char c : text)
     if (c != '\r') out += c;
@@ -97,17 +125,19 @@ std::string QmpClient::human(const std::string& line, std::int64_t cpu) {
 }
 
 bool QmpClient::wait_for_end(int timeout_ms) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  const auto limit = SteadyClock::now() + std::chrono::milliseconds(timeout_ms);
   try {
     for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now()).count();
+      const int left = milliseconds_until(limit);
       Value message;
-      if (left <= 0 || !receive(message, static_cast<int>(left))) return false;
+      if (left == 0 || !receive(message, left)) return false;
     }
   } catch (const Error&) {
     return true;  // it has gone
   }
 }
+
+void QmpClient::finish() { ::shutdown(fd_.get(), SHUT_WR); }
 
 int QmpClient::pid() const {
   ucred peer{};

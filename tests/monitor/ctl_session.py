@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from machine import LIMIT, machine, program
+from machine import LIMIT, Qmp, machine, program
 
 CTL = os.path.join(os.path.dirname(program()), "machine-ctl")
 
@@ -49,6 +49,33 @@ def main():
         assert json.loads(answer) == "mc146818rtc", answer
         talk = ctl(run, "qmp", "one", input='{"execute": "query-kvm", "id": 5}\n').stdout
         assert any(json.loads(line).get("id") == 5 for line in talk.splitlines()), talk
+
+        # The last answer is not lost, however long it is and whoever reads it.
+        talk = ctl(run, "qmp", "one", input='{"execute": "query-qmp-schema", "id": 6}\n' * 20).stdout
+        assert sum(json.loads(line).get("id") == 6 for line in talk.splitlines()) == 20
+
+        # While somebody has the connection and others wait for it, machine-ctl gives up after a while.
+        holder = Qmp(f"{run}/one.sock")
+        waiting = []
+        for _ in range(20):
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            try:
+                waiting[-1].connect(f"{run}/one.sock")
+            except BlockingIOError:
+                break
+        else:
+            raise AssertionError("the queue has no end")
+        assert "does not answer" in ctl(run, "list").stdout
+        both = ctl(run, "pause", "one", "one", check=False)
+        assert both.returncode == 1 and both.stderr.count("does not answer") == 2 and "2 of 2" in both.stderr, both
+        for client in waiting:
+            client.close()
+        holder.file.close()
+        holder.socket.close()
+        ctl(run, "resume", "one")
+        ctl(run, "debug", "one")
+        assert json.loads(ctl(run, "qmp", "one", "query-status").stdout)["status"] == "running", "debug lets it go on"
 
         # The console is the serial line: a client of its socket.
         with subprocess.Popen([CTL, "--dir", run, "console", "one"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as c:
