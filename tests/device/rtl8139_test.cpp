@@ -2,56 +2,24 @@
 
 #include "hw/net/rtl8139.h"
 
-#include <gtest/gtest.h>
-
-#include "core/units.h"
-#include "hw/net/ethernet.h"
-#include "hw/pci-host/i440fx.h"
-#include "tests/support/pci_config.h"
-#include "tests/support/test_net.h"
+#include "tests/device/nic_fixture.h"
 
 namespace machina::test {
 namespace {
 
 using namespace rtl8139;
 
-constexpr std::uint64_t kBar = 0xfeb00000;
-constexpr std::uint16_t kPorts = 0xc000;
-constexpr std::uint32_t kRingAt = 0x40000, kBuffers = 0x100000, kTxRing = 0x10000, kRxRing = 0x20000;
-constexpr const char* kMac = "52:54:00:12:34:56";
-constexpr const char* kBroadcast = "ff:ff:ff:ff:ff:ff";
+constexpr std::uint32_t kRingAt = 0x40000;
 
-class Rtl8139Test : public testing::Test {
+class Rtl8139Test : public NicTest<Rtl8139, 1, 0> {
  protected:
-  Rtl8139Test() {
-    m.add<I440fxHost>("i440fx");
-    net = &m.object().add_new_child<TestNet>("net0");
-    net->set_host(m.system().loop, m.system().clock);
-    card = &m.add<Rtl8139>("nic", {{"addr", "3"}, {"romfile", ""}, {"netdev", "net0"}});
-    m.start();
-    set_up();
-  }
-  void set_up() {
-    config.l(0x10, kPorts);
-    config.l(0x14, kBar);
-    config.w(0x04, 7);
-  }
   std::uint8_t b(unsigned at) { return static_cast<std::uint8_t>(m.read(kBar + at, 1)); }
   std::uint16_t h(unsigned at) { return static_cast<std::uint16_t>(m.read(kBar + at, 2)); }
   std::uint32_t l(unsigned at) { return static_cast<std::uint32_t>(m.read(kBar + at, 4)); }
   void b(unsigned at, unsigned v) { m.write(kBar + at, 1, v); }
   void h(unsigned at, unsigned v) { m.write(kBar + at, 2, v); }
   void l(unsigned at, std::uint32_t v) { m.write(kBar + at, 4, v); }
-  bool line() { return static_cast<PciBus&>(*card->parent_bus()).line_level(PciBus::line_of(3, 0)); }
 
-  void put(std::uint64_t at, const Frame& bytes) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) m.write(at + i, 1, bytes[i]);
-  }
-  Frame bytes_at(std::uint64_t at, std::size_t n) {
-    Frame f(n);
-    for (std::size_t i = 0; i < n; ++i) f[i] = static_cast<std::uint8_t>(m.read(at + i, 1));
-    return f;
-  }
   void start(std::uint32_t rcr = kRcrApm | kRcrAb) {
     b(kCr, kCrRst);
     l(kRbstart, kRingAt);
@@ -82,10 +50,6 @@ class Rtl8139Test : public testing::Test {
   }
   std::uint32_t rx(unsigned n) { return static_cast<std::uint32_t>(m.read(kRxRing + 16 * n, 4)); }
 
-  TestMachine m{16 << 20};
-  PciConfig config{m, 3, 0};
-  TestNet* net = nullptr;
-  Rtl8139* card = nullptr;
   unsigned tail = 0;
 };
 
