@@ -117,7 +117,8 @@ class OptionsTarget final : public Target {
     std::string_view rest = text_of(input);
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
-      arguments.emplace_back(rest.substr(0, end));
+      const std::string_view line = rest.substr(0, end);
+      arguments.emplace_back(line.substr(0, line.find('\0')));  // as a process gets them
       rest.remove_prefix(std::min(end + 1, rest.size()));
       // Its reader is the target 'ini'; here it would read any file of this host.
       if (arguments.back().find("readconfig") != std::string::npos) return false;
