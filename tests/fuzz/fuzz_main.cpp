@@ -148,7 +148,7 @@ int run(int argc, char** argv) {
   // What comes later wins: the user's options. The schedule by rarity of features takes longer than most inputs, and so
   // do the names of new functions.
   std::vector<std::string> defaults{arguments[0],
-                                    "-timeout=20",
+                                    "-timeout=60",
                                     "-entropic=0",
                                     "-print_funcs=0",
                                     "-rss_limit_mb=2048",

@@ -3,6 +3,8 @@ need_build fuzz machina-fuzz
 
 # Longer by hand: tests/fuzz/run TARGET SECONDS.
 seconds=${MACHINA_FUZZ_SECONDS:-4}
+# The same inputs each time: a find by chance would be blamed on a change that has nothing to do with it.
+export MACHINA_FUZZ_SEED=${MACHINA_FUZZ_SEED:-1}
 mapfile -t targets < <(build/fuzz/machina-fuzz --list | cut -f 1)
 [ ${#targets[@]} -gt 0 ] || fail "fuzz targets" "the program has none"
 
