@@ -81,11 +81,11 @@ install_as() { env PATH="$scratch:$PATH" FAKE_UID="$1" bash -euo pipefail -c '. 
 asks_for_root() {
   local said
   ! said=$(install_as 1000) && [ ! -e "$scratch/apt-calls" ] && echo "$said" &&
-    [[ $said == *"sudo apt-get install --no-install-recommends seabios ipxe-qemu grub-common grub-pc-bin mtools xorriso"* ]]
+    [[ $said == *"sudo apt-get install --no-install-recommends libvncserver1 seabios ipxe-qemu grub-common grub-pc-bin mtools xorriso"* ]]
 }
 installs_as_root() {
   install_as 0 && cat "$scratch/apt-calls" &&
-    grep -q -- '-y install --no-install-recommends seabios ipxe-qemu grub-common grub-pc-bin mtools xorriso$' "$scratch/apt-calls"
+    grep -q -- '-y install --no-install-recommends libvncserver1 seabios ipxe-qemu grub-common grub-pc-bin mtools xorriso$' "$scratch/apt-calls"
 }
 check "missing packages: not root is told the command" asks_for_root
 check "missing packages: root installs them" installs_as_root
