@@ -240,7 +240,7 @@ RfbServer::RfbServer(EventLoop& loop, const std::string& name, VncSpec::Share sh
     : impl_(std::make_shared<Impl>(loop, name, std::move(handlers))) {
   Impl& i = *impl_;
   const Library& lib = library();
-  rfbScreenInfoPtr const screen = lib.get_screen(nullptr, nullptr, 1, 1, 8, 3, 4);
+  rfbScreenInfo* const screen = lib.get_screen(nullptr, nullptr, 1, 1, 8, 3, 4);
   if (!screen) throw Error("cannot start VNC").why("libvncserver has no memory left");
   i.screen = screen;
   i.shown.assign(1, 0);
