@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "core/chardev/fd_stream.h"
+#include "tests/support/no_more_descriptors.h"
 #include "tests/unit/core/chardev/chardev_fixture.h"
 
 namespace machina {
@@ -184,32 +184,12 @@ TEST_F(CharSocketTest, ClientTriesAgain) {
   EXPECT_EQ(front.events, (std::vector<std::string>{"opened", "closed", "opened"}));
 }
 
-/// No descriptor of this process can be opened while it lives.
-struct NoDescriptors {
-  NoDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before);
-    rlimit limit = before;
-    limit.rlim_cur = 0;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before); }
-  rlimit before{};
-};
-
-/// UndefinedBehaviorSanitizer (preset asan) checks the type of an object by way of a pipe, which it cannot have then
-/// either: it would call every object wrong.
-#ifdef __SANITIZE_ADDRESS__
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() GTEST_SKIP() << "the sanitizer needs descriptors itself"
-#else
-#define SKIP_WHERE_CHECKS_NEED_DESCRIPTORS() (void)0
-#endif
-
 TEST_F(CharSocketTest, AClientWaitsWhileThereAreNoDescriptors) {
   SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   const auto client = connect_unix(path("s"));
   {
-    const NoDescriptors none;
+    const test::NoMoreDescriptors none;
     loop.run_until([] { return false; }, 50 * kNsPerMs);  // throws nothing: that would be the end of the machine
     EXPECT_FALSE(server->connected());
   }
@@ -221,7 +201,7 @@ TEST_F(CharSocketTest, AClientThatTriesAgainBearsAHostWithoutDescriptors) {
   const auto client = make("chardev-socket", {{"path", path("s")}, {"reconnect", "1"}});
   const auto server = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
   {
-    const NoDescriptors none;
+    const test::NoMoreDescriptors none;
     qom::realize_tree(*client);
     EXPECT_FALSE(client->connected());
   }

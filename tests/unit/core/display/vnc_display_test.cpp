@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <rfb/rfbclient.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "core/event_loop.h"
 #include "core/machine_lock.h"
 #include "core/units.h"
+#include "tests/support/no_more_descriptors.h"
 
 namespace machina {
 namespace {
@@ -331,21 +331,19 @@ TEST_F(VncDisplayTest, WhoIsRefusedIsToldSo) {
 
 // Without descriptors the listener stays ready: no reason to spin.
 TEST_F(VncDisplayTest, ClientsWaitForDescriptors) {
+  SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   open("127.0.0.1,port=0");
   const OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in at{};
   at.sin_family = AF_INET;
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   at.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port())));
-  rlimit before{};
-  ::getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = static_cast<rlim_t>(OwnedFd(::dup(fd.get())).get());
-  ::setrlimit(RLIMIT_NOFILE, &none);
-  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
   std::size_t last = 1;
-  for (int turn = 0; turn < 10; ++turn) last = loop.poll();
-  ::setrlimit(RLIMIT_NOFILE, &before);
+  {
+    const test::NoMoreDescriptors none;
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    for (int turn = 0; turn < 10; ++turn) last = loop.poll();
+  }
   EXPECT_EQ(last, 0U) << "the loop spins";
   EXPECT_TRUE(until([&] { return !display->clients().empty(); })) << "a second later";
 }

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "core/chardev/fd_stream.h"
 #include "core/net/inet.h"
+#include "tests/support/no_more_descriptors.h"
 #include "tests/unit/core/net/net_fixture.h"
 
 namespace machina {
@@ -206,26 +206,9 @@ TEST_F(NetUserTest, AnyFrameIsTaken) {
   EXPECT_EQ(net.statistics().sent, 2000U);
 }
 
-/// Leaves this process as many descriptors as it has, until the end.
-class NoMoreDescriptors {
- public:
-  NoMoreDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const OwnedFd next(dup(0));
-    rlimit now = before_;
-    now.rlim_cur = static_cast<rlim_t>(next.get());
-    setrlimit(RLIMIT_NOFILE, &now);
-  }
-  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-  NoMoreDescriptors(const NoMoreDescriptors&) = delete;
-  NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 // What knocks at a forwarded port stays there, ready, while there is no descriptor to let it in: no reason to spin.
 TEST_F(NetUserTest, ForwardedConnectionsWaitForDescriptors) {
+  SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   NetBackend& net = start(kUser, {{"hostfwd", "tcp:127.0.0.1:0-:22"}}, card);
   const std::string forwards = net.get("forwards").to_string();
   const sockaddr_in at = parse_inet(forwards.substr(4, forwards.find('-') - 4));
@@ -233,7 +216,7 @@ TEST_F(NetUserTest, ForwardedConnectionsWaitForDescriptors) {
   loop.poll();
   card.got.clear();
   {
-    const NoMoreDescriptors none;
+    const test::NoMoreDescriptors none;
     connect(visitor.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at);
     const auto turns_until_quiet = [&] {
       for (int turn = 0; turn < 200; ++turn) {
