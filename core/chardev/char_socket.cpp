@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,13 +13,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "core/chardev/char_stream.h"
+#include "core/chardev/unix_socket_file.h"
 #include "core/log.h"
 #include "core/units.h"
 #include "qom/error.h"
@@ -40,14 +38,9 @@ struct Address {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-Address unix_address(const std::string& path) {
+Address at_path(const std::string& path) {
+  const sockaddr_un un = unix_address(path);
   Address a;
-  sockaddr_un un{};
-  un.sun_family = AF_UNIX;
-  if (path.size() >= sizeof un.sun_path)
-    throw Error("socket path '" + path + "' is too long")
-        .why("a unix socket's path has at most " + std::to_string(sizeof un.sun_path - 1) + " bytes");
-  std::memcpy(un.sun_path, path.data(), path.size());
   std::memcpy(&a.storage, &un, sizeof un);
   a.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
   a.family = AF_UNIX;
@@ -167,11 +160,7 @@ class CharSocket final : public CharStream {
   bool address_is_unix_ = false;
   std::vector<Address> peers_;
   std::size_t next_peer_ = 0;
-  struct Bound {  // the file that listening has made
-    std::string path;
-    dev_t device = 0;
-    ino_t inode = 0;
-  } bound_;
+  UnixSocketFile bound_;
   OwnedFd listener_;
   std::unique_ptr<EventLoop::Watch> listener_watch_;
   OwnedFd connecting_;
@@ -204,7 +193,7 @@ void CharSocket::realize() {
     if (fd_ >= 0) {
       adopt(fd_);
     } else {
-      peers_ = address_is_unix_ ? std::vector{unix_address(path_)} : inet_addresses(host_, port_, server_);
+      peers_ = address_is_unix_ ? std::vector{at_path(path_)} : inet_addresses(host_, port_, server_);
       address_ = address_is_unix_ ? path_ : host_ + ":" + port_;
       if (server_) {
         listen_at(peers_);
@@ -227,12 +216,7 @@ void CharSocket::unrealize() {
   connecting_.reset();
   listener_watch_.reset();
   listener_.reset();
-  // Only what this made: somebody may have put another socket there meanwhile.
-  struct stat st {};
-  if (!bound_.path.empty() && lstat(bound_.path.c_str(), &st) == 0 && st.st_dev == bound_.device &&
-      st.st_ino == bound_.inode)
-    ::unlink(bound_.path.c_str());
-  bound_ = {};
+  bound_.remove();
   CharStream::unrealize();
 }
 
@@ -266,20 +250,8 @@ OwnedFd CharSocket::bind_to(const Address& a) {
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a.family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  int rc = bind(fd.get(), a.get(), a.length);
-  if (rc != 0 && errno == EADDRINUSE && a.family == AF_UNIX) {
-    // A socket that nobody listens to was left behind by a process that was killed.
-    struct stat st {};
-    const OwnedFd probe = new_socket(a);
-    if (lstat(path_.c_str(), &st) == 0 && S_ISSOCK(st.st_mode) && connect(probe.get(), a.get(), a.length) != 0 &&
-        errno == ECONNREFUSED) {
-      ::unlink(path_.c_str());
-      rc = bind(fd.get(), a.get(), a.length);
-    } else {
-      errno = EADDRINUSE;
-    }
-  }
-  if (rc != 0 || listen(fd.get(), 1) != 0) return OwnedFd();
+  const bool bound = a.family == AF_UNIX ? bind_unix_socket(fd.get(), path_) : bind(fd.get(), a.get(), a.length) == 0;
+  if (!bound || listen(fd.get(), 1) != 0) return OwnedFd();
   return fd;
 }
 
@@ -299,10 +271,7 @@ void CharSocket::listen_at(const std::vector<Address>& addresses) {
     throw e;
   }
   if (address_is_unix_) {
-    // A machine in the background leaves the folder that the path may start from.
-    struct stat st {};
-    std::error_code error_code;
-    if (lstat(path_.c_str(), &st) == 0) bound_ = {std::filesystem::absolute(path_, error_code), st.st_dev, st.st_ino};
+    bound_ = UnixSocketFile(path_);
   } else {
     address_ = address_text(local_address(listener_.get()));
   }

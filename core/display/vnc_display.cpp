@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "core/chardev/fd_stream.h"
+#include "core/chardev/unix_socket_file.h"
 #include "core/display/remote_input.h"
 #include "core/display/rfb_server.h"
 #include "core/event_loop.h"
@@ -49,18 +49,14 @@ Address local_address(int fd) {
 }
 
 OwnedFd listen_unix(const std::string& path) {
-  sockaddr_un un{};
-  un.sun_family = AF_UNIX;
-  if (path.size() >= sizeof un.sun_path)
-    throw Error(fmt::format("socket path '{}' is too long", path))
-        .why(fmt::format("a unix socket's path has at most {} bytes", sizeof un.sun_path - 1));
-  std::memcpy(un.sun_path, path.data(), path.size());
   OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // A socket that somebody left behind; any other file is not ours to remove.
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&un), sizeof un) != 0 || ::listen(fd.get(), 16) != 0)
-    throw Error(fmt::format("cannot listen at '{}'", path)).why(std::strerror(errno));
+  if (!fd || !bind_unix_socket(fd.get(), path) || ::listen(fd.get(), 16) != 0) {
+    const int error = errno;
+    Error e(fmt::format("cannot listen at '{}'", path));
+    e.why(std::strerror(error));
+    if (error == EADDRINUSE) e.hint("somebody listens there, or it is not a socket: choose another path");
+    throw e;
+  }
   return fd;
 }
 
@@ -147,6 +143,7 @@ struct VncDisplay::Impl {
     server->set_password(password, 0);
     const VncSpec& spec = setup.spec;
     listener = spec.path.empty() ? listen_inet(spec) : listen_unix(spec.path);
+    if (!spec.path.empty()) file = UnixSocketFile(spec.path);
     address = local_address(listener.get());
     watch = setup.loop.watch(listener.get(), [this] { accept_clients(); });
   }
@@ -155,7 +152,7 @@ struct VncDisplay::Impl {
     retry.reset();
     watch.reset();
     listener.reset();
-    if (!setup.spec.path.empty()) ::unlink(setup.spec.path.c_str());
+    file.remove();
     // The thread that may wait for one of them finds it closed.
     while (!clients.empty()) drop(clients.begin()->first);
     server.reset();
@@ -307,6 +304,7 @@ struct VncDisplay::Impl {
   Timer frame;
   std::unique_ptr<RfbServer> server;
   OwnedFd listener;
+  UnixSocketFile file;  // where it listens, if that is a path
   Address address;
   std::unique_ptr<EventLoop::Watch> watch;
   std::unique_ptr<EventLoop::Watch> retry;  // of the listener, when descriptors had run out

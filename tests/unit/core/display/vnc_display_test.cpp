@@ -391,6 +391,17 @@ TEST_F(VncDisplayTest, TakesTheNextFreePortIfItMay) {
   first->close();
 }
 
+TEST_F(VncDisplayTest, TakesNoSocketFromALivingMachine) {
+  const std::string path = testing::TempDir() + "vnc-taken-" + std::to_string(::getpid());
+  open("unix:" + path);
+  const auto first = std::move(display);
+  EXPECT_THROW(open("unix:" + path), Error);
+  EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+  const MachineLock::Guard guard(lock);
+  first->close();
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
 TEST_F(VncDisplayTest, ListensAtAUnixSocket) {
   const std::string path = testing::TempDir() + "vnc-" + std::to_string(::getpid());
   open("unix:" + path);
