@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "core/units.h"
 #include "hw/display/isa_vga.h"
 #include "tests/support/test_machine.h"
@@ -12,9 +14,9 @@ namespace machina::test {
 
 class Vga : public testing::Test {
  protected:
-  Vga() {
+  explicit Vga(TestMachine::Properties properties = {{"romfile", ""}}) {
     m.add_isa_bus();
-    vga = &m.add<IsaVga>("vga", {{"romfile", ""}});
+    vga = &m.add<IsaVga>("vga", properties);
     m.start();
   }
 
@@ -71,7 +73,7 @@ class Vga : public testing::Test {
     return s.pixels.at(std::size_t{y} * s.width + x);
   }
   /// Writes a glyph of eight by 16 into the font in plane 2.
-  void glyph(std::uint8_t code, std::uint32_t font, std::initializer_list<std::uint8_t> lines) {
+  void glyph(std::uint8_t code, std::uint32_t font, const std::vector<std::uint8_t>& lines) {
     seq(2, 0x04);
     seq(4, 0x06);
     gr(5, 0x00);

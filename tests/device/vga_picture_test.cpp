@@ -4,60 +4,25 @@
 #include <functional>
 #include <map>
 
-#include "core/units.h"
-#include "hw/display/isa_vga.h"
-#include "tests/support/test_machine.h"
-#include "tests/support/vga_modes.h"
+#include "tests/device/vga_fixture.h"
 
 namespace machina::test {
 namespace {
 
-class VgaPicture : public testing::Test {
+class VgaPicture : public Vga {
  protected:
-  VgaPicture() {
-    m.add_isa_bus();
-    vga = &m.add<IsaVga>("vga", {{"romfile", ""}, {"irq", "9"}});
-    m.start();
-  }
+  VgaPicture() : Vga({{"romfile", ""}, {"irq", "9"}}) {}
 
-  void seq(std::uint8_t index, std::uint8_t value) { m.outw(0x3c4, static_cast<std::uint16_t>(index | value << 8)); }
-  void gr(std::uint8_t index, std::uint8_t value) { m.outw(0x3ce, static_cast<std::uint16_t>(index | value << 8)); }
-  void crtc(std::uint8_t index, std::uint8_t value) { m.outw(0x3d4, static_cast<std::uint16_t>(index | value << 8)); }
   void attribute(std::uint8_t index, std::uint8_t value) {
     (void)m.inb(0x3da);
     m.outb(0x3c0, index);  // off, so that the palette is writable
     m.outb(0x3c0, value);
     m.outb(0x3c0, 0x20);
   }
-  void dispi(std::uint16_t index, std::uint16_t value) {
-    m.outw(0x1ce, index);
-    m.outw(0x1cf, value);
-  }
   void poke(std::uint32_t address, unsigned value) { m.write(address, 1, value & 0xff); }
   unsigned peek(std::uint32_t address) { return static_cast<unsigned>(m.read(address, 1)); }
   void put(unsigned cell, char c, std::uint8_t attribute) {
     m.write(0xb8000 + cell * 2, 2, static_cast<std::uint8_t>(c) | unsigned{attribute} << 8);
-  }
-  /// Lines of a character of the font at `address` of plane 2.
-  void glyph(std::uint8_t code, std::uint32_t font, const std::vector<std::uint8_t>& lines) {
-    seq(2, 0x04);
-    seq(4, 0x06);
-    gr(5, 0x00);
-    gr(6, 0x04);
-    std::uint32_t at = 0xa0000 + font + code * 32U;
-    for (const std::uint8_t l : lines) poke(at++, l);
-    seq(2, 0x03);
-    seq(4, 0x02);
-    gr(5, 0x10);
-    gr(6, 0x0e);
-  }
-  PixelScreen pixels() {
-    const MachineLock::Guard guard(m.system().lock);
-    return vga->pixel_screen();
-  }
-  std::uint32_t pixel(unsigned x, unsigned y) {
-    const PixelScreen s = pixels();
-    return s.pixels.at(std::size_t{y} * s.width + x);
   }
   /// A DAC with 256 colours that are all different, as they come out.
   std::vector<std::uint32_t> rainbow() {
@@ -91,9 +56,6 @@ class VgaPicture : public testing::Test {
     }
     EXPECT_EQ(wrong, 0U);
   }
-
-  TestMachine m{2 * MiB};
-  IsaVga* vga = nullptr;
 };
 
 /// Something that differs between neighbours, lines, planes and banks.
