@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "hw/x86/vcpu_debug.h"
 #include "hw/x86/x86_state.h"
 #include "qom/object.h"
 
@@ -21,7 +22,7 @@ enum class VcpuExit {
   Halted,         ///< HLT with IF set, and the accelerator leaves sleeping to us
   HaltedMasked,   ///< HLT with IF clear: only NMI, SMI, INIT or a reset end it
   Shutdown,       ///< triple fault
-  Debug,          ///< a breakpoint or single step
+  Debug,          ///< what set_debug() asked for: debug_stop() says which
   InternalError,  ///< the accelerator cannot go on; it has reported why
 };
 
@@ -37,6 +38,11 @@ class Vcpu {
   /// refuses the state as a whole; what it refuses in part it names once in the log.
   virtual void load_state(const X86State& state) = 0;
   virtual void store_state(X86State& state) = 0;
+  /// From the next run() on, until the next request; while the vCPU is parked. Throws Error when this accelerator
+  /// cannot do it, with the request that was in force still in force.
+  virtual void set_debug(const DebugRequest& request);
+  /// After run() returned Debug, until it is called again.
+  virtual DebugStop debug_stop() const { return {}; }
   /// The guest's time stamp counter now and its frequency in Hz, for the TSC-deadline mode of a local APIC in user
   /// space; 0: not known, and there is no such mode. Any thread, machine lock held.
   virtual std::uint64_t tsc() const { return 0; }

@@ -359,6 +359,7 @@ void X86Cpu::handle_exit(VcpuExit exit) {
       control.request_reset(ShutdownCause::GuestReset);
       break;
     case VcpuExit::Debug:
+      debug_stop_ = vcpu_->debug_stop();
       control.request_stop(RunState::Debug);
       break;
     case VcpuExit::InternalError:

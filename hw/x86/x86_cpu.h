@@ -9,8 +9,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/memory/address_space.h"
@@ -89,6 +91,12 @@ class X86Cpu final : public Device, public ApicCpu {
   /// The state as of now; the vCPU must be parked.
   X86State state();
   void set_state(const X86State& state);
+  /// What a debugger asks of this vCPU, which must be parked: Vcpu::set_debug(). It is in force until the next request,
+  /// resets included.
+  void set_debug(const DebugRequest& request) { vcpu_->set_debug(request); }
+  /// Why it stopped last, when that was for the debugger; taken by whoever asks. The machine stops with
+  /// RunState::Debug when a CPU has one.
+  std::optional<DebugStop> take_debug_stop() { return std::exchange(debug_stop_, std::nullopt); }
 
   void reset_hold() override;
 
@@ -161,6 +169,7 @@ class X86Cpu final : public Device, public ApicCpu {
   bool parked_ = false;
   bool quit_ = false;
   Sleep sleep_ = Sleep::Running;
+  std::optional<DebugStop> debug_stop_;
   std::deque<std::function<void()>> work_;
   std::condition_variable_any wake_;  ///< with the machine lock
   std::condition_variable_any parked_changed_;
