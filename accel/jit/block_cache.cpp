@@ -116,6 +116,18 @@ void BlockCache::forget_range(std::uintptr_t host, std::uint64_t size) {
   for (Block* block : dying) kill(block);
 }
 
+std::shared_ptr<const BlockEnds> BlockCache::ends_for(std::span<const std::uint64_t> addresses) {
+  std::vector<std::uint32_t> retired;
+  auto ends = ends_.take(addresses, retired);
+  if (retired.empty()) return ends;
+  const std::lock_guard guard(mutex_);
+  std::vector<Block*> dying;
+  for (const auto& [key, block] : blocks_)
+    if (std::find(retired.begin(), retired.end(), key.mode & kModeEnds) != retired.end()) dying.push_back(block.get());
+  for (Block* block : dying) kill(block);
+  return ends;
+}
+
 void BlockCache::clear() {
   const std::lock_guard guard(mutex_);
   for (const auto& [address, page] : pages_) code_.clear_page(address);

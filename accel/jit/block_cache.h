@@ -11,9 +11,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "accel/jit/block_ends.h"
 #include "accel/jit/code_map.h"
 #include "accel/jit/op.h"
 #include "accel/jit/thunk_cache.h"
@@ -38,6 +40,9 @@ class BlockCache {
   bool claim(std::uintptr_t host_page);
   void settled(std::uintptr_t host_page);
   void release(std::uintptr_t host_page);
+  /// Where blocks end for these addresses, which a CPU has as part of its mode. Not between find() and the use of what
+  /// it gave, of a CPU that had such a set before.
+  std::shared_ptr<const BlockEnds> ends_for(std::span<const std::uint64_t> addresses);
   /// The memory at [host, host + size) is about to go.
   void forget_range(std::uintptr_t host, std::uint64_t size);
   bool full() const { return bytes_.load(std::memory_order_relaxed) + thunks_.bytes() > limit_; }
@@ -61,7 +66,7 @@ class BlockCache {
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct Hash {
-    std::size_t operator()(const Key& k) const { return (k.host ^ std::uint64_t{k.mode} << 48) * 0x9e3779b97f4a7c15; }
+    std::size_t operator()(const Key& k) const { return (k.host ^ std::uint64_t{k.mode} << 32) * 0x9e3779b97f4a7c15; }
   };
   /// A page with code, or one that is about to have some.
   struct Page {
@@ -75,6 +80,7 @@ class BlockCache {
 
   const std::size_t limit_;
   CodeMap code_;
+  BlockEndSets ends_;
   ThunkCache thunks_;
   std::mutex mutex_;
   std::unordered_map<Key, std::unique_ptr<Block>, Hash> blocks_;

@@ -24,6 +24,7 @@
 namespace machina::jit {
 
 class BlockCache;
+class Debugger;
 class Environment;
 
 /// A segment register with its hidden part. Rights as in the descriptor's bytes 5 and 6: type, S, DPL, P, then AVL, L,
@@ -75,6 +76,7 @@ struct Cpu {
   std::array<std::uint64_t, kGprSlots> gpr;  ///< by Gpr, then what else op.h numbers
   ArithmeticFlags flags;
   std::uint32_t mode = 0;                       ///< ModeBits; made by update_mode()
+  std::uint32_t debug_mode = 0;                 ///< what a debugger's request adds to it
   std::array<std::uint64_t, 7> segment_base{};  ///< by SegmentIndex, then kNoSegment; = segment[i].base
   Tlb* tlb = nullptr;                           ///< that of the privilege in force; made by update_mode()
   std::atomic<std::uint32_t> requests{0};       ///< Request
@@ -128,6 +130,7 @@ struct Cpu {
   CodeTlb code_tlb;
   JumpCache jumps;
   std::unique_ptr<Block> uncached;  ///< of code that is not in RAM
+  Debugger* debugger = nullptr;     ///< null: nothing is asked
   std::uint64_t instructions = 0;   ///< carried out, counted by blocks: an upper bound
 
   std::uint32_t eflags() const { return system_flags | flags.eflags() | 2; }
@@ -156,7 +159,7 @@ struct Cpu {
     segment_base[index] = value.base;
   }
   /// Makes `mode` and `tlb` of everything that they depend on: CS, SS, DS, ES, CPL, CR0 (TS, too), CR4, XCR0, EFER,
-  /// EFLAGS, DR7, the shadow, SMM. mode.cpp
+  /// EFLAGS, DR7, the shadow, SMM, `debug_mode`. mode.cpp
   void update_mode();
   void request(std::uint32_t bits) { requests.fetch_or(bits, std::memory_order_seq_cst); }
 

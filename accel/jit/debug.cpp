@@ -11,13 +11,13 @@ namespace {
 /// matches nothing.
 enum class Watch : std::uint8_t { Execution, Writes, Ports, Accesses };
 
-struct Breakpoint {
+struct Dr {
   bool enabled;
   Watch watch;
   std::uint64_t first, size;
 };
 
-Breakpoint breakpoint(const Cpu& cpu, unsigned n) {
+Dr breakpoint(const Cpu& cpu, unsigned n) {
   constexpr std::uint8_t kSizes[] = {1, 2, 8, 4};
   const std::uint64_t size = kSizes[cpu.dr7 >> (18 + 4 * n) & 3];
   // Addresses are aligned to the size: low bits do not count. SDM vol. 3, 18.2.5.
@@ -25,15 +25,15 @@ Breakpoint breakpoint(const Cpu& cpu, unsigned n) {
           size};
 }
 
-bool overlap(const Breakpoint& b, std::uint64_t first, std::uint64_t size) {
+bool overlap(const Dr& b, std::uint64_t first, std::uint64_t size) {
   return first - b.first < b.size || b.first - first < size;
 }
 
-bool is_data(const Breakpoint& b) { return b.watch == Watch::Writes || b.watch == Watch::Accesses; }
+bool is_data(const Dr& b) { return b.watch == Watch::Writes || b.watch == Watch::Accesses; }
 
 bool has_data_breakpoints(const Cpu& cpu) {
   for (unsigned n = 0; n < 4; ++n)
-    if (const Breakpoint b = breakpoint(cpu, n); b.enabled && is_data(b)) return true;
+    if (const Dr b = breakpoint(cpu, n); b.enabled && is_data(b)) return true;
   return false;
 }
 
@@ -43,7 +43,7 @@ bool meets_instruction_breakpoint(Cpu& cpu) {
   const std::uint64_t linear = cpu.linear_rip(cpu.rip);
   std::uint32_t met = 0;
   for (unsigned n = 0; n < 4; ++n) {
-    const Breakpoint b = breakpoint(cpu, n);
+    const Dr b = breakpoint(cpu, n);
     if (b.enabled && b.watch == Watch::Execution && cpu.dr[n] == linear) met |= 1U << n;
   }
   if (met == 0) return false;
@@ -53,24 +53,24 @@ bool meets_instruction_breakpoint(Cpu& cpu) {
 
 void match_data_breakpoints(Cpu& cpu, std::uint64_t linear, unsigned width, bool write) {
   for (unsigned n = 0; n < 4; ++n) {
-    const Breakpoint b = breakpoint(cpu, n);
+    const Dr b = breakpoint(cpu, n);
     if (!b.enabled || !is_data(b) || (b.watch == Watch::Writes && !write)) continue;
     if (overlap(b, linear, width)) cpu.pending_debug |= 1U << n;
   }
 }
 
 bool page_is_watched(const Cpu& cpu, std::uint64_t linear) {
+  if (cpu.debugger && cpu.debugger->watches_page(linear)) return true;
   if (!(cpu.dr7 & kDr7Enables)) return false;
   for (unsigned n = 0; n < 4; ++n)
-    if (const Breakpoint b = breakpoint(cpu, n); b.enabled && is_data(b) && ((b.first ^ linear) & kPageMask) == 0)
-      return true;
+    if (const Dr b = breakpoint(cpu, n); b.enabled && is_data(b) && ((b.first ^ linear) & kPageMask) == 0) return true;
   return false;
 }
 
 void note_port_access(Cpu& cpu, std::uint16_t port, unsigned width) {
   if (!(cpu.dr7 & kDr7Enables) || !(cpu.cr4 & kCr4De)) return;
   for (unsigned n = 0; n < 4; ++n) {
-    const Breakpoint b = breakpoint(cpu, n);
+    const Dr b = breakpoint(cpu, n);
     if (b.enabled && b.watch == Watch::Ports && overlap(b, port, width)) cpu.pending_debug |= 1U << n;
   }
 }

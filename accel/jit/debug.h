@@ -3,9 +3,10 @@
 ///
 /// While DR7 has a breakpoint enabled, blocks have one instruction (kModeSingle), and the traps of data and I/O
 /// breakpoints gather in Cpu::pending_debug until it has ended. Pages with an enabled data breakpoint are never in the
-/// TLB, so that all their accesses come by note_access().
+/// TLB, so that all their accesses come by note_access(); so do those that a debugger outside watches (debugger.h).
 
 #include "accel/jit/cpu.h"
+#include "accel/jit/debugger.h"
 
 namespace machina::jit {
 
@@ -19,9 +20,16 @@ bool meets_instruction_breakpoint(Cpu& cpu);
 
 /// An access to data at a linear address. Cheap while DR7 enables nothing.
 void match_data_breakpoints(Cpu& cpu, std::uint64_t linear, unsigned width, bool write);
-inline void note_access(Cpu& cpu, std::uint64_t linear, unsigned width, bool write) {
+inline void note_access(Cpu& cpu, std::uint64_t linear, unsigned width, Debugger::Accesses accesses) {
   if (cpu.dr7 & kDr7Enables) [[unlikely]]
-    match_data_breakpoints(cpu, linear, width, write);
+    match_data_breakpoints(cpu, linear, width, accesses != Debugger::Accesses::Read);
+  if (cpu.debugger) [[unlikely]]
+    cpu.debugger->note(linear, width, accesses);
+}
+/// Before an access that cannot be made twice.
+inline void announce_access(const Cpu& cpu, std::uint64_t linear, unsigned width, Debugger::Accesses accesses) {
+  if (cpu.debugger) [[unlikely]]
+    cpu.debugger->look_ahead(linear, width, accesses);
 }
 /// Must the page of `linear` stay out of the TLB?
 bool page_is_watched(const Cpu& cpu, std::uint64_t linear);

@@ -179,6 +179,7 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
   std::size_t at = 0;
   bool ended = false;
   while (!ended && at < page.size() && block->ops.size() < most) {
+    if (!block->ops.empty() && code.ends_at(at)) break;
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     ZyanStatus status = ZydisDecoderDecodeFull(&decoder, page.data() + at, page.size() - at, &instruction, operands);

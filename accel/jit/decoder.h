@@ -23,6 +23,8 @@ class CodeBytes {
   virtual ~CodeBytes() = default;
   virtual std::span<const std::uint8_t> page() = 0;
   virtual std::span<const std::uint8_t> next_page() = 0;
+  /// Must the block end before the byte at `offset` from its first one? Asked where an instruction could follow.
+  virtual bool ends_at(std::size_t /*offset*/) const { return false; }
 };
 
 /// Decodes until a branch, an instruction that may change the mode, the end of the page, or kMaxOps.

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "accel/jit/block_cache.h"
+#include "accel/jit/debugger.h"
 #include "accel/jit/decoder.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/host_float.h"
@@ -70,6 +71,9 @@ class Bytes final : public CodeBytes {
     has_second_ = true;
     take(second_, following_page(cpu_, linear_), in_page_);
     return {bytes_.data() + in_page_, kTail};
+  }
+  bool ends_at(std::size_t offset) const override {
+    return cpu_.debugger && cpu_.debugger->ends_blocks_at(linear_ + offset);
   }
   bool has_second() const { return has_second_; }
   const CodePage& second() const { return second_; }

@@ -34,7 +34,8 @@ JitVcpu::JitVcpu(JitAccelerator& accelerator, X86Cpu& cpu)
       x86_(cpu),
       main_memory_(cpu.memory()),
       smm_memory_(accelerator.smm_memory()),
-      cpu_(std::make_unique<Cpu>(static_cast<Environment&>(*this), accelerator.blocks())) {
+      cpu_(std::make_unique<Cpu>(static_cast<Environment&>(*this), accelerator.blocks())),
+      debugger_(std::make_unique<Debugger>(*cpu_)) {
   set_cpu_model();
   refresh();
   accelerator_.add_vcpu(*this);

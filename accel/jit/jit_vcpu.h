@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "accel/jit/cpu.h"
+#include "accel/jit/debugger.h"
 #include "accel/jit/environment.h"
 #include "core/memory/address_space.h"
 #include "hw/x86/accelerator.h"
@@ -27,6 +28,8 @@ class JitVcpu final : public Vcpu, public Environment {
   void kick() override { cpu_->request(kRequestKick); }
   void load_state(const X86State& state) override;
   void store_state(X86State& state) override;
+  void set_debug(const DebugRequest& request) override { debugger_->set(request); }
+  DebugStop debug_stop() const override { return debugger_->stop(); }
   std::uint64_t tsc() const override;
   std::uint64_t tsc_frequency() const override { return tsc_hz_; }
 
@@ -74,6 +77,7 @@ class JitVcpu final : public Vcpu, public Environment {
   MemoryDispatch& main_memory_;
   MemoryDispatch smm_memory_;
   std::unique_ptr<Cpu> cpu_;
+  std::unique_ptr<Debugger> debugger_;
 
   std::uint64_t tsc_hz_ = 0;
   std::atomic<std::uint64_t> tsc_offset_{0};

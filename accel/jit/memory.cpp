@@ -102,7 +102,7 @@ void spare_block(Cpu& cpu, const Target& t, unsigned width) {
   const Block* b = cpu.block;
   if (!b || (b->mode & kModeSingle) || !t.page.host) return;
   const auto first = reinterpret_cast<std::uintptr_t>(t.host());
-  if (first < b->host + b->size && b->host < first + width) throw ChangesItself{};
+  if (first < b->host + b->size && b->host < first + width) throw StartsOver{};
 }
 
 void store_ram(std::uint8_t* host, unsigned width, std::uint64_t value) {
@@ -170,13 +170,14 @@ std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned w
   check_alignment(cpu, linear, width);
   const bool stack = is_stack(op, of);
   const unsigned room = room_in_page(linear);
+  announce_access(cpu, linear, width, Debugger::Accesses::Read);
   std::uint64_t value = 0;
   if (room >= width) {
     value = read_piece(cpu, linear, width, stack);
   } else {
     for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, advance(cpu, linear, i), 1, stack) << (8 * i);
   }
-  note_access(cpu, linear, width, false);
+  note_access(cpu, linear, width, Debugger::Accesses::Read);
   return value;
 }
 
@@ -188,14 +189,14 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
   const Target first = fill(cpu, linear, Access::Write, stack);
   spare_block(cpu, first, std::min(room, width));
   if (room >= width) {
-    note_access(cpu, linear, width, true);
+    note_access(cpu, linear, width, Debugger::Accesses::Write);
     write_piece(cpu, first, width, value);
     return follow_memory_map(cpu);
   }
   // Both pages are checked before either is written.
   const Target second = fill(cpu, advance(cpu, linear, room), Access::Write, stack);
   spare_block(cpu, second, width - room);
-  note_access(cpu, linear, width, true);
+  note_access(cpu, linear, width, Debugger::Accesses::Write);
   for (unsigned i = 0; i < width; ++i) {
     Target t = i < room ? first : second;
     t.physical += i < room ? i : i - room;
@@ -206,6 +207,7 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
 
 void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned size) {
   cpu.fault_op = op;
+  announce_access(cpu, linear, size, Debugger::Accesses::Read);
   auto* bytes = static_cast<std::uint8_t*>(to);
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
@@ -220,11 +222,12 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
     }
     done += piece;
   }
-  note_access(cpu, linear, size, false);
+  note_access(cpu, linear, size, Debugger::Accesses::Read);
 }
 
 void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
   cpu.fault_op = op;
+  announce_access(cpu, linear, size, Debugger::Accesses::Read);
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
     fill(cpu, at, Access::Read, is_stack(op));
@@ -234,6 +237,7 @@ void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
 
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
   cpu.fault_op = op;
+  announce_access(cpu, linear, size, Debugger::Accesses::Write);
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
     const unsigned piece = std::min(room_in_page(at), size - done);
@@ -244,7 +248,7 @@ void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
 
 void write_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, const void* from, unsigned size) {
   check_write(cpu, op, linear, size);
-  note_access(cpu, linear, size, true);
+  note_access(cpu, linear, size, Debugger::Accesses::Write);
   const auto* bytes = static_cast<const std::uint8_t*>(from);
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
@@ -271,7 +275,7 @@ HostAccess map_for_update(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned
   const Target t = fill(cpu, linear, Access::Write, is_stack(op));
   if (!t.page.host || t.page.readonly) return {};
   spare_block(cpu, t, width);
-  note_access(cpu, linear, width, true);
+  note_access(cpu, linear, width, Debugger::Accesses::Update);
   return {.host = t.host(), .logged = t.page.logged, .physical = t.physical};
 }
 

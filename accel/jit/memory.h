@@ -13,9 +13,9 @@
 
 namespace machina::jit {
 
-/// Thrown instead of a store that would change the block that is running: the instruction starts over, in a block of
-/// its own, so that those after it are decoded from what it wrote.
-struct ChangesItself {};
+/// The instruction starts over, in a block of its own. Thrown instead of a store that would change the block that is
+/// running, so that those after it are decoded from what it wrote; and of an access to what a debugger watches.
+struct StartsOver {};
 
 /// Whose address it is, where that is not for Op::segment to say: one that is not canonical is #SS of the stack's, else
 /// #GP. PUSH, POP and CALL of an operand in memory have one of each.

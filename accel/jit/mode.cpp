@@ -57,7 +57,7 @@ void Cpu::update_mode() {
   if (cpl == 3) bits |= kModeUser;
   bits |= float_bits(*this, bits & kModeProtected);
   if ((system_flags & (kTf | kRf)) || interrupt_shadow || (dr7 & kBreakpointsEnabled)) bits |= kModeSingle;
-  mode = bits;
+  mode = bits | debug_mode;
   // In 64-bit code these segments have base 0, whatever their descriptors say. SDM vol. 3, 3.4.4.
   for (const unsigned i : {kEs, kCs, kSs, kDs}) segment_base[i] = (bits & kModeLong) ? 0 : segment[i].base;
   tlb = &tlbs[static_cast<unsigned>(rights_of(*this))];

@@ -48,13 +48,14 @@ enum ModeBits : std::uint32_t {
   kModeProtected = 8,  ///< CR0.PE without EFLAGS.VM
   kModeUser = 16,      ///< CPL 3
   kModeFlat = 32,      ///< ES, CS, SS, DS have base 0, limit 4 GiB and may be read and written: no checks
-  kModeSingle = 64,    ///< one instruction only: after STI or MOV SS, with EFLAGS.TF, with breakpoints in DR7
+  kModeSingle = 64,    ///< one instruction only: after STI or MOV SS, with EFLAGS.TF, with breakpoints in DR7; stepped
   kModeVm86 = 128,     ///< EFLAGS.VM
   // What floating-point instructions raise instead of being carried out. SDM vol. 3, table 2-2 and 13.1.
   kModeTaskSwitched = 256,  ///< CR0.TS
   kModeEmulated = 512,      ///< CR0.EM
   kModeNoSse = 1024,        ///< CR0.EM, or CR4.OSFXSR is clear
   kModeNoAvx = 2048,        ///< CR4.OSXSAVE or bits of XCR0 are clear, or real or virtual-8086 mode
+  kModeEnds = 0xffff0000,   ///< a number: which set of BlockEnds; 0: none
 };
 
 struct Block {

@@ -5,6 +5,7 @@
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpu_group.h"
 #include "accel/jit/debug.h"
+#include "accel/jit/debugger.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/fetch.h"
 #include "accel/jit/host_float.h"
@@ -20,8 +21,12 @@ namespace {
 constexpr std::uint8_t kNmiVector = 2;
 
 /// SDM vol. 3, table 6-2: SMI before NMI before INTR.
-void take_interrupt(Cpu& cpu) {
-  if (cpu.interrupt_shadow) return cpu.request(kRequestInterrupt);  // again after the next instruction
+/// True: an event was delivered.
+bool take_interrupt(Cpu& cpu) {
+  if (cpu.interrupt_shadow) {
+    cpu.request(kRequestInterrupt);  // again after the next instruction
+    return false;
+  }
   Environment& env = cpu.environment;
   if (cpu.undelivered) {
     deliver(cpu, *std::exchange(cpu.undelivered, {}));
@@ -30,6 +35,8 @@ void take_interrupt(Cpu& cpu) {
     cpu.dr6 |= std::exchange(cpu.pending_debug, 0U);
     deliver(cpu, Event{.vector = static_cast<std::uint8_t>(Vector::Debug)});
     cpu.request(kRequestInterrupt);
+  } else if (cpu.debugger && cpu.debugger->holds_interrupts()) {
+    return false;
   } else if (!cpu.smm && env.take_smi()) {
     enter_smm(cpu);
     cpu.request(kRequestInterrupt);
@@ -39,11 +46,20 @@ void take_interrupt(Cpu& cpu) {
     cpu.request(kRequestInterrupt);
   } else if ((cpu.system_flags & kIf) && env.interrupt_pending()) {
     const int vector = env.acknowledge_interrupt();
-    if (vector < 0) return;
+    if (vector < 0) return false;
     deliver(cpu, Event{.vector = static_cast<std::uint8_t>(vector), .kind = Event::Kind::External});
     // Through a trap gate IF stays set, and INTR may be high still, or again: its rise has been told already.
     if (cpu.system_flags & kIf) cpu.request(kRequestInterrupt);
+  } else {
+    return false;
   }
+  return true;
+}
+
+/// For a debugger, what an event's delivery comes to is a step, and so is an instruction.
+void note_step(Cpu& cpu) {
+  if (cpu.debugger) [[unlikely]]
+    cpu.debugger->note_step();
 }
 
 /// False: leave run_blocks() with cpu.exit.
@@ -62,8 +78,9 @@ bool serve(Cpu& cpu) {
     cpu.exit = VcpuExit::Interrupted;
     return false;
   }
-  if (requests & kRequestInterrupt) take_interrupt(cpu);
-  if (!(cpu.mode & kModeSingle)) cpu.mid_repetition = false;  // it goes on, and no interrupt came in between
+  if ((requests & kRequestInterrupt) && take_interrupt(cpu)) note_step(cpu);
+  // It goes on, and no interrupt came in between. Whoever looks for breakpoints there wants to know.
+  if (!(cpu.mode & (kModeSingle | kModeEnds))) cpu.mid_repetition = false;
   return true;
 }
 
@@ -113,6 +130,14 @@ struct SingleInstruction {
 /// Where CS has a limit: its last address, as of RIP.
 bool has_limit(const Cpu& cpu) { return !(cpu.mode & (kModeLong | kModeFlat)); }
 
+/// True: the instruction at RIP must not begin, since a debugger has a breakpoint there.
+bool stops_at_breakpoint(Cpu& cpu) {
+  // Elements that a repeated instruction has left do not begin it.
+  const bool continues = cpu.mid_repetition;
+  if (!(cpu.mode & kModeSingle)) cpu.mid_repetition = false;
+  return !continues && cpu.debugger->meets_breakpoint(cpu.linear_rip(cpu.rip));
+}
+
 /// Does the block reach beyond the limit of CS?
 bool beyond_limit(const Cpu& cpu, const Block* block) {
   return has_limit(cpu) && cpu.rip + block->size - 1 > cpu.segment[kCs].limit;
@@ -122,6 +147,7 @@ bool beyond_limit(const Cpu& cpu, const Block* block) {
 /// without it. And not where the limit of CS is near, since that is looked at here.
 bool may_chain(const Cpu& cpu, const Block* next) {
   if (has_limit(cpu) && cpu.segment[kCs].limit - cpu.rip < kPageSize) return false;
+  if (cpu.debugger && cpu.debugger->ends_blocks_at(next->host)) return false;
   return next->second_page == 0 && next != cpu.uncached.get() && !(next->mode & kModeSingle) &&
          ((cpu.linear_rip(cpu.gpr[kRipBase]) ^ cpu.linear_rip(cpu.rip)) & kPageMask) == 0;
 }
@@ -163,11 +189,15 @@ const Block* enter(Cpu& cpu, const Block* block) {
 
 const Block* enter_single(Cpu& cpu, const Block* block) {
   SingleInstruction instruction{cpu};
-  if (!instruction.begin()) return nullptr;
+  if (!instruction.begin()) {
+    note_step(cpu);
+    return nullptr;
+  }
   const std::uint64_t following = cpu.rip + block->ops.front().length;
   enter(cpu, block);
   cpu.chain_slot = nullptr;
   instruction.end(following);
+  note_step(cpu);
   return nullptr;
 }
 
@@ -181,7 +211,11 @@ VcpuExit loop(Cpu& cpu) {
       if (!serve(cpu)) return cpu.exit;
       continue;  // what was served may have asked for more; in a shadow, interrupts wait for one instruction
     }
-    if (!block) block = look_up(cpu);
+    if (!block) {
+      if ((cpu.mode & kModeEnds) && stops_at_breakpoint(cpu)) [[unlikely]]
+        continue;
+      block = look_up(cpu);
+    }
     block = cpu.mode & kModeSingle ? enter_single(cpu, block) : enter(cpu, block);
   }
 }
@@ -200,11 +234,14 @@ VcpuExit run_blocks(Cpu& cpu) {
     } catch (const GuestFault& fault) {
       if (cpu.fault_op) cpu.rip = cpu.rip_of(cpu.fault_op);
       cpu.pending_debug &= ~kDr6DataBreakpoints;  // of an instruction that starts over
+      if (cpu.debugger) cpu.debugger->withdraw();
       cpu.chain_slot = nullptr;
       cpu.block = nullptr;
       cpu.update_mode();  // a handler may have been half through changing it
       deliver(cpu, fault);
-    } catch (const ChangesItself&) {
+      note_step(cpu);
+    } catch (const StartsOver&) {
+      if (cpu.debugger) cpu.debugger->withdraw();
       cpu.rip = cpu.rip_of(cpu.fault_op);
       cpu.chain_slot = nullptr;
       cpu.block = nullptr;

@@ -43,6 +43,9 @@ struct DebugStop {
   /// Breakpoint: its address, which is where the next instruction is. Watchpoint: where the data is; the access has
   /// been carried out.
   std::uint64_t linear = 0;
+  /// The instruction was HLT: the CPU sleeps when it goes on, until something wakes it. Only where that is not for the
+  /// accelerator to know (Accelerator::handles_mp_state()).
+  bool halted = false;
 };
 
 }  // namespace machina

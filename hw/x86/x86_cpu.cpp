@@ -360,6 +360,11 @@ void X86Cpu::handle_exit(VcpuExit exit) {
       break;
     case VcpuExit::Debug:
       debug_stop_ = vcpu_->debug_stop();
+      if (debug_stop_->halted) {
+        X86State s;
+        vcpu_->store_state(s);
+        sleep_ = (s.rflags & 0x200) ? Sleep::Halted : Sleep::HaltedMasked;
+      }
       control.request_stop(RunState::Debug);
       break;
     case VcpuExit::InternalError:
