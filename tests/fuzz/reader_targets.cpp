@@ -7,13 +7,18 @@
 #include <algorithm>
 #include <optional>
 
+#include "accel/jit/jit_cpuid.h"
 #include "accel/qtest/qtest_commands.h"
 #include "core/block/image_format.h"
 #include "core/config/ini.h"
 #include "core/config/option_groups.h"
 #include "core/config/yaml.h"
+#include "hw/net/ethernet.h"
 #include "hw/x86/boot/direct_boot.h"
 #include "hw/x86/boot/kernel_file.h"
+#include "hw/x86/cpu_model.h"
+#include "hw/x86/x86_state_blob.h"
+#include "hw/x86/x86_state_check.h"
 #include "machines/board/board_composer.h"
 #include "machines/cli/backends.h"
 #include "machines/cli/command_line.h"
@@ -291,6 +296,43 @@ class ImageTarget final : public Target {
   std::vector<std::string> dictionary() const override { return {"QFI\xfb", "KDMV", "conectix", "vhdxfile", "QED"}; }
 };
 
+/// A CPU's state in a file, and whether it is possible. The checksum is made right, or no input would get past it.
+class X86StateTarget final : public Target {
+ public:
+  X86StateTarget() {
+    const CpuPlatform platform{jit::supported_cpuid(), "the software CPU", {}};
+    cpuid_ = make_cpuid(parse_cpu_model("max"), platform).table;
+  }
+  bool run(std::span<const std::uint8_t> input) override {
+    const StepLimit limit("reading a CPU's state");
+    may_refuse([&] { read_x86_state(input); });
+    std::vector<std::uint8_t> blob(input.begin(), input.end());
+    constexpr std::size_t kLengthAt = 12, kTrailer = 4;
+    if (blob.size() < kLengthAt + 4 + kTrailer) return false;
+    store_le(blob, kLengthAt, static_cast<std::uint32_t>(blob.size()));
+    store_le(blob, blob.size() - kTrailer, ethernet::fcs(std::span(blob).first(blob.size() - kTrailer)));
+    may_refuse([&] {
+      const X86State state = read_x86_state(blob);
+      if (read_x86_state(write_x86_state(state)) != state) fail("a state does not come back as it was written");
+      for (const std::string& fault : impossible_parts(state, cpuid_, input.size() % 2 == 0))
+        if (fault.empty()) fail("a fault without a message");
+    });
+    return true;
+  }
+  std::size_t max_length() const override { return 8192; }
+  std::vector<std::string> dictionary() const override {
+    return {"X86STATE", "GPRS", "SEGS", "CTRL", "DBGR", "XSAV", "MSRS", "EVNT", "LAPC", std::string(4, '\0')};
+  }
+  std::vector<std::vector<std::uint8_t>> seeds() const override {
+    X86State small = X86State::at_reset(0x663, false, 1);
+    small.xsave.resize(576);
+    return {write_x86_state(X86State::at_reset(cpuid_.find(1).eax, true)), write_x86_state(small)};
+  }
+
+ private:
+  CpuidTable cpuid_;
+};
+
 /// The lines of a qtest client.
 class QtestTarget final : public Target {
  public:
@@ -347,6 +389,7 @@ std::vector<TargetInfo> reader_targets() {
       info<KernelTarget>("kernel", "files of -kernel and -initrd: bzImage, ELF, multiboot"),
       info<ImageTarget>("image-format", "the first bytes of a disk image"),
       info<QtestTarget>("qtest", "lines of a qtest client"),
+      info<X86StateTarget>("x86_state", "a CPU's state in a file"),
   };
 }
 
