@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fnmatch.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -20,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/log_sink.h"
 #include "core/units.h"
 #include "qom/error.h"
 
@@ -34,9 +33,11 @@ struct Item {
 constexpr Item kItems[] = {
     {"guest_errors", Category::GuestErrors, "what the guest does against its hardware's datasheet"},
     {"unimp", Category::Unimp, "what the guest uses and Machina does not model"},
-    {"int", Category::Int, "interrupts and exceptions"},
+    {"int", Category::Int, "each interrupt and exception, as it is delivered to a vCPU"},
     {"exit", Category::Exit, "each exit of a vCPU from guest mode"},
+    {"mmu", Category::Mmu, "page faults, flushed translations, changes of the memory map"},
     {"cpu_reset", Category::CpuReset, "CPU state before resets"},
+    {"in_asm", Category::InAsm, "guest code, a block as it is decoded; of the software CPU only"},
 };
 constexpr std::string_view kTracePrefix = "trace:";
 
@@ -47,11 +48,11 @@ constexpr std::size_t kMaxKeys = 1000;  // of warn_once
 std::shared_ptr<spdlog::logger> make_logger(const char* name, spdlog::sink_ptr sink) {
   auto logger = std::make_shared<spdlog::logger>(name, std::move(sink));
   logger->set_level(spdlog::level::trace);
-  logger->flush_on(spdlog::level::trace);  // a log that ends before the crash is of no use
   return logger;
 }
 
-spdlog::sink_ptr stderr_sink() { return std::make_shared<spdlog::sinks::stderr_sink_mt>(); }
+// Of the messages and of the log one each: neither waits for the other's mutex.
+spdlog::sink_ptr stderr_sink() { return std::make_shared<DescriptorSink>(STDERR_FILENO, false); }
 
 std::shared_ptr<spdlog::logger> make_messages() {
   auto logger = make_logger("messages", stderr_sink());
@@ -153,9 +154,16 @@ void trace(std::string_view event, fmt::string_view format, fmt::format_args arg
 
 }  // namespace detail
 
-void enable(std::string_view items) {
+namespace {
+
+struct Asked {
   std::uint32_t bits = 0;
   std::vector<std::string> patterns;
+};
+
+/// Throws Error with the nearest name.
+Asked parse(std::string_view items) {
+  Asked asked;
   while (!items.empty()) {
     const auto comma = items.find(',');
     const std::string_view item = items.substr(0, comma);
@@ -163,8 +171,8 @@ void enable(std::string_view items) {
     if (item.starts_with(kTracePrefix)) {
       if (item.size() == kTracePrefix.size())
         throw Error("log item 'trace:' has no pattern").hint("write e.g. -d trace:ide_*");
-      bits |= static_cast<std::uint32_t>(Category::Trace);
-      patterns.emplace_back(item.substr(kTracePrefix.size()));
+      asked.bits |= static_cast<std::uint32_t>(Category::Trace);
+      asked.patterns.emplace_back(item.substr(kTracePrefix.size()));
       continue;
     }
     const auto* found =
@@ -175,12 +183,27 @@ void enable(std::string_view items) {
       const std::string near = did_you_mean(item, names);
       throw Error(fmt::format("no such log item: '{}'", item)).hint(near.empty() ? "see -d help" : near);
     }
-    bits |= static_cast<std::uint32_t>(found->bit);
+    asked.bits |= static_cast<std::uint32_t>(found->bit);
   }
+  return asked;
+}
+
+}  // namespace
+
+void enable(std::string_view items) {
+  const Asked asked = parse(items);
   State& s = state();
   const std::lock_guard guard(s.lock);
-  s.patterns.insert(s.patterns.end(), patterns.begin(), patterns.end());
-  detail::enabled.fetch_or(bits, std::memory_order_relaxed);
+  s.patterns.insert(s.patterns.end(), asked.patterns.begin(), asked.patterns.end());
+  detail::enabled.fetch_or(asked.bits, std::memory_order_relaxed);
+}
+
+void enable_only(std::string_view items) {
+  Asked asked = parse(items);
+  State& s = state();
+  const std::lock_guard guard(s.lock);
+  s.patterns = std::move(asked.patterns);
+  detail::enabled.store(asked.bits, std::memory_order_relaxed);
 }
 
 std::string help() {
@@ -191,16 +214,14 @@ std::string help() {
 }
 
 void set_file(const std::string& path) {
-  // spdlog would make missing directories, and says less when it fails.
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) throw Error(fmt::format("cannot write log file '{}'", path)).why(std::strerror(errno));
-  ::close(fd);
-  std::shared_ptr<spdlog::logger> log;
-  try {
-    log = make_log(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, true));
-  } catch (const spdlog::spdlog_ex& e) {
-    throw Error(fmt::format("cannot write log file '{}'", path)).why(e.what());
+  // Not waiting for somebody to open the other end of a FIFO; whoever writes to one polls it first.
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    const bool fifo = errno == ENXIO;
+    Error error(fmt::format("cannot write log file '{}'", path));
+    throw fifo ? error.why("nobody reads from it").hint("start its reader first") : error.why(std::strerror(errno));
   }
+  std::shared_ptr<spdlog::logger> log = make_log(std::make_shared<DescriptorSink>(fd, true));
   State& s = state();
   const std::lock_guard guard(s.lock);
   s.log = std::move(log);

@@ -26,6 +26,8 @@ enum class Category : std::uint32_t {
   Exit = 1U << 3,         ///< exit: each exit of a vCPU from guest mode
   CpuReset = 1U << 4,     ///< cpu_reset: CPU state before resets
   Trace = 1U << 5,        ///< trace:PATTERN: named trace events
+  Mmu = 1U << 6,          ///< mmu: page faults, flushes, changes of the memory map
+  InAsm = 1U << 7,        ///< in_asm: guest code as it is decoded
 };
 
 namespace detail {
@@ -57,10 +59,12 @@ inline bool on(Category c) {
 
 /// Adds the items of one -d option: "guest_errors,int,trace:ide_*". Throws Error with the nearest name.
 void enable(std::string_view items);
+/// The same, instead of all that was enabled before. An empty list enables nothing.
+void enable_only(std::string_view items);
 /// All items with a line of help each: -d help.
 std::string help();
-/// Everything that categories log goes to this file instead of stderr: -D. Throws Error when it cannot be written.
-/// Messages to the user stay on stderr.
+/// Everything that categories log goes to this file, which starts empty, instead of stderr: -D. Throws Error when it
+/// cannot be written. Messages to the user stay on stderr.
 void set_file(const std::string& path);
 /// Gets each line instead of stderr and the file; for tests. An empty sink restores them. `logged` is true for what
 /// belongs to a category.

@@ -10,8 +10,7 @@ namespace {
 void log_items(HumanContext& c, const QmpArguments& arguments) {
   const std::string& items = arguments.string("items");
   if (items == "help" || items == "?") return c.write(log::help());
-  if (items == "none") return log::detail::enabled.store(0, std::memory_order_relaxed);
-  log::enable(items);
+  log::enable_only(items == "none" ? "" : items);
 }
 
 void logfile(HumanContext&, const QmpArguments& arguments) { log::set_file(arguments.string("filename")); }
@@ -19,7 +18,7 @@ void logfile(HumanContext&, const QmpArguments& arguments) { log::set_file(argum
 void add(MonitorTable& t) {
   t.human({.name = "log",
            .arguments = "items: str",
-           .doc = "logs these items too, as -d does; 'help' lists them, 'none' ends it",
+           .doc = "logs these items, as -d does, and no others; 'help' lists them, 'none' ends it",
            .run = log_items});
   t.human({.name = "logfile", .arguments = "filename: str", .doc = "where the log goes, as -D", .run = logfile});
 }

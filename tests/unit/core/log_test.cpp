@@ -119,6 +119,19 @@ TEST(RateLimit, ReportsWhatItLeftOutInTheNextPeriod) {
   EXPECT_EQ(limit.admit(5000).left_out, 0U);
 }
 
+TEST_F(LogTest, OneListTakesThePlaceOfAnother) {
+  log::enable("int,exit,trace:ide_*");
+  log::enable_only("mmu,in_asm");
+  EXPECT_FALSE(log::on(log::Category::Int));
+  EXPECT_TRUE(log::on(log::Category::Mmu));
+  EXPECT_TRUE(log::on(log::Category::InAsm));
+  EXPECT_FALSE(log::on(log::Category::Trace));
+  EXPECT_THROW(log::enable_only("mmuu"), Error);
+  EXPECT_TRUE(log::on(log::Category::Mmu)) << "what cannot be read changes nothing";
+  log::enable_only("");
+  EXPECT_FALSE(log::on(log::Category::Mmu));
+}
+
 TEST_F(LogTest, FileGetsTheLogAndNotTheMessages) {
   log::set_sink({});
   char dir[] = "/tmp/machina-log-XXXXXX";
