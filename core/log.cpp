@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fnmatch.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "core/log_sink.h"
+#include "core/trace/trace_control.h"
 #include "core/units.h"
 #include "qom/error.h"
 
@@ -72,7 +72,6 @@ struct State {
   std::shared_ptr<spdlog::logger> messages = make_messages();
   std::shared_ptr<spdlog::logger> log = make_log(stderr_sink());
   std::function<void(Level, bool, std::string_view)> sink;
-  std::vector<std::string> patterns;
   std::map<std::tuple<std::string_view, std::uint_least32_t, std::uint_least32_t>, RateLimit> limits;
   std::set<std::string, std::less<>> warned;
 };
@@ -140,25 +139,13 @@ void limited(std::string_view device, const char* kind, const std::source_locati
   if (verdict.pass) emit(Level::Warning, true, fmt::format("{}: {}: {}", device, kind, fmt::vformat(format, args)));
 }
 
-bool trace_matches(std::string_view event) {
-  State& s = state();
-  const std::lock_guard guard(s.lock);
-  const std::string name(event);
-  return std::any_of(s.patterns.begin(), s.patterns.end(),
-                     [&](const std::string& p) { return fnmatch(p.c_str(), name.c_str(), 0) == 0; });
-}
-
-void trace(std::string_view event, fmt::string_view format, fmt::format_args args) {
-  if (trace_matches(event)) emit(Level::Info, true, fmt::format("{} {}", event, fmt::vformat(format, args)));
-}
-
 }  // namespace detail
 
 namespace {
 
 struct Asked {
   std::uint32_t bits = 0;
-  std::vector<std::string> patterns;
+  std::vector<std::string_view> patterns;
 };
 
 /// Throws Error with the nearest name.
@@ -171,8 +158,7 @@ Asked parse(std::string_view items) {
     if (item.starts_with(kTracePrefix)) {
       if (item.size() == kTracePrefix.size())
         throw Error("log item 'trace:' has no pattern").hint("write e.g. -d trace:ide_*");
-      asked.bits |= static_cast<std::uint32_t>(Category::Trace);
-      asked.patterns.emplace_back(item.substr(kTracePrefix.size()));
+      asked.patterns.push_back(item.substr(kTracePrefix.size()));
       continue;
     }
     const auto* found =
@@ -192,17 +178,13 @@ Asked parse(std::string_view items) {
 
 void enable(std::string_view items) {
   const Asked asked = parse(items);
-  State& s = state();
-  const std::lock_guard guard(s.lock);
-  s.patterns.insert(s.patterns.end(), asked.patterns.begin(), asked.patterns.end());
+  for (const std::string_view pattern : asked.patterns) trace::enable_item(pattern);
   detail::enabled.fetch_or(asked.bits, std::memory_order_relaxed);
 }
 
 void enable_only(std::string_view items) {
-  Asked asked = parse(items);
-  State& s = state();
-  const std::lock_guard guard(s.lock);
-  s.patterns = std::move(asked.patterns);
+  const Asked asked = parse(items);
+  for (const std::string_view pattern : asked.patterns) trace::enable_item(pattern);
   detail::enabled.store(asked.bits, std::memory_order_relaxed);
 }
 
@@ -238,9 +220,16 @@ void reset() {
   const std::lock_guard guard(s.lock);
   detail::enabled.store(0, std::memory_order_relaxed);
   s.log = make_log(stderr_sink());
-  s.patterns.clear();
   s.limits.clear();
   s.warned.clear();
+}
+
+void write_lines(std::string_view lines) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    emit(Level::Info, true, std::string(lines.substr(0, end)));
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
 }
 
 void warn_once(std::string_view key, std::string_view text) {

@@ -25,9 +25,8 @@ enum class Category : std::uint32_t {
   Int = 1U << 2,          ///< int: interrupts and exceptions
   Exit = 1U << 3,         ///< exit: each exit of a vCPU from guest mode
   CpuReset = 1U << 4,     ///< cpu_reset: CPU state before resets
-  Trace = 1U << 5,        ///< trace:PATTERN: named trace events
-  Mmu = 1U << 6,          ///< mmu: page faults, flushes, changes of the memory map
-  InAsm = 1U << 7,        ///< in_asm: guest code as it is decoded
+  Mmu = 1U << 5,          ///< mmu: page faults, flushes, changes of the memory map
+  InAsm = 1U << 6,        ///< in_asm: guest code as it is decoded
 };
 
 namespace detail {
@@ -38,8 +37,6 @@ void message(Level level, fmt::string_view format, fmt::format_args args);
 void category(fmt::string_view format, fmt::format_args args);
 void limited(std::string_view device, const char* kind, const std::source_location& where, fmt::string_view format,
              fmt::format_args args);
-void trace(std::string_view event, fmt::string_view format, fmt::format_args args);
-bool trace_matches(std::string_view event);
 
 /// A format string that knows the place in the code where it stands.
 template <class... Args>
@@ -57,9 +54,11 @@ inline bool on(Category c) {
   return (detail::enabled.load(std::memory_order_relaxed) & static_cast<std::uint32_t>(c)) != 0;
 }
 
-/// Adds the items of one -d option: "guest_errors,int,trace:ide_*". Throws Error with the nearest name.
+/// Adds the items of one -d option: "guest_errors,int,trace:ide_*"; the last kind is what -trace takes. Throws Error
+/// with the nearest name.
 void enable(std::string_view items);
-/// The same, instead of all that was enabled before. An empty list enables nothing.
+/// The same, instead of all that was enabled before, but for trace events: those that are on stay on. An empty list
+/// enables nothing.
 void enable_only(std::string_view items);
 /// All items with a line of help each: -d help.
 std::string help();
@@ -107,11 +106,8 @@ void unimp(std::string_view device, detail::PlacedFormat<std::type_identity_t<Ar
   if (on(Category::Unimp))
     detail::limited(device, "not modelled", format.where, format.text, fmt::make_format_args(args...));
 }
-/// A named event, "ide_command"; logged when a trace: pattern matches its name.
-template <class... Args>
-void trace(std::string_view event, fmt::format_string<Args...> format, const Args&... args) {
-  if (on(Category::Trace)) detail::trace(event, format, fmt::make_format_args(args...));
-}
+/// Lines, each with its newline, that are wanted in the log whatever its categories: those of trace events.
+void write_lines(std::string_view lines);
 
 /// So many events in each period, and a count of what was left out.
 class RateLimit {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/block/block_backend.h"
+#include "core/trace/trace_control.h"
 #include "core/units.h"
 #include "hw/acpi/cpu_hotplug.h"
 #include "hw/acpi/pci_hotplug.h"
@@ -19,9 +20,9 @@ void Machine::class_init(qom::ObjectClass& c) {
       .doc("entry of a Linux kernel that -kernel starts");
 }
 
-Machine::Machine() = default;
+Machine::Machine() { trace::set_clock(&system_.clock); }
 
-Machine::~Machine() = default;
+Machine::~Machine() { trace::forget_clock(&system_.clock); }
 
 void Machine::set_accelerator(qom::Ref<Accelerator> accelerator, unsigned max_cpus) {
   accelerator_ = std::move(accelerator);

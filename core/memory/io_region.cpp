@@ -5,9 +5,16 @@
 
 #include "core/error.h"
 #include "core/memory/memory_region.h"
+#include "core/trace/trace_event.h"
 
 namespace machina {
 namespace {
+
+// What devices without events of their own see.
+const TraceEvent<std::uint64_t, std::uint64_t, unsigned, std::string_view> memory_region_ops_read{
+    "memory_region_ops_read", "addr={:#x} value={:#x} size={} name={}"};
+const TraceEvent<std::uint64_t, std::uint64_t, unsigned, std::string_view> memory_region_ops_write{
+    "memory_region_ops_write", "addr={:#x} value={:#x} size={} name={}"};
 
 constexpr std::uint64_t all_ones(Width width) { return ~std::uint64_t{0} >> (64 - 8 * width); }
 
@@ -81,11 +88,13 @@ bool IoRegion::direct(Offset offset, Width width) const {
 
 IoResult IoRegion::read_part(Offset offset, Width width) const {
   const IoResult answer = read_ ? read_(offset, width) : IoResult(IoStatus::NoResponse);
-  if (!answer.ok()) return {all_ones(width), answer.status()};
-  return answer.value() & all_ones(width);
+  const std::uint64_t value = (answer.ok() ? answer.value() : ~std::uint64_t{0}) & all_ones(width);
+  memory_region_ops_read(offset, value, width, name());
+  return {value, answer.status()};
 }
 
 IoResult IoRegion::write_part(Offset offset, Width width, std::uint64_t value) const {
+  memory_region_ops_write(offset, value & all_ones(width), width, name());
   return write_ ? write_(offset, width, value & all_ones(width)) : IoResult(IoStatus::NoResponse);
 }
 

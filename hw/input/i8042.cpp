@@ -3,8 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
 namespace {
+
+const TraceEvent<unsigned> pckbd_kbd_read_data{"pckbd_kbd_read_data", "value={:#04x}"};
+const TraceEvent<unsigned> pckbd_kbd_read_status{"pckbd_kbd_read_status", "value={:#04x}"};
+const TraceEvent<unsigned> pckbd_kbd_write_data{"pckbd_kbd_write_data", "value={:#04x}"};
+const TraceEvent<unsigned> pckbd_kbd_write_command{"pckbd_kbd_write_command", "value={:#04x}"};
+const TraceEvent<unsigned> pckbd_outport_write{"pckbd_outport_write", "value={:#04x}"};
+const TraceEvent<std::string_view, unsigned> pckbd_answer{"pckbd_answer", "source={} value={:#04x}"};
+const TraceEvent<bool, bool> pckbd_update_irq{"pckbd_update_irq", "keyboard={:d} mouse={:d}"};
 
 // Status register, port 64h.
 constexpr std::uint8_t kOutputFull = 1U << 0;
@@ -126,6 +136,10 @@ void I8042::fetch(std::int64_t now) {
 }
 
 void I8042::answer(std::uint8_t value, Source source) {
+  pckbd_answer(
+      [source] { return source == Source::Keyboard ? "keyboard"
+                        : source == Source::Mouse  ? "mouse"
+                                                   : "8042"; }, value);
   state_.output = value;
   state_.source = source;
   state_.output_full = true;
@@ -137,6 +151,9 @@ void I8042::update() {
   mouse_.tick(now);
   fetch(now);
   const std::uint8_t irq = pins();
+  if (const bool level = (irq & kPinKeyboardIrq) != 0, mouse = (irq & kPinMouseIrq) != 0;
+      level != keyboard_irq_.level() || mouse != mouse_irq_.level())
+    pckbd_update_irq(level, mouse);
   keyboard_irq_.set((irq & kPinKeyboardIrq) != 0);
   mouse_irq_.set((irq & kPinMouseIrq) != 0);
   a20_.set((state_.output_port & kA20) != 0);
@@ -156,6 +173,7 @@ IoResult I8042::read_data(Offset, Width) {
     if (state_.source != Source::Controller) state_.device_free_at = clock().now_ns() + kByteTimeNs;
   }
   const std::uint8_t value = state_.output;
+  pckbd_kbd_read_data(value);
   update();
   return value;
 }
@@ -167,16 +185,19 @@ IoResult I8042::read_status(Offset, Width) {
     status |= kOutputFull;
     if (state_.source == Source::Mouse) status |= kMouseOutputFull;
   }
+  pckbd_kbd_read_status(status);
   return status;
 }
 
 void I8042::write_output_port(std::uint8_t value) {
+  pckbd_outport_write(value);
   state_.output_port = value;
   if (!(value & kNotReset)) system().control.request_reset(ShutdownCause::GuestReset);
 }
 
 IoResult I8042::write_command(Offset, Width, std::uint64_t value) {
   const auto command = static_cast<std::uint8_t>(value);
+  pckbd_kbd_write_command(command);
   state_.last_was_command = true;
   state_.pending = 0;
   if (command >= kPulse) {
@@ -263,6 +284,7 @@ void I8042::parameter(std::uint8_t command, std::uint8_t value) {
 
 IoResult I8042::write_data(Offset, Width, std::uint64_t value) {
   const auto byte = static_cast<std::uint8_t>(value);
+  pckbd_kbd_write_data(byte);
   state_.last_was_command = false;
   if (const std::uint8_t command = std::exchange(state_.pending, std::uint8_t{0})) {
     parameter(command, byte);

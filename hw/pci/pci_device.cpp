@@ -5,11 +5,26 @@
 #include <bit>
 #include <cassert>
 
+#include "core/trace/trace_event.h"
 #include "hw/pci/msi.h"
 
 namespace machina {
 
 using namespace pci;
+
+namespace {
+
+const TraceEvent<std::string_view, std::string_view, unsigned, std::uint32_t, Width> pci_cfg_read{
+    "pci_cfg_read", "dev={} at={} offset={:#04x} value={:#x} size={}"};
+const TraceEvent<std::string_view, std::string_view, unsigned, std::uint32_t, Width> pci_cfg_write{
+    "pci_cfg_write", "dev={} at={} offset={:#04x} value={:#x} size={}"};
+const TraceEvent<std::string_view, std::string_view, std::string_view, std::uint64_t, std::uint64_t>
+    pci_update_mappings_add{"pci_update_mappings_add", "dev={} at={} region={} addr={:#x} size={:#x}"};
+const TraceEvent<std::string_view, std::string_view, std::string_view, std::uint64_t, std::uint64_t>
+    pci_update_mappings_del{"pci_update_mappings_del", "dev={} at={} region={} addr={:#x} size={:#x}"};
+const TraceEvent<std::string_view, std::string_view, bool> pci_set_irq{"pci_set_irq", "dev={} at={} level={:d}"};
+
+}  // namespace
 
 void PciDevice::class_init(PciDeviceClass& c) {
   c.description = "PCI device";
@@ -135,11 +150,16 @@ unsigned PciDevice::add_capability(std::uint8_t id, unsigned length, unsigned at
 
 std::uint32_t PciDevice::config_read(unsigned offset, Width width) const {
   assert(offset + width <= ConfigLayout::kSize);
-  return config(offset, width);
+  const std::uint32_t value = config(offset, width);
+  pci_cfg_read(
+      type_name(), [this] { return address_.to_string(); }, offset, value, width);
+  return value;
 }
 
 void PciDevice::config_write(unsigned offset, Width width, std::uint32_t value) {
   assert(offset + width <= ConfigLayout::kSize);
+  pci_cfg_write(
+      type_name(), [this] { return address_.to_string(); }, offset, value, width);
   const ConfigLayout::Bytes before = state_.config;
   layout_.write(state_.config, offset, width, value);
   adjust(before);
@@ -183,10 +203,17 @@ std::optional<std::uint64_t> PciDevice::decoded_rom() const {
 void PciDevice::apply_bar(MemoryRegion& region, ContainerRegion& where, std::optional<std::uint64_t> at,
                           std::optional<std::uint64_t>& mapped_at, bool force) {
   if (!force && at == mapped_at) return;
-  if (mapped_at) unmap(region);
+  const auto place = [this] { return address_.to_string(); };
+  if (mapped_at) {
+    pci_update_mappings_del(type_name(), place, region.name(), *mapped_at, region.size());
+    unmap(region);
+  }
   // Overlapping BARs are software's mistake and no error: one of them is seen. Ports and memory of the board itself
   // are below (priority 0), as ISA devices decode subtractively.
-  if (at) map(where, *at, region, 1);
+  if (at) {
+    pci_update_mappings_add(type_name(), place, region.name(), *at, region.size());
+    map(where, *at, region, 1);
+  }
   mapped_at = at;
 }
 
@@ -214,6 +241,8 @@ void PciDevice::apply(bool force) {
 
 void PciDevice::set_intx(bool level) {
   if (state_.intx == level) return;
+  pci_set_irq(
+      type_name(), [this] { return address_.to_string(); }, level);
   state_.intx = level;
   PciDevice::apply(false);
 }

@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "core/thread_name.h"
+#include "core/trace/trace_event.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/apic_regs.h"
 #include "hw/intc/interrupt_acknowledge.h"
@@ -16,6 +17,19 @@
 
 namespace machina {
 namespace {
+
+// What others ask of the CPU, from their threads; and what it does, on its own.
+const TraceEvent<unsigned> vcpu_raise_nmi{"vcpu_raise_nmi", "cpu={}"};
+const TraceEvent<unsigned> vcpu_raise_smi{"vcpu_raise_smi", "cpu={}"};
+const TraceEvent<unsigned> vcpu_raise_init{"vcpu_raise_init", "cpu={}"};
+const TraceEvent<unsigned, unsigned> vcpu_raise_sipi{"vcpu_raise_sipi", "cpu={} vector={:#x}"};
+const TraceEvent<unsigned> vcpu_park{"vcpu_park", "cpu={}", TraceScope::Vcpu};
+const TraceEvent<unsigned> vcpu_unpark{"vcpu_unpark", "cpu={}", TraceScope::Vcpu};
+const TraceEvent<unsigned, bool> vcpu_halt{"vcpu_halt", "cpu={} interruptible={:d}", TraceScope::Vcpu};
+const TraceEvent<unsigned> vcpu_wake{"vcpu_wake", "cpu={}", TraceScope::Vcpu};
+const TraceEvent<unsigned> vcpu_init{"vcpu_init", "cpu={}", TraceScope::Vcpu};
+const TraceEvent<unsigned, unsigned> vcpu_sipi{"vcpu_sipi", "cpu={} vector={:#x}", TraceScope::Vcpu};
+const TraceEvent<unsigned, std::string_view> vcpu_stop{"vcpu_stop", "cpu={} why={}", TraceScope::Vcpu};
 
 /// "CPU 0/KVM" for the type kvm-accel.
 std::string thread_name_of(std::uint32_t index, std::string accelerator) {
@@ -132,6 +146,7 @@ int X86Cpu::acknowledge_interrupt() {
 }
 
 void X86Cpu::raise_nmi() {
+  vcpu_raise_nmi(index_);
   constexpr unsigned kMost = 2;
   if (nmis_.load(std::memory_order_relaxed) < kMost) nmis_.fetch_add(1, std::memory_order_release);
   kick();
@@ -150,17 +165,20 @@ void X86Cpu::merge_nmis() {
 }
 
 void X86Cpu::raise_smi() {
+  vcpu_raise_smi(index_);
   smi_.store(true, std::memory_order_release);
   kick();
 }
 
 void X86Cpu::raise_init() {
+  vcpu_raise_init(index_);
   init_requested_ = true;
   sipi_requested_ = -1;
   kick();
 }
 
 void X86Cpu::raise_sipi(std::uint8_t vector) {
+  vcpu_raise_sipi(index_, vector);
   sipi_requested_ = vector;
   kick();
 }
@@ -251,6 +269,7 @@ void X86Cpu::reset_hold() {
 
 void X86Cpu::thread_main() {
   name_this_thread(thread_name_of(index_, accelerator_->type_name()));
+  trace::this_thread_runs_vcpu(index_);
   MachineLock& lock = system().lock;
   lock.lock();
   thread_id_ = gettid();
@@ -294,6 +313,7 @@ void X86Cpu::take_init_and_sipi() {
     vcpu_->store_state(s);
     s.apply_init(signature(), bootstrap());
     vcpu_->load_state(s);
+    vcpu_init(index_);
     sleep_ = bootstrap() ? Sleep::Running : Sleep::WaitForSipi;
   }
   if (sipi_requested_ >= 0) {
@@ -307,6 +327,7 @@ void X86Cpu::take_init_and_sipi() {
       s.apply_sipi(vector);
       vcpu_->load_state(s);
       sleep_ = Sleep::Running;
+      vcpu_sipi(index_, vector);
     }
   }
 }
@@ -323,6 +344,7 @@ bool X86Cpu::prepare_to_run() {
     if (park_requested_) {
       if (!parked_) {
         const qom::LifecycleTrace::Scope trace([this] { return fmt::format("vcpu {} parked", path()); });
+        vcpu_park(index_);
         parked_ = true;
         parked_changed_.notify_all();
       }
@@ -331,10 +353,12 @@ bool X86Cpu::prepare_to_run() {
     }
     if (parked_) {
       const qom::LifecycleTrace::Scope trace([this] { return fmt::format("vcpu {} runs", path()); });
+      vcpu_unpark(index_);
       parked_ = false;
     }
     take_init_and_sipi();
     if (awake()) {
+      if (sleep_ != Sleep::Running) vcpu_wake(index_);
       sleep_ = Sleep::Running;
       return true;
     }
@@ -348,12 +372,15 @@ void X86Cpu::handle_exit(VcpuExit exit) {
     case VcpuExit::Interrupted:
       break;
     case VcpuExit::Halted:
+      vcpu_halt(index_, true);
       sleep_ = Sleep::Halted;
       break;
     case VcpuExit::HaltedMasked:
+      vcpu_halt(index_, false);
       sleep_ = Sleep::HaltedMasked;
       break;
     case VcpuExit::Shutdown:
+      vcpu_stop(index_, "triple fault");
       qom::LifecycleTrace::line(fmt::format("vcpu {} triple fault", path()));
       sleep_ = Sleep::Stopped;
       control.request_reset(ShutdownCause::GuestReset);
@@ -368,6 +395,7 @@ void X86Cpu::handle_exit(VcpuExit exit) {
       control.request_stop(RunState::Debug);
       break;
     case VcpuExit::InternalError:
+      vcpu_stop(index_, "internal error");
       sleep_ = Sleep::Stopped;
       control.request_stop(RunState::InternalError);
       break;

@@ -1,6 +1,7 @@
 #include "machines/cli/help_requests.h"
 
 #include "core/log.h"
+#include "core/trace/trace_control.h"
 #include "hw/x86/cpu_model.h"
 #include "machines/board/board_catalog.h"
 #include "machines/cli/accel_choice.h"
@@ -94,7 +95,8 @@ std::optional<std::string> answer_help(const CommandLine& cl) {
   if (cl.log_items && asks(cl.log_items->text)) return log::help();
   if (asked(cl, "trace", "enable"))
     return std::string(
-        "lifecycle  class_init, instance_init, property set, realize, reset and vCPU steps, as a call tree\n");
+               "lifecycle (class_init, instance_init, property set, realize, reset and vCPU steps, as a call tree)\n") +
+           trace::help();
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "core/log.h"
+#include "core/trace/trace_output.h"
 #include "machines/board/board_command.h"
 #include "machines/cli/daemon.h"
 #include "machines/cli/help_requests.h"
@@ -53,6 +54,15 @@ int board_command(const std::vector<std::string>& arguments) {
   return status;
 }
 
+/// What was traced is there when the program has ended, also when it ends with an error. A reader that is stuck is not
+/// waited for.
+struct TraceEnd {
+  TraceEnd() = default;
+  ~TraceEnd() { trace::flush(1000); }
+  TraceEnd(const TraceEnd&) = delete;
+  TraceEnd& operator=(const TraceEnd&) = delete;
+};
+
 /// Messages that know a place start with it, since carets may stand below it; the others say who is speaking.
 void print_error(const Error& e) {
   const bool placed = e.origin().known() || dynamic_cast<const FaultList*>(&e);
@@ -71,6 +81,7 @@ int machine_run(const std::vector<std::string>& arguments) {
     std::optional<Daemon> daemon;
     if (cl.daemonize) daemon.emplace();
     apply_logging(cl);
+    const TraceEnd trace_end;
     Launch launch(std::move(cl));
     if (daemon) daemon->ready();
     return launch.run();

@@ -18,6 +18,8 @@
 #include "core/fd_sets.h"
 #include "core/log.h"
 #include "core/thread_name.h"
+#include "core/trace/trace_control.h"
+#include "core/trace/trace_output.h"
 #include "machines/cli/option_reader.h"
 #include "qom/property.h"
 
@@ -25,7 +27,8 @@ namespace machina {
 
 namespace {
 
-constexpr std::size_t kMaxProcessName = 15;  // TASK_COMM_LEN of Linux, less its final zero
+constexpr std::string_view kLifecycle = "lifecycle";  // of -trace: no event, but the steps of the machine's life
+constexpr std::size_t kMaxProcessName = 15;           // TASK_COMM_LEN of Linux, less its final zero
 
 std::string boot_letters(const ConfigNode& order) {
   std::string seen;
@@ -151,27 +154,41 @@ DisplayKind display_of(const CommandLine& cl, bool stdio_taken) {
   return DisplayKind::Text;
 }
 
-void open_log(const CommandLine& cl) {
-  if (cl.log_file) at_origin(cl.log_file->origin, [&] { log::set_file(cl.log_file->text); });
-}
-
 void apply_logging(const CommandLine& cl) {
   if (cl.log_items) at_origin(cl.log_items->origin, [&] { log::enable(cl.log_items->text); });
   const ConfigNode traces = cl.groups["trace"];
   if (!traces) return;
   for (const ConfigNode& option : traces.items()) {
-    refuse_unknown_keys(option, {"enable"});
+    refuse_unknown_keys(option, {"enable", "events", "file"});
     const ConfigNode what = option["enable"];
-    if (!what || what.text() != "lifecycle") {
-      throw Error(fmt::format("nothing called '{}' can be traced", what ? what.text() : ""))
-          .at(what ? what.origin() : option.origin())
-          .hint("expected lifecycle");
+    if (!what && !option["events"]) {
+      throw Error("-trace needs something to trace")
+          .at(option.origin())
+          .hint("write e.g. -trace 'pci_*'; -trace help lists the events");
+    }
+    if (!what) continue;
+    if (what.text() != kLifecycle) {
+      const std::string near = did_you_mean(what.text(), {std::string(kLifecycle)});
+      if (near.empty() || !trace::list(what.text()).empty()) continue;
+      throw Error(fmt::format("nothing called '{}' can be traced", what.text())).at(what.origin()).hint(near);
     }
     // Whoever reads it may go away (`| head`), and no step of the machine fails because of that.
     qom::LifecycleTrace::set_sink([](std::string_view line) {
       const std::string whole = std::string(line) + "\n";
       (void)std::fwrite(whole.data(), 1, whole.size(), stderr);
     });
+  }
+}
+
+void open_log(const CommandLine& cl) {
+  if (cl.log_file) at_origin(cl.log_file->origin, [&] { log::set_file(cl.log_file->text); });
+  const ConfigNode traces = cl.groups["trace"];
+  if (!traces) return;
+  for (const ConfigNode& option : traces.items()) {
+    const ConfigNode what = option["enable"], list = option["events"], file = option["file"];
+    if (file) at_origin(file.origin(), [&] { trace::set_file(file.text()); });
+    if (list) at_origin(list.origin(), [&] { trace::enable_from_file(list.text()); });
+    if (what && what.text() != kLifecycle) at_origin(what.origin(), [&] { trace::enable_item(what.text()); });
   }
 }
 

@@ -20,11 +20,11 @@ void apply_rtc(CommandLine& cl);
 enum class DisplayKind { None, Text };
 /// Without -display: this terminal, if there is one and nothing else wants it. VNC is apart: it may be beside either.
 DisplayKind display_of(const CommandLine& cl, bool stdio_taken);
-/// -d and -trace. Main thread, before the machine is built.
+/// -d and -trace lifecycle. Main thread, before the machine is built.
 void apply_logging(const CommandLine& cl);
 /// -add-fd.
 void take_descriptors(const CommandLine& cl);
-/// -D: makes the file.
+/// -D: makes the file; and what else -trace says, whose lines may go there. Throws Error.
 void open_log(const CommandLine& cl);
 
 /// The process id in a file, removed with the object. While it is there the file is locked, so that a second machine of

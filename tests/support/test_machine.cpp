@@ -1,5 +1,6 @@
 #include "tests/support/test_machine.h"
 
+#include "core/trace/trace_control.h"
 #include "hw/isa/isa_bus.h"
 
 namespace machina {
@@ -15,6 +16,7 @@ TestMachine::TestMachine(std::uint64_t ram, std::int64_t epoch_ns) {
   System& s = system();
   const MachineLock::Guard guard(s.lock);
   s.clock.make_manual(0);
+  trace::set_clock(&s.clock);
   s.host_clock.make_manual(epoch_ns);
   if (ram) {
     s.ram = RamBlock::create("ram", ram);
@@ -35,6 +37,7 @@ TestMachine::~TestMachine() {
   io_.reset();
   memory_.reset();
   ram_.reset();
+  trace::forget_clock(&system().clock);
 }
 
 Bus& TestMachine::add_isa_bus() {

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/trace/trace_control.h"
+#include "core/trace/trace_output.h"
 #include "core/units.h"
 #include "qom/error.h"
 
@@ -78,13 +80,16 @@ TEST_F(LogTest, HelpNamesEveryItem) {
     EXPECT_NE(text.find(item), std::string::npos) << item;
 }
 
-TEST_F(LogTest, TraceEventsMatchPatterns) {
-  log::trace("ide_command", "{}", 1);
-  log::enable("trace:ide_*,trace:rtc_read");
-  log::trace("ide_command", "{}", 2);
-  log::trace("rtc_write", "{}", 3);
-  log::trace("rtc_read", "{}", 4);
-  EXPECT_EQ(lines, (std::vector<std::string>{"log|ide_command 2", "log|rtc_read 4"}));
+TEST_F(LogTest, TraceItemsAreTraceEvents) {
+  static const TraceEvent<unsigned> log_test_event{"log_test_event", "value={}"};
+  log_test_event(1U);
+  log::enable("trace:log_test_*");
+  log_test_event(2U);
+  ASSERT_TRUE(trace::flush(10000));
+  trace::reset();
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_TRUE(lines[0].starts_with("log|")) << lines[0];
+  EXPECT_TRUE(lines[0].ends_with(" log_test_event value=2")) << lines[0];
 }
 
 TEST_F(LogTest, WarnsOncePerKey) {
@@ -120,12 +125,11 @@ TEST(RateLimit, ReportsWhatItLeftOutInTheNextPeriod) {
 }
 
 TEST_F(LogTest, OneListTakesThePlaceOfAnother) {
-  log::enable("int,exit,trace:ide_*");
+  log::enable("int,exit");
   log::enable_only("mmu,in_asm");
   EXPECT_FALSE(log::on(log::Category::Int));
   EXPECT_TRUE(log::on(log::Category::Mmu));
   EXPECT_TRUE(log::on(log::Category::InAsm));
-  EXPECT_FALSE(log::on(log::Category::Trace));
   EXPECT_THROW(log::enable_only("mmuu"), Error);
   EXPECT_TRUE(log::on(log::Category::Mmu)) << "what cannot be read changes nothing";
   log::enable_only("");
