@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "qom/find.h"
@@ -41,6 +42,7 @@ void HumanMonitor::realize() {
 }
 
 void HumanMonitor::unrealize() {
+  trace_.reset();
   tasks_.finish();
   output_.drain(kDrainMs);
   chardev_->attach(nullptr);
@@ -66,6 +68,7 @@ void HumanMonitor::event(Event event) {
   input_.clear();
   output_.clear();
   editor_.reset();
+  trace_.reset();  // the next person has asked for nothing
   if (event == Event::Closed) {
     tasks_.finish();
     return;
@@ -83,9 +86,32 @@ void HumanMonitor::focused(bool here) {
 }
 
 void HumanMonitor::writable() {
-  output_.flush();
+  {
+    std::optional<trace::Quiet> quiet;
+    if (trace_) quiet.emplace();
+    output_.flush();
+  }
+  if (trace_) trace_->retry();
   carry_out();
   if (chardev_ && can_receive() > 0) chardev_->accept_input();
+}
+
+MonitorTrace* HumanMonitor::trace() {
+  if (!trace_)
+    trace_ = std::make_unique<MonitorTrace>(machine_->system().loop,
+                                            [this](std::string_view lines) { return show_trace(lines); });
+  return trace_.get();
+}
+
+/// Above the line that is being typed.
+bool HumanMonitor::show_trace(std::string_view lines) {
+  if (busy_ || output_.size() > kOutputHigh) return false;
+  editor_.hide();
+  output_.push(editor_.take_output());
+  print(lines);
+  editor_.show();
+  output_.push(editor_.take_output());
+  return true;
 }
 
 void HumanMonitor::print(std::string_view text) {
@@ -118,6 +144,7 @@ void HumanMonitor::carry_out() {
     output_.push(editor_.take_output());
   }
   busy_ = false;
+  if (trace_) trace_->retry();
 }
 
 MACHINA_TYPE(HumanMonitor, qom::Object);

@@ -9,6 +9,7 @@
 #include "core/chardev/output_queue.h"
 #include "machines/monitor/human_command.h"
 #include "machines/monitor/line_editor.h"
+#include "machines/monitor/monitor_trace.h"
 
 namespace machina {
 
@@ -41,10 +42,12 @@ class HumanMonitor final : public qom::Object, private CharFrontend, private Mon
   void later(std::int64_t virtual_ns, std::function<void()> work) override {
     tasks_.add(machine_->system().clock, virtual_ns, std::move(work));
   }
+  MonitorTrace* trace() override;
   OwnedFd take_fd() override { return OwnedFd(chardev_->take_fd()); }
 
   void carry_out();
   void print(std::string_view text);
+  bool show_trace(std::string_view lines);
 
   // configuration
   qom::Link<CharBackend> chardev_;
@@ -54,6 +57,7 @@ class HumanMonitor final : public qom::Object, private CharFrontend, private Mon
   std::string input_;  ///< not looked at yet
   LineEditor editor_;
   MonitorTasks tasks_;
+  std::unique_ptr<MonitorTrace> trace_;  ///< once it is asked for
   bool busy_ = false;
   unsigned connection_ = 0;
 };

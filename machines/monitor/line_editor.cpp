@@ -47,8 +47,10 @@ void LineEditor::show() {
   if (const std::size_t back = width(std::string_view(line_).substr(cursor_))) output_ += fmt::format("\033[{}D", back);
 }
 
+void LineEditor::hide() { output_ += "\r\033[K"; }
+
 void LineEditor::redraw() {
-  output_ += "\r\033[K";
+  hide();
   show();
 }
 

@@ -29,6 +29,8 @@ class LineEditor {
   std::optional<std::string> take(char c);
   /// Shows the prompt, and what has been typed behind it.
   void show();
+  /// Takes both away again, for something else to be shown in their place.
+  void hide();
   /// Forgets what has been typed.
   void reset();
   std::string take_output() { return std::exchange(output_, {}); }

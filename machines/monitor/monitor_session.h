@@ -12,6 +12,8 @@
 
 namespace machina {
 
+class MonitorTrace;
+
 /// Descriptors that clients have sent (SCM_RIGHTS) and named: getfd. Each monitor has its own.
 using NamedFds = std::map<std::string, OwnedFd, std::less<>>;
 
@@ -29,6 +31,8 @@ class MonitorSession {
   virtual void later(std::int64_t virtual_ns, std::function<void()> work) = 0;
   /// The descriptor that came with the command; empty when none did.
   virtual OwnedFd take_fd() { return OwnedFd(); }
+  /// What shows trace events to whoever sits there; null where nobody could tell them from answers. Throws Error.
+  virtual MonitorTrace* trace() { return nullptr; }
   NamedFds& named_fds() { return named_fds_; }
   /// The number of the descriptor that getfd gave this name, or that `text` is. Throws QmpError.
   std::int64_t descriptor(const std::string& text) const;
