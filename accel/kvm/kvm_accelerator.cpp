@@ -93,8 +93,14 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
+  patched_memory_ = std::make_unique<kvm::PatchedMemory>(system.memory);
   create_interrupt_half();
   kvm::KvmVcpu::install_kick_signal();
+}
+
+std::uint32_t KvmAccelerator::debug_flags() const {
+  const int flags = capability(KVM_CAP_SET_GUEST_DEBUG2);
+  return flags > 0 ? static_cast<std::uint32_t>(flags) : 0;
 }
 
 bool KvmAccelerator::enable(unsigned number, std::uint64_t argument) {
@@ -222,6 +228,7 @@ std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(const MsiMessage& 
 }
 
 void KvmAccelerator::clock_running(bool running) {
+  patched_memory_->running(running);
   irqchip_parts_->clock_running(running);
   if (running) msrs_->tsc().guest_runs();
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
+#include "accel/kvm/kvm_debug.h"
 #include "accel/kvm/kvm_eventfd.h"
 #include "accel/kvm/kvm_irqchip.h"
 #include "accel/kvm/kvm_memory.h"
@@ -61,6 +62,9 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   kvm::MsrSet& msrs() const { return *msrs_; }
   /// MSR 6E0h is handed to the local APICs in user space, which then have a TSC-deadline mode.
   bool has_deadline_msr() const { return deadline_msr_; }
+  /// What debuggers have put into guest memory, and what KVM_SET_GUEST_DEBUG takes here.
+  kvm::PatchedMemory& patched_memory() const { return *patched_memory_; }
+  std::uint32_t debug_flags() const;
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, or why it cannot be told. Opens /dev/kvm when need be; throws
@@ -90,6 +94,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   // sub-parts
   kvm::Fd kvm_, vm_;
   std::unique_ptr<kvm::MemorySlots> slots_;
+  std::unique_ptr<kvm::PatchedMemory> patched_memory_;
   std::unique_ptr<kvm::MsrSet> msrs_;
   kvm::StateSupport state_support_;
   std::unique_ptr<kvm::Irqchip> irqchip_parts_;

@@ -44,6 +44,7 @@ constexpr Capability kTable[] = {
     {CAP(XSAVE), false, "moving AVX state; without it x87 and SSE only"},
     {CAP(XCRS), false, "moving XCR0"},
     {CAP(ASYNC_PF), false, "telling the guest that a page is being fetched"},
+    {CAP(SET_GUEST_DEBUG), false, "breakpoints and single steps for a debugger"},
     {CAP(TSC_CONTROL), false, "a TSC frequency other than the host's"},
     {CAP(GET_TSC_KHZ), false, "the TSC frequency, told to the guest in CPUID"},
     {CAP(MAX_VCPUS), false, "how many CPUs at most"},

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "accel/kvm/kvm_calls.h"
+#include "accel/kvm/kvm_debug.h"
 #include "accel/kvm/kvm_exits.h"
 #include "accel/kvm/kvm_report.h"
 #include "accel/kvm/kvm_state.h"
@@ -31,6 +33,8 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void kick() override;
   void load_state(const X86State& state) override;
   void store_state(X86State& state) override;
+  void set_debug(const DebugRequest& request) override;
+  DebugStop debug_stop() const override { return debug_.stop(); }
   std::uint64_t tsc() const override;            // kvm_vcpu_interrupts.cpp
   std::uint64_t tsc_frequency() const override;  // kvm_vcpu_interrupts.cpp
 
@@ -80,11 +84,13 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   bool write_apic_msr(std::uint32_t index, std::uint64_t value);
 
   void bind_to_thread();
+  std::optional<ExitResult> debug_exit();
 
   KvmAccelerator& accelerator_;
   X86Cpu& cpu_;
   Fd fd_;
   StateTransfer transfer_;
+  GuestDebug debug_;
   kvm_run* run_ = nullptr;
   std::size_t run_size_ = 0;
 

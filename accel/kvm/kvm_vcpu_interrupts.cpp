@@ -27,6 +27,10 @@ bool KvmVcpu::has_local_apic() const { return accelerator_.irqchip() != KernelIr
 // Whatever makes X86Cpu think that there is something to do is consumed here, whether KVM takes it or not: a request
 // that stayed would keep a halted CPU awake for ever.
 void KvmVcpu::inject() {
+  if (debug_.holds_interrupts()) {
+    run_->request_interrupt_window = 0;
+    return;
+  }
   while (cpu_.take_nmi()) fd_.call(KVM_NMI);
   if (cpu_.take_smi()) fd_.call(KVM_SMI);  // refused by a KVM without SMM, which then loses it as the guest's chip set
   if (accelerator_.irqchip() != KernelIrqchip::On) inject_interrupt();

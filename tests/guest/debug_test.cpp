@@ -1,0 +1,360 @@
+// What a debugger asks of CPUs, under each accelerator: breakpoints, single steps, watchpoints. The guests are a few
+// bytes that each test puts into RAM, in a mode that it puts the CPU into.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "qom/error.h"
+#include "tests/support/guest_test.h"
+
+namespace machina::test {
+namespace {
+
+constexpr std::uint64_t kCode = 0x7c00, kData = 0x20000, kTables = 0x100000;
+using Bytes = std::vector<std::uint8_t>;
+enum class Mode { Real, Protected16, Protected32, Long };
+
+Breakpoint software(std::uint64_t linear) { return {BreakpointKind::Software, linear, 1}; }
+Breakpoint hardware(std::uint64_t linear) { return {BreakpointKind::Hardware, linear, 1}; }
+DebugRequest stops(std::vector<Breakpoint> breakpoints) {
+  DebugRequest r;
+  r.breakpoints = std::move(breakpoints);
+  return r;
+}
+
+/// A machine whose CPUs are at kCode in a mode, with a debugger.
+class Session {
+ public:
+  explicit Session(const GuestOptions& options) : machine_(options) {}
+
+  GuestMachine& machine() { return machine_; }
+  void put(std::uint64_t address, const Bytes& bytes) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    for (std::size_t i = 0; i < bytes.size(); ++i) machine_.system().memory.store(address + i, 1, bytes[i]);
+  }
+  std::uint64_t get(std::uint64_t address, unsigned width) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    return machine_.system().memory.load(address, width);
+  }
+  X86State state(unsigned n = 0) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    return machine_.cpu(n).state();
+  }
+  void set(const X86State& state, unsigned n = 0) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    machine_.cpu(n).set_state(state);
+  }
+  void enter(Mode mode, unsigned n = 0, std::uint64_t rip = kCode) {
+    X86State s = state(n);
+    s.rip = rip;
+    s.mp_state = MpState::Runnable;
+    s.gpr[kRsp] = 0x7000;
+    const bool flat = mode == Mode::Protected32 || mode == Mode::Long;
+    for (X86Segment& segment : s.segment) {
+      segment.selector = mode == Mode::Real ? 0 : 0x10;
+      segment.base = 0;
+      segment.limit = flat ? 0xffffffff : 0xffff;
+      segment.g = flat;
+      segment.db = flat;
+    }
+    X86Segment& cs = s.segment[kCs];
+    cs.selector = mode == Mode::Real ? 0 : 8;
+    cs.type = 11;
+    if (mode != Mode::Real) s.cr0 |= 1;
+    if (mode == Mode::Long) {
+      cs.l = true;
+      cs.db = false;
+      // The first 16 MiB in pages of 2 MiB, to themselves, and once more at FFFF800000000000h.
+      put_entry(kTables, kTables + 0x1003);
+      put_entry(kTables + 8 * 256, kTables + 0x1003);
+      put_entry(kTables + 0x1000, kTables + 0x2003);
+      for (std::uint64_t i = 0; i < 8; ++i) put_entry(kTables + 0x2000 + 8 * i, i << 21 | 0x83);
+      s.cr3 = kTables;
+      s.cr4 |= 0x20;
+      s.efer |= 0x500;
+      s.cr0 |= 0x80000030;
+    }
+    set(s, n);
+  }
+  void put_entry(std::uint64_t address, std::uint64_t entry) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    machine_.system().memory.store(address, 8, entry);
+  }
+
+  /// "ok", or why it was refused.
+  std::string ask(const DebugRequest& request) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    try {
+      for (X86Cpu* cpu : machine_.machine().cpus().cpus()) cpu->set_debug(request);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "ok";
+  }
+  void ask_one(unsigned n, const DebugRequest& request) {
+    const MachineLock::Guard guard(machine_.system().lock);
+    machine_.cpu(n).set_debug(request);
+  }
+  /// Runs until the machine stops: "breakpoint 0x7c01", "step 0x7c02", "write 0x20000 before 0x7c05", or the state that
+  /// the machine is in. With several CPUs, of the first one that says something.
+  std::string go(double seconds = 20) {
+    {
+      const MachineLock::Guard guard(machine_.system().lock);
+      machine_.machine().start();
+    }
+    const bool stopped =
+        machine_.run_until([this] { return machine_.machine().run_state() != RunState::Running; }, seconds);
+    const MachineLock::Guard guard(machine_.system().lock);
+    if (!stopped) {
+      machine_.machine().stop();
+      return "runs on";
+    }
+    if (machine_.machine().run_state() != RunState::Debug) return run_state_name(machine_.machine().run_state());
+    for (X86Cpu* cpu : machine_.machine().cpus().cpus())
+      if (const std::optional<DebugStop> stop = cpu->take_debug_stop()) return describe(*cpu, *stop);
+    return "nobody stopped";
+  }
+  std::string step() {
+    DebugRequest r;
+    r.single_step = r.hold_interrupts = true;
+    if (const std::string refusal = ask(r); refusal != "ok") return refusal;
+    return go();
+  }
+
+ private:
+  static std::string describe(X86Cpu& cpu, const DebugStop& stop) {
+    const X86State s = cpu.state();
+    const bool long_code = (s.efer & 0x400) && s.segment[kCs].l;
+    const std::uint64_t linear = long_code ? s.rip : (s.segment[kCs].base + s.rip) & 0xffffffff;
+    switch (stop.why) {
+      case DebugStop::Why::Step:
+        return fmt::format("step {:#x}", linear);
+      case DebugStop::Why::Breakpoint:
+        return fmt::format("breakpoint {:#x}{}", linear, stop.linear == linear ? "" : " but says another");
+      case DebugStop::Why::Watchpoint:
+        break;
+    }
+    const char* kinds[] = {"?", "?", "write", "read", "access"};
+    return fmt::format("{} {:#x} before {:#x}", kinds[static_cast<unsigned>(stop.kind)], stop.linear, linear);
+  }
+
+  GuestMachine machine_;
+};
+
+class GuestDebug : public GuestTest {
+ protected:
+  /// What `script` says, a line for each thing that happened.
+  static std::string play(const std::function<void(Session&, const std::function<void(const std::string&)>&)>& script,
+                          unsigned cpus = 1) {
+    const IsolatedResult r = run_isolated(60, [&] {
+      Session s(options("hello", cpus));
+      std::string text;
+      script(s, [&](const std::string& line) { text += line + "\n"; });
+      return text;
+    });
+    return r.failure().empty() ? r.result : r.failure() + "\n" + r.result + r.stderr_;
+  }
+  static constexpr Mode kModes[] = {Mode::Real, Mode::Protected16, Mode::Protected32, Mode::Long};
+};
+
+// nop; mov al, 1; add al, 2; out F4h, al
+const Bytes kStraight = {0x90, 0xb0, 0x01, 0x04, 0x02, 0xe6, 0xf4, 0xeb, 0xfe};
+
+TEST_P(GuestDebug, StopsStepsAndGoesOnInEachMode) {
+  for (const Mode mode : kModes) {
+    const std::string said = play([mode](Session& s, const auto& say) {
+      s.put(kCode, kStraight);
+      s.enter(mode);
+      say(s.ask(stops({software(kCode + 1)})));
+      say(s.go());
+      say(s.step());
+      say(s.step());
+      say(s.ask({}));
+      say(s.go());
+    });
+    EXPECT_EQ(said, "ok\nbreakpoint 0x7c01\nstep 0x7c03\nstep 0x7c05\nok\nshutdown\n") << static_cast<int>(mode);
+  }
+}
+
+TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
+  for (const Mode mode : kModes) {
+    const std::string said = play([mode](Session& s, const auto& say) {
+      Bytes code(12, 0x90);
+      code.insert(code.end(), {0xe6, 0xf4, 0xeb, 0xfe});
+      s.put(kCode, code);
+      s.enter(mode);
+      std::vector<Breakpoint> all;
+      for (std::uint64_t i = 0; i < 6; ++i) all.push_back(software(kCode + 2 * i + 1));
+      while (!all.empty()) {
+        s.ask(stops(all));
+        say(s.go());
+        all.erase(all.begin());
+      }
+      for (std::uint64_t i = 0; i < 12; ++i)
+        if (s.get(kCode + i, 1) != 0x90) say(fmt::format("{:#x} is changed", kCode + i));
+      s.ask({});
+      say(s.go());
+    });
+    EXPECT_EQ(said,
+              "breakpoint 0x7c01\nbreakpoint 0x7c03\nbreakpoint 0x7c05\nbreakpoint 0x7c07\nbreakpoint 0x7c09\n"
+              "breakpoint 0x7c0b\nshutdown\n")
+        << static_cast<int>(mode);
+  }
+}
+
+TEST_P(GuestDebug, WatchesWrites) {
+  for (const Mode mode : {Mode::Protected32, Mode::Long}) {
+    const std::string said = play([mode](Session& s, const auto& say) {
+      // mov edi, 20000h; mov eax, [rdi]; mov [rdi+8], eax; mov byte [rdi+3], 7; nop; out
+      s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6,
+                    0xf4, 0xeb, 0xfe});
+      s.enter(mode);
+      say(s.ask(stops({{BreakpointKind::Write, kData, 4}})));
+      say(s.go());
+      say(fmt::format("{:#x}", s.get(kData, 4)));
+      say(s.go());
+    });
+    EXPECT_EQ(said, "ok\nwrite 0x20003 before 0x7c0e\n0x7000000\nshutdown\n") << static_cast<int>(mode);
+  }
+}
+
+TEST_P(GuestDebug, WatchesAccesses) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6, 0xf4,
+                  0xeb, 0xfe});
+    s.enter(Mode::Long);
+    say(s.ask(stops({{BreakpointKind::Access, kData, 4}, software(kCode + 10)})));
+    say(s.go());
+    say(s.go());
+    say(s.ask(stops({{BreakpointKind::Access, kData, 4}})));
+    say(s.go());
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\naccess 0x20000 before 0x7c07\nbreakpoint 0x7c0a\nok\naccess 0x20003 before 0x7c0e\nshutdown\n");
+}
+
+// The reset vector: ROM, and the first instruction there is.
+TEST_P(GuestDebug, StopsInRom) {
+  const std::string said = play([](Session& s, const auto& say) {
+    say(s.ask(stops({software(0xfffffff0)})));
+    say(s.go());
+    say(s.ask({}));
+    say(s.go());
+    say(s.machine().output());
+  });
+  EXPECT_EQ(said, "ok\nbreakpoint 0xfffffff0\nok\nshutdown\nhello\n\n");
+}
+
+TEST_P(GuestDebug, CodeThatIsWrittenLaterStops) {
+  const std::string said = play([](Session& s, const auto& say) {
+    // mov byte [7c20h], 90h; jmp 7c20h
+    s.put(kCode, {0xc6, 0x04, 0x25, 0x20, 0x7c, 0, 0, 0x90, 0xeb, 0x16});
+    s.put(kCode + 0x20, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});
+    s.enter(Mode::Long);
+    say(s.ask(stops({software(kCode + 0x20)})));
+    say(s.go());
+    say(s.step());
+    say(s.ask({}));
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nbreakpoint 0x7c20\nstep 0x7c21\nok\nshutdown\n");
+}
+
+TEST_P(GuestDebug, CodeThatIsMappedLaterStops) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.enter(Mode::Long);
+    s.put_entry(kTables + 0x2000 + 8 * 7, 0);
+    // mov qword [102038h], E00083h; jmp E00000h by register
+    s.put(kCode, {0x48, 0xc7, 0x04, 0x25, 0x38, 0x20, 0x10, 0, 0x83, 0, 0xe0, 0, 0xb8, 0, 0, 0xe0, 0, 0xff, 0xe0});
+    s.put(0xe00000, {0x90, 0xe6, 0xf4, 0xeb, 0xfe});
+    say(s.ask(stops({hardware(0xe00001)})));
+    say(s.go());
+    say(s.ask({}));
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nbreakpoint 0xe00001\nok\nshutdown\n");
+}
+
+TEST_P(GuestDebug, AStepOverHltHaltsUntilAnInterrupt) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});  // hlt; out
+    s.enter(Mode::Real);
+    say(s.step());
+    say(s.state().mp_state == MpState::Halted ? "halted" : "not halted");
+    say(s.ask({}));
+    say(s.go(0.3));
+  });
+  EXPECT_EQ(said, "step 0x7c01\nhalted\nok\nruns on\n");
+}
+
+TEST_P(GuestDebug, TheGuestsFlagsAreItsOwn) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, {0x9c, 0x58, 0x50, 0x9d, 0x90});  // pushf; pop rax; push rax; popf; nop
+    for (const Mode mode : {Mode::Real, Mode::Long}) {
+      s.enter(mode);
+      for (unsigned i = 0; i < 4; ++i) say(s.step());
+      const X86State state = s.state();
+      say(fmt::format("{:#x} {:#x} {:#x} {:#x}", state.gpr[kRax] & 0xffff, state.rflags & 0x1ffff, state.dr7,
+                      state.gpr[kRsp]));
+    }
+  });
+  EXPECT_EQ(said,
+            "step 0x7c01\nstep 0x7c02\nstep 0x7c03\nstep 0x7c04\n0x2 0x2 0x400 0x7000\n"
+            "step 0x7c01\nstep 0x7c02\nstep 0x7c03\nstep 0x7c04\n0x2 0x2 0x400 0x7000\n");
+}
+
+// One of four stops, and all do; and go on.
+TEST_P(GuestDebug, OneOfFourCpusStopsAll) {
+  const std::string said = play(
+      [](Session& s, const auto& say) {
+        // Each counts in its own word: inc dword [rbx]; jmp; CPU 3 goes to kCode + 0x40, which joins the others
+        s.put(kCode, {0xff, 0x03, 0xeb, 0xfc});
+        s.put(kCode + 0x40, {0xff, 0x03, 0x90, 0xeb, 0xfb});
+        for (unsigned n = 0; n < 4; ++n) {
+          s.enter(Mode::Long, n, n == 3 ? kCode + 0x40 : kCode);
+          X86State state = s.state(n);
+          state.gpr[kRbx] = kData + 64 * n;
+          s.set(state, n);
+        }
+        say(s.ask(stops({software(kCode + 0x42)})));
+        for (unsigned round = 0; round < 3; ++round) {
+          say(s.go());
+          const std::uint64_t before = s.get(kData, 4);
+          say(fmt::format("{} {}", s.get(kData + 64 * 3, 4), s.get(kData, 4) == before ? "all stand" : "some run"));
+          DebugRequest step = stops({});
+          step.single_step = step.hold_interrupts = true;
+          for (unsigned n = 0; n < 4; ++n) s.ask_one(n, n == 3 ? step : DebugRequest{});
+          say(s.go());
+          s.ask(stops({software(kCode + 0x42)}));
+        }
+      },
+      4);
+  EXPECT_EQ(said,
+            "ok\nbreakpoint 0x7c42\n1 all stand\nstep 0x7c43\nbreakpoint 0x7c42\n2 all stand\nstep 0x7c43\n"
+            "breakpoint 0x7c42\n3 all stand\nstep 0x7c43\n");
+}
+
+// A breakpoint in code that a CPU runs at that moment.
+TEST_P(GuestDebug, ARequestFindsTheGuestRunning) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, {0xff, 0xc0, 0x90, 0xeb, 0xfb});
+    s.enter(Mode::Long);
+    say(s.go(0.2));
+    say(s.ask(stops({software(kCode + 2)})));
+    say(s.go());
+    say(s.ask(stops({software(kCode + 3)})));
+    say(s.go());
+    say(s.ask({}));
+    say(s.go(0.2));
+  });
+  EXPECT_EQ(said, "runs on\nok\nbreakpoint 0x7c02\nok\nbreakpoint 0x7c03\nok\nruns on\n");
+}
+
+INSTANTIATE_FOR_GUESTS(GuestDebug);
+
+}  // namespace
+}  // namespace machina::test
