@@ -103,6 +103,14 @@ std::uint32_t KvmAccelerator::debug_flags() const {
   return flags > 0 ? static_cast<std::uint32_t>(flags) : 0;
 }
 
+bool KvmAccelerator::emulates_kernel_mode() {
+  if (!emulates_kernel_mode_) {
+    const double figure = kvm::measure_kernel_mode(kvm_);
+    emulates_kernel_mode_ = figure > 0 && figure < kvm::kEmulatedBelow;
+  }
+  return *emulates_kernel_mode_;
+}
+
 bool KvmAccelerator::enable(unsigned number, std::uint64_t argument) {
   if (capability(number) <= 0) return false;
   kvm_enable_cap request{};

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,8 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   /// What debuggers have put into guest memory, and what KVM_SET_GUEST_DEBUG takes here.
   kvm::PatchedMemory& patched_memory() const { return *patched_memory_; }
   std::uint32_t debug_flags() const;
+  /// This KVM has no hardware help. Measured when it is asked first: a few milliseconds. Machine lock.
+  bool emulates_kernel_mode();
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, or why it cannot be told. Opens /dev/kvm when need be; throws
@@ -108,6 +111,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   bool x2apic_msrs_ = false;
   bool deadline_msr_ = false;
   bool memory_mapped_ = false;
+  std::optional<bool> emulates_kernel_mode_;
 };
 
 }  // namespace machina

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -141,7 +142,13 @@ VcpuExit KvmVcpu::run() {
   }
 }
 
-void KvmVcpu::set_debug(const DebugRequest& request) { debug_.set(request); }
+void KvmVcpu::set_debug(const DebugRequest& request) {
+  const bool watches = std::any_of(request.breakpoints.begin(), request.breakpoints.end(),
+                                   [](const Breakpoint& b) { return !b.is_code(); });
+  if (watches && accelerator_.emulates_kernel_mode())
+    throw Error("this host's KVM emulates kernel mode and looks at no watchpoint there").hint("take -accel jit");
+  debug_.set(request);
+}
 
 /// What an exit is to a debugger; null: nothing.
 std::optional<ExitResult> KvmVcpu::debug_exit() {

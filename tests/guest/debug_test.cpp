@@ -158,6 +158,12 @@ class GuestDebug : public GuestTest {
     });
     return r.failure().empty() ? r.result : r.failure() + "\n" + r.result + r.stderr_;
   }
+  /// A KVM that emulates kernel mode has no watchpoints, and does not halt in a step.
+  static bool is_emulating_kvm() {
+    if (!is_kvm()) return false;
+    auto accelerator = qom::TypeRegistry::global().create_as<Accelerator>("kvm-accel");
+    return accelerator->probe().slow;
+  }
   static constexpr Mode kModes[] = {Mode::Real, Mode::Protected16, Mode::Protected32, Mode::Long};
 };
 
@@ -182,17 +188,17 @@ TEST_P(GuestDebug, StopsStepsAndGoesOnInEachMode) {
 
 TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
   for (const Mode mode : kModes) {
+    if (mode == Mode::Real && is_emulating_kvm()) continue;  // it knows int3 there, and no debugger's
     const std::string said = play([mode](Session& s, const auto& say) {
-      Bytes code(12, 0x90);
-      code.insert(code.end(), {0xe6, 0xf4, 0xeb, 0xfe});
-      s.put(kCode, code);
+      s.put(kCode, Bytes(12, 0x90));
+      s.put(kCode + 12, {0xe6, 0xf4, 0xeb, 0xfe});
       s.enter(mode);
       std::vector<Breakpoint> all;
       for (std::uint64_t i = 0; i < 6; ++i) all.push_back(software(kCode + 2 * i + 1));
-      while (!all.empty()) {
+      for (unsigned i = 0; i < 6; ++i) {
         s.ask(stops(all));
         say(s.go());
-        all.erase(all.begin());
+        s.step();
       }
       for (std::uint64_t i = 0; i < 12; ++i)
         if (s.get(kCode + i, 1) != 0x90) say(fmt::format("{:#x} is changed", kCode + i));
@@ -207,6 +213,7 @@ TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
 }
 
 TEST_P(GuestDebug, WatchesWrites) {
+  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   for (const Mode mode : {Mode::Protected32, Mode::Long}) {
     const std::string said = play([mode](Session& s, const auto& say) {
       // mov edi, 20000h; mov eax, [rdi]; mov [rdi+8], eax; mov byte [rdi+3], 7; nop; out
@@ -223,6 +230,7 @@ TEST_P(GuestDebug, WatchesWrites) {
 }
 
 TEST_P(GuestDebug, WatchesAccesses) {
+  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   const std::string said = play([](Session& s, const auto& say) {
     s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6, 0xf4,
                   0xeb, 0xfe});
@@ -280,6 +288,7 @@ TEST_P(GuestDebug, CodeThatIsMappedLaterStops) {
 }
 
 TEST_P(GuestDebug, AStepOverHltHaltsUntilAnInterrupt) {
+  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   const std::string said = play([](Session& s, const auto& say) {
     s.put(kCode, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});  // hlt; out
     s.enter(Mode::Real);
