@@ -129,8 +129,11 @@ struct Cpu {
   WalkCache walks;
   CodeTlb code_tlb;
   JumpCache jumps;
-  std::unique_ptr<Block> uncached;  ///< of code that is not in RAM
   Debugger* debugger = nullptr;     ///< null: nothing is asked
+  std::unique_ptr<Block> uncached;  ///< of code that is not in RAM, or not to be kept
+  /// False: others than the CPUs of `blocks` write the guest's memory and do not tell. Then each instruction is decoded
+  /// when it is carried out, and nothing of it kept.
+  bool keeps_blocks = true;
   std::uint64_t instructions = 0;   ///< carried out, counted by blocks: an upper bound
 
   std::uint32_t eflags() const { return system_flags | flags.eflags() | 2; }

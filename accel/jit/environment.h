@@ -26,6 +26,9 @@ class Environment : public PhysicalMemory {
   virtual std::uint64_t read_physical(std::uint64_t physical, unsigned width) = 0;
   virtual void write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) = 0;
 
+  /// The guest may write at this address, and is about to, unless another part of the instruction faults: the last
+  /// moment to throw. Not asked again while the TLB knows that the page may be written.
+  virtual void announce_write(std::uint64_t /*physical*/) {}
   /// RAM of a page that is logged has been written in place.
   virtual void note_write(std::uint64_t /*physical*/, unsigned /*width*/) {}
 

@@ -88,7 +88,7 @@ class Bytes final : public CodeBytes {
     const std::size_t size = at == 0 ? std::min<std::size_t>(kPageSize - offset, kLongestBlock) : kTail;
     if (at == 0) in_page_ = size;
     if (page.host) {
-      claims_[at == 0 ? 0 : 1].emplace(cpu_, page.host);
+      if (cpu_.keeps_blocks) claims_[at == 0 ? 0 : 1].emplace(cpu_, page.host);
       ram_read(bytes_.data() + at, page.host + offset, size);
     } else {
       // Registers: only as many as an instruction may have, each of them once.
@@ -118,12 +118,13 @@ bool unchanged(const Block& block, const Bytes& bytes) {
 
 const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
   leave_guest_float(cpu);
+  const bool keeps = page.host && cpu.keeps_blocks;
   for (;;) {
     Bytes bytes(cpu, linear, page);
     std::unique_ptr<Block> made =
-        decode_block(bytes, cpu.features, cpu.mode | (page.host ? 0U : kModeSingle), cpu.blocks.thunks());
+        decode_block(bytes, cpu.features, cpu.mode | (keeps ? 0U : kModeSingle), cpu.blocks.thunks());
     const bool across = bytes.has_second() && made->size > bytes.in_page();
-    if (!page.host || (across && !bytes.second().host)) {
+    if (!keeps || (across && !bytes.second().host)) {
       cpu.uncached = std::move(made);
       return cpu.uncached.get();
     }

@@ -46,7 +46,7 @@ X86Segment to(const Segment& s) {
 
 }  // namespace
 
-void load_state(Cpu& cpu, const X86State& s) {
+void load_registers(Cpu& cpu, const X86State& s) {
   for (unsigned i = 0; i < 16; ++i) cpu.gpr[i] = s.gpr[i];
   cpu.rip = s.rip;
   cpu.set_eflags(static_cast<std::uint32_t>(s.rflags));
@@ -88,16 +88,21 @@ void load_state(Cpu& cpu, const X86State& s) {
     log::warn_once("jit-pdptr", "a state has CR3 point at PDPTEs with reserved bits: none of them is used");
   }
   load_xsave(cpu, s.xsave);
+  cpu.block = nullptr;
+  cpu.chain_slot = nullptr;
+  cpu.update_mode();
+}
+
+void load_state(Cpu& cpu, const X86State& s) {
+  load_registers(cpu, s);
   for (const X86Msr& refused : load_msrs(cpu, s))
     log::warn_once(fmt::format("jit-msr {:#x}", refused.index),
                    fmt::format("the software CPU cannot have {:#x} in MSR {:#x}", refused.value, refused.index));
-  cpu.block = nullptr;
-  cpu.chain_slot = nullptr;
   cpu.update_mode();
   cpu.request(kRequestInterrupt);
 }
 
-void store_state(Cpu& cpu, X86State& s) {
+void store_registers(Cpu& cpu, X86State& s) {
   for (unsigned i = 0; i < 16; ++i) s.gpr[i] = cpu.gpr[i];
   s.rip = cpu.rip;
   s.rflags = cpu.eflags() | (cpu.mid_repetition ? kRf : 0);
@@ -132,6 +137,10 @@ void store_state(Cpu& cpu, X86State& s) {
     s.events.exception_payload = cpu.pending_debug;
   }
   store_xsave(cpu, s.xsave);
+}
+
+void store_state(Cpu& cpu, X86State& s) {
+  store_registers(cpu, s);
   store_msrs(cpu, s);
 }
 

@@ -39,6 +39,7 @@ Target fill(Cpu& cpu, std::uint64_t linear, Access access, bool stack) {
   if (const std::uint32_t error = translate(cpu, cpu.environment, linear, access, mode_of(cpu), t);
       error != kTranslated) [[unlikely]]
     throw GuestFault{Vector::PageFault, true, error, linear};
+  if (access == Access::Write) cpu.environment.announce_write(t.physical);
   const Target target{t.physical, cpu.environment.page(t.physical & kPageMask)};
   if (cpu.tlb == &cpu.tlbs[static_cast<unsigned>(TlbMode::UserAligned)] || page_is_watched(cpu, linear)) return target;
   TlbEntry& e = cpu.tlb->entry(linear);

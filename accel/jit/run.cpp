@@ -220,6 +220,17 @@ VcpuExit loop(Cpu& cpu) {
   }
 }
 
+/// The instruction that raised `fault` starts over once its handler has returned.
+void deliver_fault(Cpu& cpu, const GuestFault& fault) {
+  if (cpu.fault_op) cpu.rip = cpu.rip_of(cpu.fault_op);
+  cpu.pending_debug &= ~kDr6DataBreakpoints;  // of an instruction that starts over
+  if (cpu.debugger) cpu.debugger->withdraw();
+  cpu.chain_slot = nullptr;
+  cpu.block = nullptr;
+  cpu.update_mode();  // a handler may have been half through changing it
+  deliver(cpu, fault);
+}
+
 }  // namespace
 
 VcpuExit run_blocks(Cpu& cpu) {
@@ -232,13 +243,7 @@ VcpuExit run_blocks(Cpu& cpu) {
     try {
       return loop(cpu);
     } catch (const GuestFault& fault) {
-      if (cpu.fault_op) cpu.rip = cpu.rip_of(cpu.fault_op);
-      cpu.pending_debug &= ~kDr6DataBreakpoints;  // of an instruction that starts over
-      if (cpu.debugger) cpu.debugger->withdraw();
-      cpu.chain_slot = nullptr;
-      cpu.block = nullptr;
-      cpu.update_mode();  // a handler may have been half through changing it
-      deliver(cpu, fault);
+      deliver_fault(cpu, fault);
       note_step(cpu);
     } catch (const StartsOver&) {
       if (cpu.debugger) cpu.debugger->withdraw();
@@ -247,6 +252,24 @@ VcpuExit run_blocks(Cpu& cpu) {
       cpu.block = nullptr;
       cpu.mode |= kModeSingle;  // until the end of that instruction
     }
+  }
+}
+
+void run_instruction(Cpu& cpu) {
+  const GuestFloat guest_float(cpu);
+  cpu.block = nullptr;
+  cpu.chain_slot = nullptr;
+  if (cpu.undelivered) return deliver(cpu, *std::exchange(cpu.undelivered, {}));
+  const std::uint64_t start = cpu.rip;
+  cpu.mode |= kModeSingle;
+  try {
+    enter_single(cpu, look_up(cpu));
+  } catch (const GuestFault& fault) {
+    deliver_fault(cpu, fault);
+  } catch (...) {
+    cpu.rip = start;
+    cpu.update_mode();
+    throw;
   }
 }
 

@@ -31,6 +31,8 @@ void KvmAccelerator::class_init(qom::ObjectClass& c) {
   c.description = "KVM: the CPU's own virtualization through /dev/kvm";
   c.property("kernel-irqchip", &KvmAccelerator::irqchip_, KernelIrqchip::On)
       .doc("interrupt controllers in the kernel (on), only local APICs (split), or all in user space (off)");
+  c.property("software-steps", &KvmAccelerator::software_steps_, true)
+      .doc("instructions that KVM cannot emulate are carried out by the software CPU");
   c.property("verify-state", &KvmAccelerator::verify_state_, false)
       .doc("read back and compare each CPU state that is loaded; a difference is an error");
 }
@@ -145,6 +147,8 @@ bool KvmAccelerator::take_deadline_msr() {
   filter.ranges[0].bitmap = reinterpret_cast<std::uint8_t*>(&denied);
   return vm_.call(KVM_X86_SET_MSR_FILTER, &filter) == 0;
 }
+
+std::string KvmAccelerator::statistics() { return steps_.describe(); }
 
 std::string KvmAccelerator::details() {
   try {

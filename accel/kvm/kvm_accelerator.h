@@ -14,6 +14,7 @@
 #include "accel/kvm/kvm_memory.h"
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_state.h"
+#include "accel/kvm/kvm_step.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpuid_source.h"
 
@@ -68,11 +69,16 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::uint32_t debug_flags() const;
   /// This KVM has no hardware help. Measured when it is asked first: a few milliseconds. Machine lock.
   bool emulates_kernel_mode();
+  /// Of the instructions that the software CPU has carried out: docs/kvm.md.
+  kvm::StepCounts& steps() { return steps_; }
+  jit::BlockCache& step_thunks() { return step_thunks_; }
+  bool software_steps() const { return software_steps_; }
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
   /// The capability table with what this kernel has, or why it cannot be told. Opens /dev/kvm when need be; throws
   /// nothing.
   std::string details() override;
+  std::string statistics() override;
   kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
   // Called by vCPUs as they come and go; machine lock held.
   void add_vcpu(kvm::KvmVcpu& vcpu) { vcpus_.push_back(&vcpu); }
@@ -89,6 +95,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   // configuration
   KernelIrqchip irqchip_ = KernelIrqchip::On;
   bool verify_state_ = false;
+  bool software_steps_ = true;
 
   // dependencies
   kvm::Calls* calls_ = &kvm::Calls::system();
@@ -104,6 +111,8 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::unique_ptr<kvm::IoEventFds> memory_events_, port_events_;
   CpuidTable supported_cpuid_;
   std::vector<kvm::KvmVcpu*> vcpus_;
+  kvm::StepCounts steps_;
+  jit::BlockCache step_thunks_;
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;

@@ -230,6 +230,8 @@ ExitResult handle_exit(kvm_run& run, std::size_t size, ExitActions& actions) {
       return kRunAgain;
 
     case KVM_EXIT_INTERNAL_ERROR:
+      if (run.internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
+        if (const std::optional<ExitResult> result = actions.carry_out()) return *result;
       return fail(actions, internal_error(run));
     case KVM_EXIT_FAIL_ENTRY:
       return fail(actions, fmt::format("the processor refuses to enter the guest, hardware reason {:#x} on host CPU {}",

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,11 @@
 struct kvm_run;
 
 namespace machina::kvm {
+
+struct ExitResult {
+  bool run_again = true;  ///< enter the guest again at once; otherwise `exit` goes to the caller
+  VcpuExit exit = VcpuExit::Interrupted;
+};
 
 /// What an exit may ask of the rest of the machine. vCPU thread, machine lock not held.
 class ExitActions {
@@ -35,13 +41,10 @@ class ExitActions {
   virtual void request_panic() = 0;
   /// Something a guest does that costs it speed or that nobody models: for the log, limited in rate by the receiver.
   virtual void note(std::string_view what) = 0;
+  /// KVM cannot emulate the instruction that is next: somebody else does, and then it is over. Null: nobody can.
+  virtual std::optional<ExitResult> carry_out() = 0;
   /// The vCPU cannot go on. `why` is one line; called once for an exit, before it returns InternalError.
   virtual void fail(const std::string& why) = 0;
-};
-
-struct ExitResult {
-  bool run_again = true;  ///< enter the guest again at once; otherwise `exit` goes to the caller
-  VcpuExit exit = VcpuExit::Interrupted;
 };
 
 /// `run` was filled in by a KVM_RUN that returned 0; `size` is KVM_GET_VCPU_MMAP_SIZE.

@@ -358,6 +358,20 @@ void normalize_events(StateTransfer& t, X86State& s) {
   e.sipi_vector = 0;  // consumed by the vCPU as soon as it is looked at
 }
 
+// --- what an instruction has changed ---
+
+template <auto... Members>
+bool differ(const X86State& a, const X86State& b) {
+  return ((a.*Members != b.*Members) || ...);
+}
+constexpr auto regs_differ = &differ<&X86State::gpr, &X86State::rip, &X86State::rflags>;
+constexpr auto sregs_differ = &differ<&X86State::segment, &X86State::tr, &X86State::ldt, &X86State::gdt, &X86State::idt,
+                                      &X86State::cr0, &X86State::cr2, &X86State::cr3, &X86State::cr4, &X86State::cr8,
+                                      &X86State::efer, &X86State::apic_base, &X86State::pdptr>;
+bool xsave_differs(const X86State& a, const X86State& b) {
+  return canonical_xsave(a.xsave) != canonical_xsave(b.xsave);
+}
+
 constexpr auto kAlways = [](const StateSupport&) { return true; };
 
 /// Why this order:
@@ -369,16 +383,20 @@ constexpr auto kAlways = [](const StateSupport&) { return true; };
 ///  - MP state after the local APIC, whose state a pending INIT or SIPI is part of.
 ///  - Events last: every part before may change them.
 constexpr StateElement kElements[] = {
-    {"segments and control registers", kAlways, load_sregs, store_sregs, normalize_sregs},
-    {"general registers", kAlways, load_regs, store_regs, nullptr},
-    {"XCR0", [](const StateSupport& s) { return s.xcrs; }, load_xcrs, store_xcrs, nullptr},
-    {"XSAVE area", [](const StateSupport& s) { return s.xsave; }, load_xsave, store_xsave, normalize_xsave},
-    {"FPU", [](const StateSupport& s) { return !s.xsave; }, load_fpu, store_fpu, normalize_xsave},
-    {"debug registers", [](const StateSupport& s) { return s.debug_registers; }, load_debug, store_debug, nullptr},
-    {"local APIC", [](const StateSupport& s) { return s.lapic; }, load_lapic, store_lapic, normalize_lapic},
-    {"MSRs", kAlways, load_msrs, store_msrs, normalize_msrs},
-    {"MP state", [](const StateSupport& s) { return s.lapic; }, load_mp_state, store_mp_state, normalize_mp_state},
-    {"events", [](const StateSupport& s) { return s.events; }, load_events, store_events, normalize_events},
+    {"segments and control registers", kAlways, load_sregs, store_sregs, normalize_sregs, sregs_differ},
+    {"general registers", kAlways, load_regs, store_regs, nullptr, regs_differ},
+    {"XCR0", [](const StateSupport& s) { return s.xcrs; }, load_xcrs, store_xcrs, nullptr, &differ<&X86State::xcr0>},
+    {"XSAVE area", [](const StateSupport& s) { return s.xsave; }, load_xsave, store_xsave, normalize_xsave,
+     xsave_differs},
+    {"FPU", [](const StateSupport& s) { return !s.xsave; }, load_fpu, store_fpu, normalize_xsave, xsave_differs},
+    {"debug registers", [](const StateSupport& s) { return s.debug_registers; }, load_debug, store_debug, nullptr,
+     &differ<&X86State::dr, &X86State::dr6, &X86State::dr7>},
+    {"local APIC", [](const StateSupport& s) { return s.lapic; }, load_lapic, store_lapic, normalize_lapic, nullptr},
+    {"MSRs", kAlways, load_msrs, store_msrs, normalize_msrs, nullptr},
+    {"MP state", [](const StateSupport& s) { return s.lapic; }, load_mp_state, store_mp_state, normalize_mp_state,
+     &differ<&X86State::mp_state>},
+    {"events", [](const StateSupport& s) { return s.events; }, load_events, store_events, normalize_events,
+     &differ<&X86State::events>},
 };
 
 }  // namespace
@@ -410,6 +428,15 @@ StateTransfer::StateTransfer(const Fd& vcpu, const StateSupport& support, MsrSet
 void StateTransfer::load(const X86State& state) {
   for (const StateElement& e : kElements)
     if (e.present(support_)) e.load(*this, state);
+}
+
+void StateTransfer::load_changes(const X86State& before, const X86State& after) {
+  std::vector<X86Msr> msrs;
+  for (const X86Msr& m : after.msrs)
+    if (m.index != kMsrTsc && before.msr(m.index, ~m.value) != m.value) msrs.push_back(m);
+  set_msrs(vcpu_, msrs);
+  for (const StateElement& e : kElements)
+    if (e.differs && e.present(support_) && e.differs(before, after)) e.load(*this, after);
 }
 
 void StateTransfer::store(X86State& state) {

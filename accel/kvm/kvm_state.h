@@ -45,6 +45,9 @@ class StateTransfer {
   /// The vCPU is not in KVM_RUN and has no access half done. Throws Error when KVM refuses a part that it must take; an
   /// MSR that it refuses is named once in the log and left out.
   void load(const X86State& state);
+  /// The same for a vCPU that holds `before`: loads the parts that differ, and of the MSRs those. The TSC and the local
+  /// APIC are not among them.
+  void load_changes(const X86State& before, const X86State& after);
   /// Parts that this KVM does not have keep what `state` has.
   void store(X86State& state);
   /// What differs between `state`, which was loaded, and what KVM gives back: one line each, empty when nothing does.
@@ -70,6 +73,8 @@ struct StateElement {
   void (*store)(StateTransfer& t, X86State& state);
   /// Makes equal what may differ after a round trip although nothing was lost. Null: everything compares.
   void (*normalize)(StateTransfer& t, X86State& state);
+  /// Do they differ in this part? Null: it never changes by an instruction.
+  bool (*differs)(const X86State& a, const X86State& b);
 };
 /// In the order of loading.
 std::span<const StateElement> state_elements();

@@ -12,6 +12,7 @@
 #include "accel/kvm/kvm_exits.h"
 #include "accel/kvm/kvm_report.h"
 #include "accel/kvm/kvm_state.h"
+#include "accel/kvm/kvm_step.h"
 #include "core/clock.h"
 #include "hw/x86/accelerator.h"
 
@@ -23,7 +24,7 @@ class KvmAccelerator;
 
 namespace machina::kvm {
 
-class KvmVcpu final : public Vcpu, private ExitActions {
+class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::KernelDevices {
  public:
   /// Throws Error.
   KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu);
@@ -63,9 +64,15 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   void request_shutdown() override;
   void request_panic() override;
   void note(std::string_view what) override;
+  std::optional<ExitResult> carry_out() override;  // kvm_vcpu_step.cpp
   void fail(const std::string& why) override;
+  // SoftwareStep::KernelDevices; kvm_vcpu_step.cpp
+  bool in_kernel(std::uint64_t physical) const override;
+  bool port_in_kernel(std::uint16_t port) const override;
 
   std::string report(const std::string& why);
+  SoftwareStep& software();                                       // kvm_vcpu_step.cpp
+  void take_over(const X86State& before, const X86State& after);  // kvm_vcpu_step.cpp
 
   // kvm_vcpu_interrupts.cpp
   bool has_local_apic() const;
@@ -91,6 +98,7 @@ class KvmVcpu final : public Vcpu, private ExitActions {
   Fd fd_;
   StateTransfer transfer_;
   GuestDebug debug_;
+  std::unique_ptr<SoftwareStep> software_;  ///< made when it is needed first
   kvm_run* run_ = nullptr;
   std::size_t run_size_ = 0;
 

@@ -74,6 +74,10 @@ class Accelerator : public qom::Object {
   /// What there is to know about it on this host, for -accel NAME,help: capabilities and their meaning. Several lines.
   virtual std::string details() { return {}; }
 
+  /// What it has done for this machine that is out of the ordinary, for `info kvm` and the like; several lines. Any
+  /// thread.
+  virtual std::string statistics() { return {}; }
+
   /// After guest RAM is mapped, before any object of the machine is realized: opens the host's facility, listens to the
   /// address spaces. Throws Error.
   virtual void init_machine(System& system, unsigned max_cpus) = 0;

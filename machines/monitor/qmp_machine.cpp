@@ -130,6 +130,7 @@ void info_kvm(HumanContext& c, const QmpArguments&) {
   const Value answer = c.query("query-kvm");
   const bool present = *member(answer, "present") == Value(true), enabled = *member(answer, "enabled") == Value(true);
   c.print("kvm support: {}\n", !present ? "not compiled" : enabled ? "enabled" : "disabled");
+  if (enabled) c.write(c.machine().accelerator().statistics());
 }
 
 void info_memory_size_summary(HumanContext& c, const QmpArguments&) {
@@ -210,7 +211,9 @@ void add(MonitorTable& t) {
              .run = query_vm_generation_id});
   t.human({.name = "info name", .doc = "name of the machine", .run = info_name});
   t.human({.name = "info uuid", .doc = "UUID of the machine", .run = info_uuid});
-  t.human({.name = "info kvm", .doc = "whether KVM runs the machine", .run = info_kvm});
+  t.human({.name = "info kvm",
+           .doc = "whether KVM runs the machine, and what the software CPU did for it",
+           .run = info_kvm});
   t.human({.name = "info memory_size_summary", .doc = "bytes of guest memory", .run = info_memory_size_summary});
   t.human({.name = "info memdev", .doc = "what guest memory is made of on the host", .run = info_memdev});
   t.human({.name = "info iothreads", .doc = "iothreads", .run = info_iothreads});

@@ -44,6 +44,10 @@ class Recorder final : public ExitActions {
   void request_shutdown() override { log.push_back("shutdown"); }
   void request_panic() override { log.push_back("panic"); }
   void note(std::string_view) override { log.push_back("note"); }
+  std::optional<ExitResult> carry_out() override {
+    log.push_back("carry out");
+    return carried_out;
+  }
   void fail(const std::string& why) override {
     log.push_back("fail");
     reason = why;
@@ -52,6 +56,7 @@ class Recorder final : public ExitActions {
   std::vector<std::string> log;
   std::vector<std::uint64_t> answers;
   bool msr_known = true;
+  std::optional<ExitResult> carried_out;
   std::string reason;
 
  private:
@@ -276,6 +281,21 @@ TEST_F(KvmExits, GuestsThatDisturbTheHostAreNotedAndGoOn) {
   actions.log.clear();
   run().notify.flags = 1;
   expect_failure(handle(KVM_EXIT_NOTIFY), "corrupted");
+}
+
+TEST_F(KvmExits, WhatKvmCannotEmulateIsCarriedOutByOthers) {
+  run().internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+  actions.carried_out = ExitResult{};
+  EXPECT_TRUE(handle(KVM_EXIT_INTERNAL_ERROR).run_again);
+  actions.carried_out = ExitResult{false, VcpuExit::Halted};
+  EXPECT_EQ(handle(KVM_EXIT_INTERNAL_ERROR).exit, VcpuExit::Halted);
+  EXPECT_EQ(actions.log, (Lines{"carry out", "carry out"}));
+
+  // Nobody asks for what went wrong in another way.
+  run().internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+  EXPECT_EQ(handle(KVM_EXIT_INTERNAL_ERROR).exit, VcpuExit::InternalError);
+  EXPECT_EQ(actions.log.back(), "fail");
+  EXPECT_EQ(actions.log.size(), 3U);
 }
 
 TEST_F(KvmExits, InternalErrorsSayWhatHappened) {

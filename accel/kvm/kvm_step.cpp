@@ -1,0 +1,206 @@
+#include "accel/kvm/kvm_step.h"
+
+#include <fmt/format.h>
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "accel/jit/guest_ram.h"
+#include "accel/jit/host_float.h"
+#include "accel/kvm/kvm_msr.h"
+#include "accel/kvm/kvm_report.h"
+#include "accel/x86_inspect.h"
+
+namespace machina::kvm {
+
+namespace {
+constexpr std::uint32_t kMsrApicBase = 0x1b;
+}
+
+// --- what has been done ---
+
+void StepCounts::add(const std::string& mnemonic, unsigned instructions) {
+  stops_.fetch_add(1, std::memory_order_relaxed);
+  instructions_.fetch_add(instructions, std::memory_order_relaxed);
+  const std::lock_guard guard(mutex_);
+  ++mnemonics_[mnemonic];
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> StepCounts::by_mnemonic() const {
+  std::vector<std::pair<std::string, std::uint64_t>> all;
+  {
+    const std::lock_guard guard(mutex_);
+    all.assign(mnemonics_.begin(), mnemonics_.end());
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return all;
+}
+
+std::string StepCounts::describe() const {
+  std::string text = fmt::format("instructions that KVM could not emulate: {} (with {} by the software CPU)\n", stops(),
+                                 instructions());
+  std::string list;
+  for (const auto& [mnemonic, times] : by_mnemonic())
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", mnemonic.empty() ? "(none)" : mnemonic, times);
+  return list.empty() ? text : text + "  " + list + "\n";
+}
+
+// --- the steps ---
+
+SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel,
+                           jit::BlockCache& thunks, const CpuidTable& cpuid)
+    : memory_(memory), actions_(actions), kernel_(kernel), view_(memory.view()), stepper_(*this, thunks, cpuid) {}
+
+SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, const std::uint8_t* stop) {
+  Result result;
+  const X86Events& e = state.events;
+  // In SMM memory is another one; and what KVM was about to deliver comes before the instruction.
+  if (e.smm || e.interrupt_injected || e.nmi_injected || e.triple_fault_pending) return result;
+  following_ = false;
+  written_.clear();
+  cr8_ = state.cr8;
+  apic_base_ = state.apic_base;
+  tsc_ = state.msr(kMsrTsc);
+  host_tsc_ = __rdtsc();
+  stepper_.load(state);
+  result.mnemonic = [&] {
+    const std::string text =
+        disassemble(state, bytes_at_rip(state, [this](std::uint64_t at, std::span<std::uint8_t> to) {
+                      const FlatRange* range = ram_at(at);
+                      if (!range || range->last - at < to.size() - 1) return false;
+                      std::memcpy(to.data(), range->host + (at - range->first), to.size());
+                      return true;
+                    }));
+    return text.substr(0, text.find(' '));
+  }();
+  using Outcome = jit::Stepper::Outcome;
+  for (;;) {
+    const Outcome outcome = stepper_.step();
+    if (outcome == Outcome::Declined) break;
+    result.outcome = outcome;
+    ++result.instructions;
+    if (outcome != Outcome::Done || result.instructions > following || stepper_.cpu().cpl == 3) break;
+    if (stop && std::atomic_ref(*const_cast<std::uint8_t*>(stop)).load(std::memory_order_relaxed) != 0) break;
+    if (!following_) {
+      following_ = true;
+      stepper_.cpu().flush_tlb();  // what it may write is another matter now
+    }
+  }
+  if (result.instructions == 0) return result;
+  if (result.outcome == Outcome::Shutdown) return result;
+  stepper_.store(state);
+  state.cr8 = cr8_;
+  if (result.outcome == Outcome::Halted) state.mp_state = MpState::Halted;
+  return result;
+}
+
+// --- memory ---
+
+const FlatRange* SoftwareStep::ram_at(std::uint64_t physical) const {
+  const FlatRange* range = view_->find(physical);
+  return range && range->is_ram() ? range : nullptr;
+}
+
+bool SoftwareStep::wrote(std::uint64_t physical) const {
+  return std::find(written_.begin(), written_.end(), physical & jit::kPageMask) != written_.end();
+}
+
+// Every write goes the slow way, to be noted: KVM does not know of it.
+jit::HostPage SoftwareStep::page(std::uint64_t physical) {
+  const FlatRange* range = ram_at(physical);
+  if (!range || range->last - physical < jit::kPageSize - 1 || kernel_.in_kernel(physical)) return {};
+  return {range->host + (physical - range->first), range->readonly, true};
+}
+
+void SoftwareStep::announce_write(std::uint64_t physical) {
+  if ((following_ && !wrote(physical)) || kernel_.in_kernel(physical)) throw jit::NotHere{};
+}
+
+std::uint64_t SoftwareStep::load_entry(std::uint64_t physical, unsigned width) {
+  const jit::HostPage p = page(physical & jit::kPageMask);
+  if (!p.host) return read_physical(physical, width);
+  const std::uint8_t* at = p.host + (physical & (jit::kPageSize - 1));
+  if (width == 4) return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_ACQUIRE);
+  return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(at), __ATOMIC_ACQUIRE);
+}
+
+// Accessed and dirty bits: KVM's own picture of the tables loses nothing by them.
+bool SoftwareStep::replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) {
+  const FlatRange* range = ram_at(physical);
+  if (!range || range->readonly) return true;
+  std::uint8_t* at = range->host + (physical - range->first);
+  bool done = false;
+  if (width == 4) {
+    auto old = static_cast<std::uint32_t>(expected);
+    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), &old, static_cast<std::uint32_t>(value),
+                                       false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+  } else {
+    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &expected, value, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+  }
+  if (done && range->ram->writes_matter())
+    range->ram->mark_dirty(static_cast<std::uint64_t>(at - range->ram->host()), width);
+  return done;
+}
+
+std::uint64_t SoftwareStep::read_physical(std::uint64_t physical, unsigned width) {
+  jit::leave_guest_float(stepper_.cpu());
+  if (!ram_at(physical) && (following_ || kernel_.in_kernel(physical))) throw jit::NotHere{};
+  return actions_.read_memory(physical, width);
+}
+
+void SoftwareStep::write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) {
+  jit::leave_guest_float(stepper_.cpu());
+  const FlatRange* range = ram_at(physical);
+  if (!range || range->readonly) return actions_.write_memory(physical, width, value);
+  std::uint8_t* at = range->host + (physical - range->first);
+  switch (width) {  // in one piece: other CPUs look at it
+    case 1:
+      jit::ram_store(at, static_cast<std::uint8_t>(value));
+      break;
+    case 2:
+      jit::ram_store(at, static_cast<std::uint16_t>(value));
+      break;
+    case 4:
+      jit::ram_store(at, static_cast<std::uint32_t>(value));
+      break;
+    default:
+      jit::ram_store(at, value);
+  }
+  note_write(physical, width);
+}
+
+void SoftwareStep::note_write(std::uint64_t physical, unsigned width) {
+  if (!wrote(physical)) written_.push_back(physical & jit::kPageMask);
+  const FlatRange* range = ram_at(physical);
+  if (!range || !range->ram->writes_matter()) return;
+  const std::uint8_t* at = range->host + (physical - range->first);
+  range->ram->mark_dirty(static_cast<std::uint64_t>(at - range->ram->host()), width);
+}
+
+// --- everything else ---
+
+std::uint64_t SoftwareStep::read_port(std::uint16_t port, unsigned width) {
+  if (following_ || kernel_.port_in_kernel(port)) throw jit::NotHere{};
+  return actions_.read_port(port, width);
+}
+
+void SoftwareStep::write_port(std::uint16_t port, unsigned width, std::uint64_t value) {
+  if (following_ || kernel_.port_in_kernel(port)) throw jit::NotHere{};
+  actions_.write_port(port, width, value);
+}
+
+bool SoftwareStep::read_msr(std::uint32_t index, std::uint64_t& value) {
+  if (index != kMsrApicBase) throw jit::NotHere{};
+  value = apic_base_;
+  return true;
+}
+
+bool SoftwareStep::write_msr(std::uint32_t, std::uint64_t) { throw jit::NotHere{}; }
+
+std::uint64_t SoftwareStep::tsc() { return tsc_ + (__rdtsc() - host_tsc_); }
+
+void SoftwareStep::set_tsc(std::uint64_t) { throw jit::NotHere{}; }
+
+}  // namespace machina::kvm
