@@ -134,7 +134,7 @@ struct Cpu {
   /// False: others than the CPUs of `blocks` write the guest's memory and do not tell. Then each instruction is decoded
   /// when it is carried out, and nothing of it kept.
   bool keeps_blocks = true;
-  std::uint64_t instructions = 0;   ///< carried out, counted by blocks: an upper bound
+  std::uint64_t instructions = 0;  ///< carried out, counted by blocks: an upper bound
 
   std::uint32_t eflags() const { return system_flags | flags.eflags() | 2; }
   /// All of EFLAGS; the caller sees to update_mode() and the end of the block when TF, IF, AC or VM changed.
