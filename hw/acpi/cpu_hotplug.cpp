@@ -1,10 +1,20 @@
 #include "hw/acpi/cpu_hotplug.h"
 
+#include "core/trace/trace_event.h"
+
 #include <fmt/format.h>
 
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned> cpuhp_acpi_write_idx{"cpuhp_acpi_write_idx", "cpu={}"};
+const TraceEvent<unsigned, unsigned> cpuhp_acpi_write_cmd{"cpuhp_acpi_write_cmd", "cpu={} cmd={}"};
+const TraceEvent<unsigned, unsigned> cpuhp_acpi_control{"cpuhp_acpi_control", "cpu={} value={:#04x}"};
+const TraceEvent<unsigned> cpuhp_acpi_ejecting_cpu{"cpuhp_acpi_ejecting_cpu", "cpu={}"};
+const TraceEvent<unsigned> cpuhp_acpi_plug{"cpuhp_acpi_plug", "cpu={}"};
+const TraceEvent<unsigned> cpuhp_acpi_unplug_request{"cpuhp_acpi_unplug_request", "cpu={}"};
+const TraceEvent<unsigned, unsigned, unsigned> cpuhp_acpi_ost{"cpuhp_acpi_ost", "cpu={} cmd={} value={:#x}"};
 
 enum Register : Offset { kSelector = 0, kStatus = 4, kControl = 4, kCommand = 5, kData = 8 };
 enum StatusBit : std::uint8_t { kEnabled = 1 << 0, kInsertEvent = 1 << 1, kRemoveEvent = 1 << 2 };
@@ -37,6 +47,7 @@ void CpuHotplug::plug(unsigned n) {
   if (n >= slots_.size()) throw Error(fmt::format("the machine has no place for CPU {}", n));
   Slot& slot = slots_[n];
   if (slot.present) throw Error(fmt::format("CPU {} is there already", n));
+  cpuhp_acpi_plug(n);
   slot.present = slot.inserting = true;
   slot.removing = false;
   raise();
@@ -45,6 +56,7 @@ void CpuHotplug::plug(unsigned n) {
 void CpuHotplug::request_unplug(unsigned n) {
   if (n >= slots_.size() || !slots_[n].present) throw Error(fmt::format("there is no CPU {}", n));
   if (n == 0) throw Error("CPU 0 cannot be unplugged").why("it started the machine");
+  cpuhp_acpi_unplug_request(n);
   slots_[n].removing = true;
   raise();
 }
@@ -62,11 +74,13 @@ void CpuHotplug::select_next_event() {
 void CpuHotplug::control(std::uint8_t value) {
   Slot* slot = selected();
   if (!slot) return;
+  cpuhp_acpi_control(state_.selector, value);
   if (value & kClearInsert) {
     slot->inserting = false;
   } else if (value & kClearRemove) {
     slot->removing = false;
   } else if (value & kEject && slot->present && state_.selector != 0) {
+    cpuhp_acpi_ejecting_cpu(state_.selector);
     slot->present = slot->inserting = slot->removing = false;
     if (eject_) eject_(state_.selector);
   }
@@ -88,14 +102,17 @@ IoResult CpuHotplug::read(Offset offset, Width width) {
 
 IoResult CpuHotplug::write(Offset offset, Width width, std::uint64_t value) {
   if (offset == kSelector && width == 4) {
+    cpuhp_acpi_write_idx(static_cast<std::uint32_t>(value));
     state_.selector = static_cast<std::uint32_t>(value);
   } else if (offset == kControl && width == 1) {
     control(static_cast<std::uint8_t>(value));
   } else if (offset == kCommand && width == 1) {
+    cpuhp_acpi_write_cmd(state_.selector, static_cast<std::uint8_t>(value));
     if (selected()) state_.command = static_cast<std::uint8_t>(value);
     if (selected() && state_.command == kNextWithEvent) select_next_event();
   } else if (offset == kData && width == 4) {
     Slot* slot = selected();
+    cpuhp_acpi_ost(state_.selector, state_.command, static_cast<std::uint32_t>(value));
     if (slot && state_.command == kOstEvent) slot->ost_event = static_cast<std::uint32_t>(value);
     if (slot && state_.command == kOstStatus) slot->ost_status = static_cast<std::uint32_t>(value);
   }

@@ -1,8 +1,12 @@
 #include "hw/acpi/isa_pm.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> isa_pm_write{"isa_pm_write", "addr={} size={} value={:#x}"};
 
 constexpr std::uint8_t byte_of(std::uint16_t value, unsigned n) { return static_cast<std::uint8_t>(value >> (8 * n)); }
 
@@ -55,6 +59,7 @@ std::uint8_t IsaPm::read_byte(unsigned offset) const {
 }
 
 IoResult IsaPm::write(Offset offset, Width width, std::uint64_t value) {
+  isa_pm_write(offset, width, value);
   for (unsigned i = 0; i < width; ++i)
     write_byte(static_cast<unsigned>(offset) + i, static_cast<std::uint8_t>(value >> (8 * i)));
   update();

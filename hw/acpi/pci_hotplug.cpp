@@ -4,11 +4,18 @@
 
 #include "core/log.h"
 #include "core/machine_events.h"
+#include "core/trace/trace_event.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned> acpi_pci_up_read{"acpi_pci_up_read", "slots={:#x}"};
+const TraceEvent<unsigned> acpi_pci_down_read{"acpi_pci_down_read", "slots={:#x}"};
+const TraceEvent<unsigned> acpi_pci_plug{"acpi_pci_plug", "slot={}"};
+const TraceEvent<unsigned> acpi_pci_unplug_request{"acpi_pci_unplug_request", "slot={}"};
+const TraceEvent<unsigned> acpi_pci_eject_slot{"acpi_pci_eject_slot", "slot={}"};
 
 enum Register : Offset { kUp = 0x00, kDown = 0x04, kEject = 0x08, kRemovable = 0x0c, kBusSelector = 0x10 };
 
@@ -82,6 +89,7 @@ void PciHotplug::raise() {
 
 void PciHotplug::plug(unsigned slot) {
   require_card(slot);
+  acpi_pci_plug(slot);
   state_.up |= 1U << slot;
   state_.down &= ~(1U << slot);
   raise();
@@ -89,6 +97,7 @@ void PciHotplug::plug(unsigned slot) {
 
 void PciHotplug::request_unplug(unsigned slot) {
   require_card(slot);
+  acpi_pci_unplug_request(slot);
   state_.down |= 1U << slot;
   raise();
 }
@@ -111,6 +120,7 @@ void PciHotplug::eject(std::uint32_t slots) {
   for (unsigned slot = 0; slot < PciBus::kSlots; ++slot) {
     if (!(slots & ~leaving_ & 1U << slot)) continue;
     if (!has_card(*bus_, slot) || !removable(slot)) continue;
+    acpi_pci_eject_slot(slot);
     leaving_ |= 1U << slot;
     state_.up &= ~(1U << slot);
     state_.down &= ~(1U << slot);
@@ -127,8 +137,10 @@ IoResult PciHotplug::read(Offset offset, Width) {
   if (state_.bus != 0) return offset == kBusSelector ? state_.bus : 0;
   switch (offset) {
     case kUp:
+      acpi_pci_up_read(state_.up);
       return std::exchange(state_.up, 0U);
     case kDown:
+      acpi_pci_down_read(state_.down);
       return state_.down;
     case kRemovable:
       return removable_slots();

@@ -1,6 +1,7 @@
 #include "hw/acpi/piix4_pm.h"
 
 #include "core/machine_events.h"
+#include "core/trace/trace_event.h"
 #include "hw/acpi/acpi_timer.h"
 
 namespace machina {
@@ -8,6 +9,16 @@ namespace machina {
 using namespace piix4;
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> piix4_pm_write{"piix4_pm_write",
+                                                                        "addr={:#04x} size={} value={:#x}"};
+const TraceEvent<unsigned, std::string_view> piix4_pm_event{"piix4_pm_event", "status={:#x} what={}"};
+const TraceEvent<bool> piix4_pm_sci{"piix4_pm_sci", "level={:d}"};
+const TraceEvent<unsigned> piix4_gpe_raise{"piix4_gpe_raise", "event={}"};
+const TraceEvent<std::uint64_t, unsigned> piix4_gpe_writeb{"piix4_gpe_writeb", "addr={} value={:#04x}"};
+const TraceEvent<unsigned> piix4_sleep{"piix4_sleep", "type={}"};
+const TraceEvent<std::uint64_t, unsigned> apm_ioport_writeb{"apm_ioport_writeb", "addr={} value={:#04x}"};
+const TraceEvent<std::string_view> piix4_smi{"piix4_smi", "why={}"};
 
 constexpr int kOverIsa = 1;
 
@@ -133,7 +144,9 @@ void Piix4Pm::apply_events() {
   catch_up_timer();
   const bool pending = (state_.status & state_.enable & kEnableBits) || gpe_pending();
   const bool smbus = smbus_.interrupt() && (config(kSmbHstCfg, 1) & kSmbIntrSel) == kSmbIntrIrq9;
-  sci_.set((pending && state_.control & kSciEnable) || smbus);
+  const bool sci = (pending && state_.control & kSciEnable) || smbus;
+  if (sci != sci_.level()) piix4_pm_sci(sci);
+  sci_.set(sci);
   // The timer's event needs a timer of ours only while it can interrupt and has not happened.
   const bool waits = state_.enable & kTimerOverflow && !(state_.status & kTimerOverflow);
   if (waits) {
@@ -153,6 +166,7 @@ void Piix4Pm::smbus_changed() {
 }
 
 void Piix4Pm::event(std::uint16_t status, const char* wakes_up) {
+  piix4_pm_event(status, wakes_up);
   state_.status |= status;
   // Whether the machine sleeps is its own to know: it may be about to.
   if (state_.enable & status || status == kPowerButton) system().control.request_wakeup(wakes_up);
@@ -175,6 +189,7 @@ std::array<std::uint8_t, 6> Piix4Pm::sleep_states() const {
 }
 
 void Piix4Pm::raise_gpe(unsigned n) {
+  piix4_gpe_raise(n);
   const unsigned byte = n / 8 % 2;
   state_.gpe_status[byte] = static_cast<std::uint8_t>(state_.gpe_status[byte] | 1U << n % 8);
   // Before it sleeps the operating system leaves enabled what may wake it (ACPI 6.4, 4.8.4.1).
@@ -187,6 +202,7 @@ void Piix4Pm::gpe_changed(unsigned n, bool level) {
 }
 
 void Piix4Pm::go_to_sleep(unsigned sus_typ) {
+  piix4_sleep(sus_typ);
   RunControl& control = system().control;
   if (sus_typ == kSoftOff) {
     control.request_shutdown(ShutdownCause::GuestShutdown);
@@ -212,6 +228,7 @@ IoResult Piix4Pm::read_pm(Offset offset, Width width) {
 }
 
 IoResult Piix4Pm::write_pm(Offset offset, Width width, std::uint64_t value) {
+  piix4_pm_write(offset, width, value);
   for (unsigned i = 0; i < width; ++i)
     write_pm_byte(static_cast<unsigned>(offset) + i, static_cast<std::uint8_t>(value >> (8 * i)));
   apply_events();
@@ -269,6 +286,7 @@ IoResult Piix4Pm::read_gpe(Offset offset, Width) {
 
 IoResult Piix4Pm::write_gpe(Offset offset, Width, std::uint64_t value) {
   const auto byte = static_cast<std::uint8_t>(value);
+  piix4_gpe_writeb(offset, byte);
   if (offset < 2) {
     state_.gpe_status[offset] &= static_cast<std::uint8_t>(~byte);
   } else {
@@ -281,6 +299,7 @@ IoResult Piix4Pm::write_gpe(Offset offset, Width, std::uint64_t value) {
 IoResult Piix4Pm::read_apm(Offset offset, Width) { return offset == 0 ? state_.apmc : state_.apms; }
 
 IoResult Piix4Pm::write_apm(Offset offset, Width, std::uint64_t value) {
+  apm_ioport_writeb(offset, static_cast<std::uint8_t>(value));
   if (offset == 1) {
     state_.apms = static_cast<std::uint8_t>(value);
     return io_ok();
@@ -291,7 +310,10 @@ IoResult Piix4Pm::write_apm(Offset offset, Width, std::uint64_t value) {
   if (state_.apmc == kApmAcpiDisable) state_.control &= static_cast<std::uint16_t>(~kSciEnable);
   apply_events();
   const bool smi = smm_ && config(kDevActB, 4) & kApmcEnable && state_.stored[kGlbctl] & kSmiEnable;
-  if (smi) smi_.pulse();
+  if (smi) {
+    piix4_smi("apm");
+    smi_.pulse();
+  }
   return io_ok();
 }
 

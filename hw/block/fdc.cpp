@@ -1,13 +1,27 @@
 #include "hw/block/fdc.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 
 namespace machina {
 
 using namespace fdc;
+namespace {
+
+const TraceEvent<unsigned, unsigned> fdc_ioport_read{"fdc_ioport_read", "reg={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> fdc_ioport_write{"fdc_ioport_write", "reg={} value={:#04x}"};
+const TraceEvent<std::string_view> fdc_command{"fdc_command", "bytes={}"};
+const TraceEvent<std::string_view> fdc_result{"fdc_result", "bytes={}"};
+const TraceEvent<bool> fdc_set_irq{"fdc_set_irq", "level={:d}"};
+const TraceEvent<unsigned> fdc_reset{"fdc_reset", "dor={:#04x}"};
+
+}  // namespace
 
 // --- the chip ---
 
@@ -48,6 +62,7 @@ void Fdc::abandon() {
 }
 
 void Fdc::software_reset() {
+  fdc_reset(state_.dor);
   abandon();
   if (seek_timer_) seek_timer_->cancel();
   state_.seeks = {};
@@ -93,6 +108,7 @@ void Fdc::update_pins() {
   const bool gate = (state_.dor & kDorGate) != 0;
   const bool interrupt = (state_.transfer_interrupt || state_.attention) && gate;
   if (interrupt != interrupt_level_) {
+    fdc_set_irq(interrupt);
     interrupt_level_ = interrupt;
     interrupt_(interrupt);
   }
@@ -134,6 +150,12 @@ std::uint8_t Fdc::input_register() const {
 }
 
 IoResult Fdc::read(unsigned reg) {
+  const IoResult answer = read_register(reg);
+  fdc_ioport_read(reg, static_cast<std::uint8_t>(answer.value()));
+  return answer;
+}
+
+IoResult Fdc::read_register(unsigned reg) {
   switch (reg) {
     case kDor:
       return state_.dor;
@@ -151,6 +173,7 @@ IoResult Fdc::read(unsigned reg) {
 }
 
 IoResult Fdc::write(unsigned reg, std::uint8_t value) {
+  fdc_ioport_write(reg, value);
   switch (reg) {
     case kDor:
       write_dor(value);
@@ -198,6 +221,7 @@ void Fdc::to_command_phase() {
 void Fdc::result(Bytes bytes) {
   std::transform(bytes.begin(), bytes.end(), state_.fifo.begin(),
                  [](unsigned b) { return static_cast<std::uint8_t>(b); });
+  fdc_result([&bytes] { return fmt::format("{:02x}", fmt::join(bytes, "")); });
   state_.at = 0;
   state_.end = bytes.size();
   state_.phase = Phase::Result;
@@ -286,6 +310,8 @@ void Fdc::command_byte(std::uint8_t value) {
   if (list && state_.at == state_.end && state_.at > 1 && !(value & kDriveSpecDone) && state_.at < state_.fifo.size())
     ++state_.end;
   if (state_.at < state_.end) return;
+  fdc_command(
+      [this] { return fmt::format("{:02x}", fmt::join(state_.fifo.begin(), state_.fifo.begin() + state_.end, "")); });
   void (Fdc::*const run)() = find_command(state_.fifo[0])->run;
   // Commands that say nothing else are over when they return.
   state_.phase = Phase::Execution;

@@ -59,6 +59,7 @@ class Fdc final : private IsaDmaDevice {
   IoResult write(unsigned reg, std::uint8_t value);
 
  private:
+  IoResult read_register(unsigned reg);
   enum class Phase { Reset, Command, Execution, Result };
   enum class Flow { None, ToHost, FromHost };
   enum class Movement { Absolute, Relative, Recalibrate };

@@ -1,5 +1,7 @@
 #include "hw/char/isa_parallel.h"
 
+#include "core/trace/trace_event.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -7,6 +9,12 @@
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned, std::uint64_t, unsigned> parallel_ioport_read{"parallel_ioport_read",
+                                                                         "port={:#x} addr={} value={:#04x}"};
+const TraceEvent<unsigned, std::uint64_t, unsigned> parallel_ioport_write{"parallel_ioport_write",
+                                                                          "port={:#x} addr={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> parallel_print{"parallel_print", "port={:#x} value={:#04x}"};
 
 // Registers.
 constexpr unsigned kData = 0, kStatus = 1, kControl = 2;
@@ -95,17 +103,15 @@ std::uint8_t IsaParallel::status() {
 }
 
 IoResult IsaParallel::read(Offset offset, Width) {
-  switch (offset) {
-    case kData:
-      return state_.control & kInput ? 0xffU : state_.data;
-    case kStatus:
-      return status();
-    default:
-      return static_cast<unsigned>(state_.control | kControlOnes);
-  }
+  unsigned value = static_cast<unsigned>(state_.control | kControlOnes);
+  if (offset == kData) value = state_.control & kInput ? 0xffU : state_.data;
+  if (offset == kStatus) value = status();
+  parallel_ioport_read(iobase_, offset, value);
+  return value;
 }
 
 IoResult IsaParallel::write(Offset offset, Width, std::uint64_t value) {
+  parallel_ioport_write(iobase_, offset, static_cast<std::uint8_t>(value));
   switch (offset) {
     case kData:
       state_.data = static_cast<std::uint8_t>(value);
@@ -138,6 +144,7 @@ void IsaParallel::print() {
   const std::byte byte{state_.held};
   // A printer that is switched off loses what is sent to it, as a serial line that ends in the air does.
   if (chardev_->connected() && chardev_->write({&byte, 1}) == 0) return;
+  parallel_print(iobase_, state_.held);
   state_.acknowledge = true;
   ack_->arm(clock().now_ns() + kAckTime);
 }

@@ -1,11 +1,18 @@
 #include "hw/char/isa_serial.h"
 
+#include "core/trace/trace_event.h"
+
 #include <fmt/format.h>
 
 #include <array>
 
 namespace machina {
 namespace {
+
+const TraceEvent<unsigned, std::uint64_t, unsigned> serial_read{"serial_read", "port={:#x} addr={} value={:#04x}"};
+const TraceEvent<unsigned, std::uint64_t, unsigned> serial_write{"serial_write", "port={:#x} addr={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> serial_receive{"serial_receive", "port={:#x} bytes={}"};
+const TraceEvent<unsigned, bool> serial_set_irq{"serial_set_irq", "port={:#x} level={:d}"};
 
 /// Where software looks for COM1 to COM4.
 struct Standard {
@@ -74,12 +81,14 @@ void IsaSerial::reset_exit() {
 IoResult IsaSerial::read(Offset offset, Width) {
   const bool was_full = uart_.can_receive() == 0;
   const std::uint8_t value = uart_.read(static_cast<UartReg>(offset), clock().now_ns());
+  serial_read(iobase_, offset, value);
   update();
   if (was_full && chardev_ && uart_.can_receive()) chardev_->accept_input();
   return value;
 }
 
 IoResult IsaSerial::write(Offset offset, Width, std::uint64_t value) {
+  serial_write(iobase_, offset, static_cast<std::uint8_t>(value));
   const bool was_full = uart_.can_receive() == 0;
   uart_.write(static_cast<UartReg>(offset), static_cast<std::uint8_t>(value), clock().now_ns());
   update();
@@ -88,6 +97,7 @@ IoResult IsaSerial::write(Offset offset, Width, std::uint64_t value) {
 }
 
 void IsaSerial::receive(std::span<const std::byte> bytes) {
+  serial_receive(iobase_, static_cast<unsigned>(bytes.size()));
   if (wakeup_) system().control.request_wakeup("other");
   for (const std::byte b : bytes) uart_.receive(static_cast<std::uint8_t>(b), 0, clock().now_ns());
   update();
@@ -107,7 +117,11 @@ void IsaSerial::transmit() {
 }
 
 void IsaSerial::update() {
-  const auto drive = [this] { irq_.set(uart_.interrupt() && uart_.out2()); };
+  const auto drive = [this] {
+    const bool level = uart_.interrupt() && uart_.out2();
+    if (level != irq_.level()) serial_set_irq(iobase_, level);
+    irq_.set(level);
+  };
   // Before the byte leaves, too: a write to THR ends the THRE interrupt, and an edge-triggered controller must see
   // that before it comes again.
   drive();

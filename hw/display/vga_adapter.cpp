@@ -1,6 +1,15 @@
 #include "hw/display/vga_adapter.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
+namespace {
+
+const TraceEvent<unsigned, unsigned> vga_std_read_io{"vga_std_read_io", "addr={:#x} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> vga_std_write_io{"vga_std_write_io", "addr={:#x} value={:#04x}"};
+const TraceEvent<bool> vga_set_irq{"vga_set_irq", "level={:d}"};
+
+}  // namespace
 
 template <std::uint16_t base>
 IoRegion VgaAdapter::port_region(const char* name, std::uint64_t size) {
@@ -31,6 +40,7 @@ std::array<VgaAdapter::Ports, 6> VgaAdapter::ports() {
 IoResult VgaAdapter::read_port(std::uint16_t port, Width) {
   std::uint8_t value = 0;
   if (!core_.read_port(port, now(), value)) return IoStatus::NoResponse;
+  vga_std_read_io(port, value);
   return value;
 }
 
@@ -39,6 +49,7 @@ IoResult VgaAdapter::write_port(std::uint16_t port, Width, std::uint64_t value) 
 }
 
 bool VgaAdapter::write_port(std::uint16_t port, std::uint8_t value) {
+  vga_std_write_io(port, value);
   const bool taken = core_.write_port(port, now(), value);
   if (irq_) update_interrupt();
   return taken;
@@ -56,7 +67,9 @@ void VgaAdapter::connect_interrupt(IrqOut& irq) {
 }
 
 void VgaAdapter::update_interrupt() {
-  irq_->set(core_.interrupt_line(now()));
+  const bool level = core_.interrupt_line(now());
+  if (level != irq_->level()) vga_set_irq(level);
+  irq_->set(level);
   const std::int64_t next = core_.next_interrupt(now());
   if (next == Clock::kNever) {
     frame_->cancel();

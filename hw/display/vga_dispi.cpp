@@ -3,12 +3,20 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/display/vga_core.h"
 
 namespace machina {
 
 using namespace vga;  // NOLINT(google-build-using-namespace): the registers of this one chip
+namespace {
+
+const TraceEvent<unsigned, unsigned> vga_vbe_write{"vga_vbe_write", "index={} value={:#x}"};
+const TraceEvent<unsigned, unsigned, unsigned, unsigned> vga_vbe_mode{"vga_vbe_mode",
+                                                                      "width={} height={} bpp={} flags={:#x}"};
+
+}  // namespace
 
 std::uint32_t VgaCore::dispi_pitch(unsigned width) const {
   const unsigned bpp = state_.dispi[kDispiBpp];
@@ -33,6 +41,7 @@ void VgaCore::set_big_endian(bool on) {
 }
 
 void VgaCore::write_dispi(std::uint16_t index, std::uint16_t value) {
+  vga_vbe_write(index, value);
   auto& regs = state_.dispi;
   if (index != kDispiBank) ++picture_changes_;
   switch (index) {
@@ -102,6 +111,7 @@ void VgaCore::enable_dispi(std::uint16_t value) {
     }
   }
   if (!(value & kDispiEnabled)) regs[kDispiBank] = 0;
+  if (value & kDispiEnabled) vga_vbe_mode(regs[kDispiXRes], regs[kDispiYRes], regs[kDispiBpp], value);
   regs[kDispiEnable] = value & (kDispiEnabled | kDispiGetCaps | kDispi8BitDac | kDispiLinear | kDispiNoClear);
 }
 

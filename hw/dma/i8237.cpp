@@ -1,5 +1,7 @@
 #include "hw/dma/i8237.h"
 
+#include "core/trace/trace_event.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +11,12 @@ namespace machina {
 using namespace i8237;
 
 namespace {
+
+const TraceEvent<unsigned, std::uint64_t, unsigned> i8237_write{"i8237_write", "controller={} addr={} value={:#04x}"};
+const TraceEvent<std::uint64_t, unsigned> i8237_write_page{"i8237_write_page", "addr={} value={:#04x}"};
+const TraceEvent<unsigned, bool> i8237_set_request{"i8237_set_request", "channel={} level={:d}"};
+const TraceEvent<unsigned, std::uint64_t, std::uint64_t, std::uint64_t, bool> i8237_transfer{
+    "i8237_transfer", "channel={} addr={:#x} bytes={} moved={} terminal={:d}"};
 
 constexpr unsigned kCascade = 4;              // the channel that the first controller's requests arrive on
 constexpr std::size_t kMaxRun = 4096;         // bytes between two looks at a device
@@ -60,6 +68,7 @@ void I8237::Channel::attach(IsaDmaDevice* new_device) {
 IoResult I8237::read8(Offset offset, Width) { return controllers_[0].read(static_cast<unsigned>(offset)); }
 
 IoResult I8237::write8(Offset offset, Width, std::uint64_t value) {
+  i8237_write(0U, offset, static_cast<std::uint8_t>(value));
   const IoResult result = controllers_[0].write(static_cast<unsigned>(offset), static_cast<std::uint8_t>(value));
   serve();
   return result;
@@ -69,6 +78,7 @@ IoResult I8237::write8(Offset offset, Width, std::uint64_t value) {
 IoResult I8237::read16(Offset offset, Width) { return controllers_[1].read(static_cast<unsigned>(offset / 2)); }
 
 IoResult I8237::write16(Offset offset, Width, std::uint64_t value) {
+  i8237_write(1U, offset / 2, static_cast<std::uint8_t>(value));
   const IoResult result = controllers_[1].write(static_cast<unsigned>(offset / 2), static_cast<std::uint8_t>(value));
   serve();
   return result;
@@ -77,6 +87,7 @@ IoResult I8237::write16(Offset offset, Width, std::uint64_t value) {
 IoResult I8237::read_page(Offset offset, Width) { return state_.pages[offset]; }
 
 IoResult I8237::write_page(Offset offset, Width, std::uint64_t value) {
+  i8237_write_page(offset, static_cast<std::uint8_t>(value));
   state_.pages[offset] = static_cast<std::uint8_t>(value);
   return io_ok();
 }
@@ -84,6 +95,7 @@ IoResult I8237::write_page(Offset offset, Width, std::uint64_t value) {
 // --- transfers ---
 
 void I8237::set_request(unsigned channel, bool level) {
+  i8237_set_request(channel, level);
   controller(channel).set_request(channel % I8237Controller::kChannels, level);
   if (level) serve();
 }
@@ -124,6 +136,7 @@ bool I8237::serve_channel(unsigned channel) {
   const std::size_t width = channel < kCascade ? 1 : 2;
   const Run run = next_run(channel);
   const std::size_t moved = move(channel, run) / width;
+  i8237_transfer(channel, run.address, run.bytes, moved * width, run.terminal);
   if (moved == 0) return false;
   c.advance(n, static_cast<unsigned>(moved));
   return true;

@@ -1,8 +1,18 @@
 #include "hw/i2c/piix4_smbus.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
 
 using namespace piix4_smbus;  // NOLINT(google-build-using-namespace): the chip's own register names
+namespace {
+
+const TraceEvent<std::uint64_t, unsigned> smbus_ioport_writeb{"smbus_ioport_writeb", "addr={:#x} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, unsigned, unsigned> smbus_transaction{
+    "smbus_transaction", "addr={:#04x} read={} protocol={} command={:#04x}"};
+const TraceEvent<unsigned> smbus_done{"smbus_done", "status={:#04x}"};
+
+}  // namespace
 
 /// The bus while one transaction is on it. The first that is not acknowledged ends it; nothing is sent after that.
 class Piix4Smbus::Transfer {
@@ -55,6 +65,8 @@ Piix4Smbus::Result Piix4Smbus::perform() {
   Result r;
   r.data0 = state_.data0, r.data1 = state_.data1, r.block = state_.block;
   const bool read = state_.address & 1;
+  smbus_transaction(state_.address >> 1U, state_.address & 1U, (state_.control & kProtocol) >> kProtocolShift,
+                    state_.command);
   Transfer t(bus_, static_cast<std::uint8_t>(state_.address >> 1));
   // SMBus 2.0, 5.5: all but the first two write a command byte, and then turn round to read.
   const auto command = [&] {
@@ -121,6 +133,7 @@ Piix4Smbus::Result Piix4Smbus::perform() {
 
 void Piix4Smbus::finish() {
   const Result& r = state_.pending;
+  smbus_done(r.status);
   state_.status = static_cast<std::uint8_t>((state_.status & ~kHostBusy) | r.status);
   if (r.status == kInter) state_.data0 = r.data0, state_.data1 = r.data1, state_.block = r.block;
   changed_();
@@ -175,6 +188,7 @@ IoResult Piix4Smbus::read(Offset offset, Width) {
 
 IoResult Piix4Smbus::write(Offset offset, Width, std::uint64_t raw) {
   const auto value = static_cast<std::uint8_t>(raw);
+  smbus_ioport_writeb(offset, value);
   switch (offset) {
     case kSmbHstSts:
       state_.status &= static_cast<std::uint8_t>(~(value & kClearable));

@@ -1,11 +1,17 @@
 #include "hw/ide/bus_master.h"
 
+#include "core/trace/trace_event.h"
+
 #include <algorithm>
 #include <array>
 
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned, unsigned> bmdma_write{"bmdma_write", "addr={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, bool> bmdma_prd{"bmdma_prd", "addr={:#x} bytes={} last={:d}"};
+const TraceEvent<unsigned> bmdma_fail{"bmdma_fail", "table={:#x}"};
 
 constexpr std::uint32_t kEntrySize = 8;
 constexpr std::uint32_t kTableBoundary = 0x10000;
@@ -30,6 +36,7 @@ std::uint8_t BusMaster::read(unsigned offset) const {
 }
 
 void BusMaster::write(unsigned offset, std::uint8_t value) {
+  bmdma_write(offset, value);
   switch (offset) {
     case kCommand: {
       const bool starts = value & ~state_.command & kStart;
@@ -68,6 +75,7 @@ void BusMaster::write(unsigned offset, std::uint8_t value) {
 }
 
 BusMaster::Result BusMaster::fail() {
+  bmdma_fail(state_.table);
   state_.status = static_cast<std::uint8_t>((state_.status & ~kActive) | kError);
   state_.left = 0;
   return Result::Error;
@@ -89,6 +97,7 @@ bool BusMaster::next_region() {
   state_.left = dword(4) & 0xfffe;
   if (state_.left == 0) state_.left = 0x10000;
   state_.last = dword(4) & kEndOfTable;
+  bmdma_prd(state_.address, state_.left, state_.last);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/trace/trace_event.h"
 #include "hw/ide/bus_master.h"
 #include "hw/ide/ide_device.h"
 
@@ -10,6 +11,12 @@ namespace machina {
 using namespace ata;
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, unsigned> ide_ioport_read{"ide_ioport_read", "bus={} reg={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, unsigned> ide_ioport_write{"ide_ioport_write", "bus={} reg={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> ide_ctrl_write{"ide_ctrl_write", "bus={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, unsigned> ide_exec_cmd{"ide_exec_cmd", "bus={} unit={} cmd={:#04x}"};
+const TraceEvent<unsigned, bool> ide_set_irq{"ide_set_irq", "bus={} level={:d}"};
 
 // A cable without drives: the host pulls DD7 down, so that nobody is waited for (ATA/ATAPI-6, 4.3 and 9.16.2); the
 // other lines float high.
@@ -59,6 +66,7 @@ void IdeBus::update_intrq() {
   const IdeDevice* drive = selected();
   const bool level = drive && drive->intrq() && !(state_.control & kNien);
   if (level == line_) return;
+  ide_set_irq(number(), level);
   line_ = level;
   if (level && bus_master_) bus_master_->interrupt();
   if (intrq_) intrq_(level);
@@ -79,15 +87,19 @@ std::uint8_t IdeBus::read_register(unsigned reg) {
   if (reg == kStatus) {
     const std::uint8_t value = status();
     if (IdeDevice* chosen = selected()) chosen->clear_intrq();
+    ide_ioport_read(number(), reg, value);
     update_intrq();
     return value;
   }
   if (!drive) return kFloating;
-  if (reg == kDevice) return state_.device | kDeviceObsolete;
-  return drive->read_register(reg, state_.control & kHob);
+  const std::uint8_t value = reg == kDevice ? static_cast<std::uint8_t>(state_.device | kDeviceObsolete)
+                                            : drive->read_register(reg, state_.control & kHob);
+  ide_ioport_read(number(), reg, value);
+  return value;
 }
 
 void IdeBus::write_register(unsigned reg, std::uint8_t value) {
+  ide_ioport_write(number(), reg, value);
   state_.control &= static_cast<std::uint8_t>(~kHob);  // 7.9: any write to the command block does
   if (reg == kCommand) return start_command(value);
   if (reg == kDevice) return select_device(value);
@@ -120,12 +132,14 @@ void IdeBus::start_command(std::uint8_t opcode) {
   const bool resets = static_cast<Command>(opcode) == Command::DeviceReset && drive->takes_packets();
   if (drive->busy() && !resets) return;
   // The line falls before the command runs, so that one that ends at once makes an edge.
+  ide_exec_cmd(number(), static_cast<unsigned>(drive->unit()), opcode);
   drive->clear_intrq();
   update_intrq();
   drive->start_command(opcode);
 }
 
 void IdeBus::write_control(std::uint8_t value) {
+  ide_ctrl_write(number(), value);
   const std::uint8_t before = state_.control;
   state_.control = value & (kHob | kSrst | kNien);
   const std::uint8_t changed = before ^ state_.control;

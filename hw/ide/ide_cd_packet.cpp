@@ -1,14 +1,27 @@
 // The PACKET command: the packet, data by PIO in blocks of the host's size or by DMA, and the end
 // (ATA/ATAPI-6, 8.23, 9.8 and 9.9).
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
+#include "core/trace/trace_event.h"
 #include "hw/ide/bus_master.h"
 #include "hw/ide/ide_cd.h"
 
 namespace machina {
 
 using namespace ata;
+namespace {
+
+const TraceEvent<unsigned, int, std::string_view> ide_atapi_cmd_packet{"ide_atapi_cmd_packet",
+                                                                       "bus={} unit={} packet={}"};
+const TraceEvent<unsigned, int, unsigned, unsigned> ide_atapi_cmd_error{"ide_atapi_cmd_error",
+                                                                        "bus={} unit={} sense={} asc={:#04x}"};
+
+}  // namespace
+
 using Outcome = MmcDrive::Outcome;
 
 void IdeCd::take_packet() {
@@ -48,6 +61,7 @@ void IdeCd::block_done() {
 void IdeCd::run_packet() {
   std::array<std::uint8_t, mmc::kCdbSize> cdb{};
   std::copy_n(buffer().begin(), cdb.size(), cdb.begin());
+  ide_atapi_cmd_packet(ide_bus().number(), unit(), [&cdb] { return fmt::format("{:02x}", fmt::join(cdb, "")); });
   buffer().clear();
   go_busy();
   // Word 125 of IDENTIFY PACKET DEVICE: no data in blocks of nothing. Before the command has done anything.
@@ -84,6 +98,7 @@ void IdeCd::complete() {
 
 void IdeCd::check_condition() {
   const auto key = mmc_.sense().key;
+  ide_atapi_cmd_error(ide_bus().number(), unit(), static_cast<unsigned>(key), mmc_.sense().asc.code);
   const bool aborted = key == mmc::SenseKey::IllegalRequest || key == mmc::SenseKey::AbortedCommand;
   state_.phase = Phase::Idle;
   set_reason(kReasonCommand | kReasonToHost);

@@ -5,11 +5,18 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/trace/trace_event.h"
 #include "hw/ide/ata_identify.h"
 
 namespace machina {
 
 using namespace ata;
+namespace {
+
+const TraceEvent<unsigned, int, unsigned> ide_fail{"ide_fail", "bus={} unit={} error={:#04x}"};
+const TraceEvent<unsigned, int, bool> ide_reset{"ide_reset", "bus={} unit={} soft={:d}"};
+
+}  // namespace
 
 void IdeDevice::class_init(DeviceClass& c) {
   c.description = "IDE drive";
@@ -76,6 +83,7 @@ void IdeDevice::start_command(std::uint8_t opcode) {
 }
 
 void IdeDevice::reset_enter() {
+  ide_reset(ide_bus().number(), unit_, false);
   stop_work();
   state_ = State();
   state_.transfer_mode = ide_bus().bus_master() ? 0x20 | kMaxMwdma : 0;
@@ -85,6 +93,7 @@ void IdeDevice::reset_enter() {
 }
 
 void IdeDevice::enter_soft_reset() {
+  ide_reset(ide_bus().number(), unit_, true);
   state_.soft_reset = state_.resetting = true;
   state_.intrq = false;
   stop_work();
@@ -170,6 +179,7 @@ void IdeDevice::succeed() {
 }
 
 void IdeDevice::fail(std::uint8_t error) {
+  ide_fail(ide_bus().number(), unit_, error);
   state_.error = error;
   state_.status = kDrdy | kDsc | kErr;
   raise_intrq();

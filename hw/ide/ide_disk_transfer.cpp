@@ -2,12 +2,19 @@
 
 #include <algorithm>
 
+#include "core/trace/trace_event.h"
 #include "hw/ide/bus_master.h"
 #include "hw/ide/ide_disk.h"
 
 namespace machina {
 
 using namespace ata;
+namespace {
+
+const TraceEvent<unsigned, int, std::string_view, std::uint64_t, std::uint64_t> ide_transfer{
+    "ide_transfer", "bus={} unit={} kind={} lba={} sectors={}"};
+
+}  // namespace
 
 void IdeDisk::submit_read(std::uint64_t sectors) {
   const auto request = make_request();
@@ -85,6 +92,8 @@ void IdeDisk::start_transfer(Transfer kind, bool ext, unsigned block) {
   const bool writes = kind == Transfer::PioOut || kind == Transfer::DmaOut;
   if (block == 0 || (dma && !ide_bus().bus_master()) || (writes && drive_->read_only())) return fail(kAbrt);
   if (!decode_address(ext)) return;
+  constexpr const char* kKinds[] = {"none", "pio-in", "pio-out", "verify", "dma-in", "dma-out"};
+  ide_transfer(ide_bus().number(), unit(), kKinds[static_cast<unsigned>(kind)], state_.lba, state_.left);
   state_.transfer = kind;
   state_.block = block;
   state_.chunk = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 
 namespace machina {
@@ -10,6 +11,15 @@ namespace machina {
 using namespace apic;  // NOLINT(google-build-using-namespace): the chip's own register names
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, bool> apic_accept{"apic_accept", "apic={} vector={:#x} level={:d}"};
+const TraceEvent<unsigned, int> apic_acknowledge{"apic_acknowledge", "apic={} vector={:#x}"};
+const TraceEvent<unsigned, unsigned> apic_eoi{"apic_eoi", "apic={} vector={:#x}"};
+const TraceEvent<unsigned, unsigned> apic_local_deliver{"apic_local_deliver", "apic={} lvt={:#x}"};
+const TraceEvent<unsigned, std::uint64_t> apic_send_ipi{"apic_send_ipi", "apic={} icr={:#x}"};
+const TraceEvent<unsigned, unsigned> apic_error{"apic_error", "apic={} esr={:#x}"};
+const TraceEvent<unsigned, unsigned, bool> apic_lint{"apic_lint", "apic={} pin={} level={:d}"};
+const TraceEvent<unsigned> apic_init_reset{"apic_init_reset", "apic={}"};
 
 ApicDelivery delivery_of(std::uint32_t bits) {
   return static_cast<ApicDelivery>(bits >> apic_msg::kDeliveryShift & apic_msg::kDeliveryMask);
@@ -99,6 +109,7 @@ int Apic::acknowledge() {
   } else if (accepts_fixed() && state_.irr.highest() >= 0) {
     vector = static_cast<int>(state_.svr & kSvrVector);  // no EOI belongs to it
   }
+  apic_acknowledge(state_.id, vector);
   apply();
   return vector;
 }
@@ -154,6 +165,7 @@ void Apic::receive(const ApicMessage& m) {
 }
 
 void Apic::accept(std::uint8_t vector, bool level) {
+  apic_accept(state_.id, vector, level);
   if (!accepts_fixed()) return;
   if (vector < kFirstLegalVector) return error(kEsrReceiveIllegalVector);
   state_.irr.set(vector);
@@ -166,6 +178,7 @@ void Apic::accept(std::uint8_t vector, bool level) {
 }
 
 void Apic::error(std::uint32_t bit) {
+  apic_error(state_.id, bit);
   const bool known = state_.esr_latch & bit;
   state_.esr_latch |= bit;
   // An error entry with an illegal vector is an error again: once is enough.
@@ -173,6 +186,7 @@ void Apic::error(std::uint32_t bit) {
 }
 
 void Apic::init_reset() {
+  apic_init_reset(state_.id);
   ApicState fresh = reset_state();
   fresh.id = state_.id;
   fresh.base = state_.base;
@@ -183,6 +197,7 @@ void Apic::init_reset() {
 
 void Apic::deliver_lvt(std::uint32_t& entry, bool level_pin) {
   if (entry & kLvtMasked) return;
+  apic_local_deliver(state_.id, entry);
   const auto vector = static_cast<std::uint8_t>(entry & kLvtVector);
   // Timer and error entries have no delivery mode: these bits are 0, fixed.
   switch (delivery_of(entry)) {
@@ -204,6 +219,7 @@ void Apic::deliver_lvt(std::uint32_t& entry, bool level_pin) {
 }
 
 void Apic::lint_changed(unsigned pin, bool level) {
+  apic_lint(state_.id, pin, level);
   state_.lint[pin] = level;
   if (!enabled()) {
     if (pin == 1 && level && cpu_) cpu_->apic_nmi();
@@ -235,6 +251,7 @@ void Apic::end_of_interrupt() {
   const int serviced = state_.isr.highest();
   if (serviced < 0) return;
   const auto vector = static_cast<unsigned>(serviced);
+  apic_eoi(state_.id, vector);
   state_.isr.clear(vector);
   if (state_.tmr.test(vector)) {
     std::uint32_t& entry = state_.lvt_lint[0];
@@ -250,6 +267,7 @@ void Apic::end_of_interrupt() {
 // --- what goes out ---
 
 void Apic::write_icr(std::uint64_t value) {
+  apic_send_ipi(state_.id, value);
   state_.icr = value;
   const auto low = static_cast<std::uint32_t>(value);
   ApicMessage m;

@@ -2,9 +2,16 @@
 
 #include <algorithm>
 
+#include "core/trace/trace_event.h"
 #include "hw/intc/apic.h"
 
 namespace machina {
+namespace {
+
+const TraceEvent<unsigned, bool, unsigned, unsigned, bool> apic_deliver_irq{
+    "apic_deliver_irq", "dest={:#x} logical={:d} delivery={} vector={:#x} level={:d}"};
+
+}  // namespace
 
 void ApicBus::class_init(DeviceClass& c) {
   c.description = "Messages between local APICs";
@@ -36,6 +43,8 @@ Apic* ApicBus::lowest_priority(const std::vector<Apic*>& candidates, std::uint8_
 }
 
 unsigned ApicBus::deliver(const ApicMessage& message, const Apic* except) {
+  apic_deliver_irq(message.destination, message.logical, static_cast<unsigned>(message.delivery), message.vector,
+                   message.level);
   if (message.delivery == ApicDelivery::LowestPriority) {
     std::vector<Apic*> candidates;
     for (Apic* a : apics_)

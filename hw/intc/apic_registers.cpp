@@ -2,11 +2,22 @@
 
 #include "hw/intc/apic.h"
 
+#include "core/trace/trace_event.h"
+
 #include <utility>
 
 namespace machina {
 
 using namespace apic;  // NOLINT(google-build-using-namespace): the chip's own register names
+namespace {
+
+const TraceEvent<unsigned, unsigned, unsigned> apic_register_read{"apic_register_read",
+                                                                  "apic={} reg={:#05x} value={:#x}"};
+const TraceEvent<unsigned, unsigned, unsigned> apic_register_write{"apic_register_write",
+                                                                   "apic={} reg={:#05x} value={:#x}"};
+const TraceEvent<unsigned, std::uint64_t> apic_base_write{"apic_base_write", "apic={} value={:#x}"};
+
+}  // namespace
 
 std::uint32_t* Apic::lvt_entry(std::uint32_t offset, std::uint32_t& writable) {
   writable = kLvtEventDefined;
@@ -109,6 +120,7 @@ bool Apic::read_register(std::uint32_t offset, std::uint32_t& value) {
 }
 
 bool Apic::write_register(std::uint32_t offset, std::uint32_t value) {
+  apic_register_write(state_.id, offset, value);
   std::uint32_t writable = 0;
   if (std::uint32_t* entry = lvt_entry(offset, writable)) {
     write_lvt(*entry, value, writable);
@@ -210,6 +222,7 @@ std::uint64_t Apic::mmio_read(std::uint64_t offset, Width width) {
     error(kEsrIllegalRegister);
     return 0;
   }
+  apic_register_read(state_.id, reg, value);
   if (skip >= 4) return 0;  // only the first four bytes of sixteen are there
   const std::uint64_t mask = width >= 4 ? 0xffffffff : (std::uint64_t{1} << width * 8) - 1;
   return value >> skip * 8 & mask;
@@ -238,6 +251,7 @@ bool Apic::msr_read(std::uint32_t index, std::uint64_t& value) {
   const std::uint32_t offset = (index - kMsrFirst) << 4;
   std::uint32_t low = 0;
   if (offset > 0xff0 || offset == SelfIpi || !read_register(offset, low)) return false;
+  apic_register_read(state_.id, offset, low);
   value = offset == IcrLow ? state_.icr : low;
   return true;
 }
@@ -294,6 +308,7 @@ bool Apic::msr_write(std::uint32_t index, std::uint64_t value) {
 }
 
 bool Apic::write_base(std::uint64_t value) {
+  apic_base_write(state_.id, value);
   std::uint64_t defined = (kBaseAddress & ~std::uint64_t{0} >> (64 - (cpu_ ? cpu_->apic_physical_bits() : 52))) |
                           kBaseBootstrap | kBaseEnable;
   if (!cpu_ || cpu_->apic_has_x2apic()) defined |= kBaseExtended;

@@ -4,11 +4,18 @@
 
 #include <algorithm>
 
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 
 namespace machina {
 
 using namespace apic;  // NOLINT(google-build-using-namespace): the chip's own register names
+namespace {
+
+const TraceEvent<unsigned, unsigned> apic_timer_start{"apic_timer_start", "apic={} count={:#x}"};
+const TraceEvent<unsigned> apic_timer_expired{"apic_timer_expired", "apic={}"};
+
+}  // namespace
 
 unsigned Apic::divisor() const {
   // Bits 3, 1 and 0: 2, 4, 8, 16, 32, 64, 128, 1.
@@ -31,6 +38,7 @@ std::uint32_t Apic::current_count() const {
 }
 
 void Apic::start_timer(std::uint32_t initial) {
+  apic_timer_start(state_.id, initial);
   state_.timer_initial = initial;
   go_on_counting(initial);
 }
@@ -90,6 +98,7 @@ void Apic::timer_expired() {
   } else {
     arm_timer();
   }
+  apic_timer_expired(state_.id);
   deliver_lvt(state_.lvt_timer);
   apply();
 }

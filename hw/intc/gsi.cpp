@@ -1,8 +1,12 @@
 #include "hw/intc/gsi.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned, bool> x86_gsi_interrupt{"x86_gsi_interrupt", "gsi={} level={:d}"};
 
 constexpr unsigned kTimerLine = 0, kClockLine = 8;
 
@@ -43,6 +47,7 @@ void Gsi::unrealize() {
 }
 
 void Gsi::gsi_changed(unsigned n, bool level) {
+  x86_gsi_interrupt(n, level);
   if (n < pic_.size()) pic_[n].set(level);
   // Two interrupts may share a pin, through the override.
   const unsigned pin = ioapic_pin(n);

@@ -1,5 +1,6 @@
 #include "hw/intc/i8259.h"
 
+#include "core/trace/trace_event.h"
 #include "hw/intc/i8259_regs.h"
 
 namespace machina {
@@ -7,6 +8,14 @@ namespace machina {
 using namespace i8259;  // NOLINT(google-build-using-namespace): the chip's own register names
 
 namespace {
+
+const TraceEvent<bool, std::uint64_t, unsigned> pic_ioport_read{"pic_ioport_read", "master={:d} addr={} value={:#04x}"};
+const TraceEvent<bool, std::uint64_t, unsigned> pic_ioport_write{"pic_ioport_write",
+                                                                 "master={:d} addr={} value={:#04x}"};
+const TraceEvent<unsigned, bool> pic_set_irq{"pic_set_irq", "irq={} level={:d}"};
+const TraceEvent<unsigned, int> pic_interrupt{"pic_interrupt", "irq={} vector={:#x}"};
+const TraceEvent<bool> pic_update_irq{"pic_update_irq", "level={:d}"};
+const TraceEvent<std::uint64_t, unsigned> pic_elcr_write{"pic_elcr_write", "chip={} value={:#04x}"};
 
 constexpr std::uint8_t bit(unsigned level) { return static_cast<std::uint8_t>(1U << level); }
 void set_bits(std::uint8_t& reg, std::uint8_t bits) { reg = static_cast<std::uint8_t>(reg | bits); }
@@ -50,6 +59,7 @@ void I8259::set_line(I8259Chip& chip, unsigned level, bool high) {
 
 void I8259::ir_changed(unsigned n, bool level) {
   if (n == kCascade) return;  // the pin is taken by the slave
+  pic_set_irq(n, level);
   set_line(state_.chips[n / 8], n % 8, level);
   apply();
 }
@@ -88,11 +98,14 @@ unsigned I8259::acknowledge(Which which) {
 int I8259::acknowledge() {
   unsigned level = acknowledge(Master);
   unsigned vector = state_.chips[Master].vector_base + level;
+  unsigned irq = level;
   // By IR2 being in service, not by the slave asking: the slave may have lost its request.
   if (level == kCascade) {
     level = acknowledge(Slave);
     vector = state_.chips[Slave].vector_base + level;
+    irq = 8 + level;
   }
+  pic_interrupt(irq, static_cast<int>(vector & 0xff));
   apply();
   return static_cast<int>(vector & 0xff);
 }
@@ -106,7 +119,9 @@ void I8259::apply() {
   } else if (!slave_int) {
     clear_bits(master.lines, bit(kCascade));  // IRR stays: see the header
   }
-  out_.set(pending(Master) >= 0);
+  const bool level = pending(Master) >= 0;
+  if (level != out_.level()) pic_update_irq(level);
+  out_.set(level);
 }
 
 // --- registers ---
@@ -118,13 +133,16 @@ IoResult I8259::read(Which which, Offset a0) {
     std::uint8_t answer = 0;
     if (pending(which) >= 0) answer = static_cast<std::uint8_t>(kPollInterrupt | acknowledge(which));
     apply();
+    pic_ioport_read(which == Master, a0, answer);
     return answer;
   }
-  if (a0) return chip.imr;
-  return chip.read_isr ? chip.isr : chip.irr;
+  const std::uint8_t value = a0 ? chip.imr : chip.read_isr ? chip.isr : chip.irr;
+  pic_ioport_read(which == Master, a0, value);
+  return value;
 }
 
 IoResult I8259::write(Which which, Offset a0, std::uint8_t value) {
+  pic_ioport_write(which == Master, a0, value);
   I8259Chip& chip = state_.chips[which];
   if (a0) {
     write_data(chip, value);
@@ -220,6 +238,7 @@ void I8259::write_ocw3(I8259Chip& chip, std::uint8_t value) {
 }
 
 IoResult I8259::write_elcr(Offset index, Width, std::uint64_t value) {
+  pic_elcr_write(index, static_cast<std::uint8_t>(value));
   I8259Chip& chip = state_.chips[index];
   chip.elcr = static_cast<std::uint8_t>(value & (index == Master ? kMasterElcrMask : kSlaveElcrMask));
   // A line that has become level triggered asks for as long as it is high.

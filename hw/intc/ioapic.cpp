@@ -1,5 +1,6 @@
 #include "hw/intc/ioapic.h"
 
+#include "core/trace/trace_event.h"
 #include "hw/intc/apic_bus.h"
 
 namespace machina {
@@ -7,6 +8,17 @@ namespace machina {
 using namespace ioapic;  // NOLINT(google-build-using-namespace): the chip's own register names
 
 namespace {
+
+const TraceEvent<unsigned, bool> ioapic_set_irq{"ioapic_set_irq", "pin={} level={:d}"};
+const TraceEvent<unsigned, std::uint64_t, std::uint64_t> ioapic_deliver{"ioapic_deliver",
+                                                                        "pin={} addr={:#x} data={:#x}"};
+const TraceEvent<unsigned> ioapic_eoi_broadcast{"ioapic_eoi_broadcast", "vector={:#x}"};
+const TraceEvent<unsigned, unsigned> ioapic_clear_remote_irr{"ioapic_clear_remote_irr", "pin={} vector={:#x}"};
+const TraceEvent<std::uint64_t, unsigned, unsigned> ioapic_mem_read{"ioapic_mem_read",
+                                                                    "addr={:#x} regsel={:#04x} value={:#x}"};
+const TraceEvent<std::uint64_t, unsigned, unsigned> ioapic_mem_write{"ioapic_mem_write",
+                                                                     "addr={:#x} regsel={:#04x} value={:#x}"};
+const TraceEvent<unsigned> ioapic_storm{"ioapic_storm", "pin={}"};
 
 /// Served until its EOI, and again while the line is high. Other delivery modes have no EOI, so a level triggered pin
 /// sends them once for each time that its line rises.
@@ -52,6 +64,7 @@ void Ioapic::apply() {
 }
 
 void Ioapic::pin_changed(unsigned pin, bool level) {
+  ioapic_set_irq(pin, level);
   const std::uint32_t bit = 1U << pin;
   const std::uint64_t entry = state_.redirection[pin];
   if (level) {
@@ -76,14 +89,17 @@ void Ioapic::serve(unsigned pin) {
     state_.irr &= ~bit;
   }
   const IoapicRoute to = route(pin);
+  ioapic_deliver(pin, to.address, to.data);
   system().memory.store(to.address, 4, to.data);
 }
 
 void Ioapic::eoi(std::uint8_t vector) {
+  ioapic_eoi_broadcast(vector);
   for (unsigned pin = 0; pin < kPins; ++pin) {
     std::uint64_t& entry = state_.redirection[pin];
     if (!(entry & kLevel) || !(entry & kRemoteIrr) || (entry & kVectorMask) != vector) continue;
     entry &= ~kRemoteIrr;
+    ioapic_clear_remote_irr(pin, vector);
     in_[pin].resample();
     if (!(state_.irr >> pin & 1) || (entry & kMasked)) {
       immediate_repeats_[pin] = 0;
@@ -91,6 +107,7 @@ void Ioapic::eoi(std::uint8_t vector) {
       serve(pin);
     } else {
       immediate_repeats_[pin] = 0;
+      ioapic_storm(pin);
       delayed_ |= 1U << pin;
       storm_timer_->arm(clock().now_ns() + kStormDelayNs);
     }
@@ -103,8 +120,11 @@ IoResult Ioapic::read(Offset offset, Width) {
   switch (offset) {
     case kSelect:
       return state_.select;
-    case kWindow:
-      return read_window();
+    case kWindow: {
+      const std::uint32_t value = read_window();
+      ioapic_mem_read(offset, state_.select, value);
+      return value;
+    }
     default:
       return IoStatus::BadRegister;
   }
@@ -125,6 +145,7 @@ std::uint32_t Ioapic::read_window() const {
 }
 
 IoResult Ioapic::write(Offset offset, Width, std::uint64_t value) {
+  ioapic_mem_write(offset, state_.select, static_cast<std::uint32_t>(value));
   switch (offset) {
     case kSelect:
       state_.select = static_cast<std::uint8_t>(value);

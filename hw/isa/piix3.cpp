@@ -1,8 +1,17 @@
 #include "hw/isa/piix3.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
 
 using namespace piix3;
+namespace {
+
+const TraceEvent<unsigned, int> piix3_route_pirq{"piix3_route_pirq", "pirq={} irq={}"};
+const TraceEvent<unsigned, bool> piix3_pirq{"piix3_pirq", "pirq={} level={:d}"};
+const TraceEvent<unsigned> piix3_rcr_write{"piix3_rcr_write", "value={:#04x}"};
+
+}  // namespace
 
 void Piix3::class_init(PciDeviceClass& c) {
   c.description = "Intel 82371SB (PIIX3) PCI to ISA bridge";
@@ -77,6 +86,7 @@ void Piix3::route(unsigned n, bool force) {
   const int target = valid ? static_cast<int>(line) : -1;
   if (force || routed_[n] != target) {
     // A level that is up moves along: it falls on the old line and rises on the new.
+    piix3_route_pirq(n, target);
     pirq_[n].disconnect();
     if (valid) pirq_[n].connect(isa_lines_[line]);
     routed_[n] = target;
@@ -86,13 +96,17 @@ void Piix3::route(unsigned n, bool force) {
 
 void Piix3::isa_line_changed(unsigned n, bool level) { isa_irqs_[n].set(level); }
 
-void Piix3::pirq_changed(unsigned n, bool level) { pirq_[n].set(level); }
+void Piix3::pirq_changed(unsigned n, bool level) {
+  piix3_pirq(n, level);
+  pirq_[n].set(level);
+}
 
 // RCPU cannot be read as a 1.
 IoResult Piix3::read_reset_control(Offset, Width) { return state_.reset_control & kRcSystemReset; }
 
 IoResult Piix3::write_reset_control(Offset, Width, std::uint64_t value) {
   const auto now = static_cast<std::uint8_t>(value & (kRcSystemReset | kRcResetCpu));
+  piix3_rcr_write(now);
   const bool rising = now & ~state_.reset_control & kRcResetCpu;
   state_.reset_control = now;
   // With or without SRST: see the header.

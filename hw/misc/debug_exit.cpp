@@ -1,6 +1,13 @@
 #include "hw/misc/debug_exit.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
+namespace {
+
+const TraceEvent<std::uint64_t, int> debug_exit_write{"debug_exit_write", "value={:#x} status={}"};
+
+}  // namespace
 
 void DebugExit::class_init(DeviceClass& c) {
   c.description = "Debug exit port";
@@ -20,6 +27,7 @@ IoResult DebugExit::read(Offset, Width) { return 0; }
 IoResult DebugExit::write(Offset, Width, std::uint64_t value) {
   // A process's exit status has eight bits.
   const auto status = static_cast<int>(((value << 1) | 1) & 0xff);
+  debug_exit_write(value, status);
   system().control.request_shutdown(ShutdownCause::GuestShutdown, status);
   return io_ok();
 }

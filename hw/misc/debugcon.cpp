@@ -1,6 +1,13 @@
 #include "hw/misc/debugcon.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
+namespace {
+
+const TraceEvent<unsigned, unsigned> debugcon_write{"debugcon_write", "port={:#x} value={:#04x}"};
+
+}  // namespace
 
 void DebugCon::class_init(DeviceClass& c) {
   c.description = "Debug console";
@@ -22,6 +29,7 @@ void DebugCon::unrealize() {
 IoResult DebugCon::read(Offset, Width) { return readback_; }
 
 IoResult DebugCon::write(Offset, Width, std::uint64_t value) {
+  debugcon_write(iobase_, static_cast<std::uint8_t>(value));
   if (chardev_) chardev_->put(static_cast<std::byte>(value));
   return io_ok();
 }

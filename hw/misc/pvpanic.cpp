@@ -1,8 +1,16 @@
 #include "hw/misc/pvpanic.h"
 
+#include "core/trace/trace_event.h"
+
 namespace machina {
+namespace {
+
+const TraceEvent<unsigned> pvpanic_write{"pvpanic_write", "events={:#x}"};
+
+}  // namespace
 
 void pvpanic::tell(RunControl& control, std::uint8_t events) {
+  pvpanic_write(events);
   GuestAlarms* machine = guest_alarms(control);
   if (!machine) return;
   if (events & kPanicked) {

@@ -1,10 +1,14 @@
 #include "hw/misc/vmgenid.h"
 
+#include "core/trace/trace_event.h"
 #include "qom/find.h"
 
 namespace machina {
 
 namespace {
+
+const TraceEvent<std::uint64_t> vmgenid_placed{"vmgenid_placed", "addr={:#x}"};
+const TraceEvent<std::uint64_t> vmgenid_changed{"vmgenid_changed", "addr={:#x}"};
 
 constexpr const char* kAuto = "auto";
 
@@ -64,11 +68,13 @@ void VmGenId::realize() {
 void VmGenId::set_guid(const Uuid& guid) {
   guid_ = guid;
   if (!realized() || state_.address == 0) return;
+  vmgenid_changed(state_.address);
   dma().write(state_.address, guid_bytes(guid_));
   events_found_->raise_gpe(kGenerationEvent);
 }
 
 void VmGenId::placed(std::uint64_t address) {
+  vmgenid_placed(address);
   state_.address = address;
   // What firmware has copied there is the ID of when it read the file.
   if (address != 0) dma().write(address, guid_bytes(guid_));

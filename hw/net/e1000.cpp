@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/net/e1000_moving.h"
 
@@ -13,6 +14,13 @@ namespace machina {
 using namespace e1000;
 
 namespace {
+
+const TraceEvent<unsigned, unsigned> e1000_reg_read{"e1000_reg_read", "reg={:#x} value={:#x}"};
+const TraceEvent<unsigned, unsigned> e1000_reg_write{"e1000_reg_write", "reg={:#x} value={:#x}"};
+const TraceEvent<unsigned, unsigned, unsigned> e1000_raise{"e1000_raise", "causes={:#x} icr={:#x} ims={:#x}"};
+const TraceEvent<unsigned> e1000_mdic{"e1000_mdic", "value={:#x}"};
+const TraceEvent<bool> e1000_link{"e1000_link", "up={:d}"};
+const TraceEvent<> e1000_reset{"e1000_reset", ""};
 
 constexpr std::uint16_t kDevice82540em = 0x100e;
 // 13.4.18: the interval of ITR counts in 256 ns.
@@ -155,6 +163,7 @@ void E1000::reset_exit() {
 
 // 13.4.1, CTRL.RST: all but the PHY and configuration space; then the chip loads itself from the EEPROM.
 void E1000::software_reset() {
+  e1000_reset();
   state_ = State();
   for (const Plain& p : kPlain)
     for (unsigned i = 0; i < p.count; ++i) reg(p.offset + 4 * i) = p.reset;
@@ -167,6 +176,7 @@ void E1000::software_reset() {
 
 void E1000::raise(std::uint32_t causes) {
   reg(kIcr) |= causes;
+  e1000_raise(causes, reg(kIcr), reg(kIms));
   update_interrupt();
 }
 
@@ -189,6 +199,7 @@ void E1000::negotiate() {
 }
 
 void E1000::link_changed(bool up) {
+  e1000_link(up);
   const bool was_up = phy_.link();
   phy_.set_cable(up);
   if (up) {
@@ -214,6 +225,7 @@ void E1000::management(std::uint32_t command) {
     if (restart) negotiate();
   }
   reg(kMdic) = result | kMdicReady;
+  e1000_mdic(reg(kMdic));
   if (command & kMdicInterrupt) raise(kIntMdac);
 }
 
@@ -291,6 +303,7 @@ std::uint32_t E1000::read_register(unsigned offset) {
 }
 
 void E1000::write_register(unsigned offset, std::uint32_t value) {
+  e1000_reg_write(offset, value);
   if (const Plain* p = plain_at(offset)) reg(offset) = (reg(offset) & ~p->writable) | (value & p->writable);
   switch (offset) {
     case kCtrl:
@@ -363,7 +376,9 @@ void E1000::write_register(unsigned offset, std::uint32_t value) {
 
 IoResult E1000::read(Offset offset, Width) {
   if (offset >= kRegistersEnd) return std::uint64_t{0};  // packet buffer and filter tables
-  return read_register(static_cast<unsigned>(offset));
+  const std::uint32_t value = read_register(static_cast<unsigned>(offset));
+  e1000_reg_read(static_cast<unsigned>(offset), value);
+  return value;
 }
 
 IoResult E1000::write(Offset offset, Width, std::uint64_t value) {

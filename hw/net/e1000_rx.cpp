@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/net/e1000.h"
 #include "hw/net/e1000_moving.h"
@@ -15,6 +16,12 @@ namespace machina {
 using namespace e1000;
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned, unsigned> e1000_rx{"e1000_rx", "bytes={} head={} status={:#x}"};
+const TraceEvent<std::uint64_t> e1000_rx_filtered{"e1000_rx_filtered", "bytes={}"};
+const TraceEvent<std::uint64_t, unsigned, unsigned> e1000_receiver_overrun{"e1000_receiver_overrun",
+                                                                           "bytes={} rdh={} rdt={}"};
+const TraceEvent<unsigned, std::uint64_t, std::uint64_t> e1000_rx_desc{"e1000_rx_desc", "head={} addr={:#x} bytes={}"};
 
 constexpr std::int64_t kDelayUnit = 1024;   // ns, of RDTR and RADV: 13.4.30, 13.4.31
 constexpr std::size_t kLongest = 16 * KiB;  // with the check sequence, when LPE allows long frames: 13.4.22
@@ -111,7 +118,7 @@ void E1000::accept(FrameView given) {
     count(kRoc);
     return;
   }
-  if (!passes_filters(frame_)) return;
+  if (!passes_filters(frame_)) return e1000_rx_filtered(frame_.size());
 
   const bool broadcast = ethernet::broadcast(frame_), group = ethernet::group(frame_);
   const std::uint32_t rxcsum = reg(kRxcsum);
@@ -163,11 +170,13 @@ bool E1000::store(std::span<const std::uint8_t> bytes, std::uint32_t status_erro
                   std::uint16_t tag) {
   const unsigned buffer = receive_buffer(), ring = reg(kRdlen) / kDescriptor, before = receive_free();
   if (bytes.size() > std::size_t{before} * buffer) {
+    e1000_receiver_overrun(bytes.size(), reg(kRdh), reg(kRdt));
     count(kMpc);
     count(kRnbc);
     raise(kIntRxo);
     return false;
   }
+  e1000_rx(bytes.size(), reg(kRdh), status_errors);
   const Moving moving(*this);
   const std::uint64_t base = reg(kRdbal) | std::uint64_t{reg(kRdbah)} << 32;
   unsigned head = reg(kRdh);
@@ -175,6 +184,7 @@ bool E1000::store(std::span<const std::uint8_t> bytes, std::uint32_t status_erro
     const std::uint64_t at = base + std::uint64_t{head} * kDescriptor;
     const std::size_t part = std::min<std::size_t>(bytes.size(), buffer);
     if (const std::uint64_t address = dma().load(at, 8); address != 0) {
+      e1000_rx_desc(head, address, part);
       dma().write(address, bytes.first(part));
     } else {
       log::guest_error("e1000", "receive descriptor {} has no buffer", head);

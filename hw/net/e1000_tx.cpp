@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/net/e1000.h"
 #include "hw/net/e1000_moving.h"
@@ -14,6 +15,10 @@ namespace machina {
 using namespace e1000;
 
 namespace {
+
+const TraceEvent<unsigned, std::uint64_t, unsigned, unsigned> e1000_tx_desc{
+    "e1000_tx_desc", "head={} addr={:#x} lower={:#x} upper={:#x}"};
+const TraceEvent<std::uint64_t, bool> e1000_tx{"e1000_tx", "bytes={} link={:d}"};
 
 constexpr std::int64_t kDelayUnit = 1024;  // ns, of TIDV and TADV: 13.4.42, 13.4.45
 // 3.3: the largest packet, and the most that one descriptor may point to.
@@ -87,6 +92,7 @@ void E1000::transmit() {
              std::uint32_t{raw[n + 3]} << 24;
     };
     const Descriptor d{dword(0) | std::uint64_t{dword(4)} << 32, dword(8), dword(12)};
+    e1000_tx_desc(head, d.address, d.lower, d.upper);
     work += 1 + transmit_descriptor(d);
     if (d.lower & (kTxRs | kTxRps)) {
       dma().store(at + 12, 4, (d.upper & ~0xfU) | kTxDd);
@@ -292,6 +298,7 @@ void E1000::finish(std::vector<std::uint8_t>& frame) {
   }
   if (frame.size() < ethernet::kMinFrame && reg(kTctl) & kTctlPsp) frame.resize(ethernet::kMinFrame);
 
+  e1000_tx(frame.size(), phy_.link());
   const std::size_t with_fcs = frame.size() + ethernet::kFcs;
   count(kTpt);
   count(kGptc);

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "hw/net/dp8390_regs.h"
 #include "hw/net/ethernet.h"
 
@@ -12,6 +13,13 @@ namespace machina {
 using namespace dp8390;
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, unsigned> ne2000_read{"ne2000_read", "page={} reg={:#04x} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, unsigned> ne2000_write{"ne2000_write", "page={} reg={:#04x} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> ne2000_raise{"ne2000_raise", "causes={:#04x} imr={:#04x}"};
+const TraceEvent<std::uint64_t, unsigned, unsigned> ne2000_rx{"ne2000_rx", "bytes={} page={} next={}"};
+const TraceEvent<std::uint64_t> ne2000_rx_overflow{"ne2000_rx_overflow", "bytes={}"};
+const TraceEvent<std::uint64_t, unsigned> ne2000_tx{"ne2000_tx", "bytes={} page={}"};
 
 constexpr unsigned kDataPort = 0x10, kResetPort = 0x18;
 constexpr unsigned kPageRealtek = 3;
@@ -51,6 +59,7 @@ void Ne2000::chip_reset() {
 }
 
 void Ne2000::raise(std::uint8_t causes) {
+  ne2000_raise(causes, state_.imr);
   state_.isr |= causes;
   update();
 }
@@ -67,6 +76,7 @@ IoResult Ne2000::read(Offset port, Width width) {
       chip_reset();
     } else if (n < kPageRegisters) {
       byte = read_register(n);
+      ne2000_read(state_.cr >> kCrPageShift, n, byte);
     }
     value |= std::uint64_t{byte} << (8 * i);
   }
@@ -144,6 +154,7 @@ std::uint8_t Ne2000::read_register(unsigned n) {
 
 void Ne2000::write_register(unsigned n, std::uint8_t value) {
   State& s = state_;
+  ne2000_write(s.cr >> kCrPageShift, n, value);
   if (n == kCr) {
     command(value);
     return;
@@ -294,6 +305,7 @@ void Ne2000::transmit() {
   State& s = state_;
   std::vector<std::uint8_t> frame(s.tbcr);
   for (unsigned i = 0; i < frame.size(); ++i) frame[i] = load((s.tpsr * kPage + i) & 0xffff);
+  ne2000_tx(frame.size(), s.tpsr);
   s.tsr = kTsrPtx;
   if (!(s.tcr & kTcrLb)) wires_.send(frame);
   s.isr |= kIsrPtx;
@@ -366,11 +378,13 @@ void Ne2000::receive(std::span<const std::uint8_t> given) {
 
   const auto pages = static_cast<unsigned>((kHeader + length + kPage - 1) / kPage);
   if (pages > ring_free()) {
+    ne2000_rx_overflow(length);
     raise(kIsrOvw);
     return;
   }
   unsigned next = s.curr + pages;
   if (next >= s.pstop) next -= s.pstop - s.pstart;
+  ne2000_rx(length, s.curr, next);
   const std::uint32_t fcs = ethernet::fcs(frame);
   for (unsigned i = 0; i < ethernet::kFcs; ++i) bytes.push_back(static_cast<std::uint8_t>(fcs >> (8 * i)));
   // 7.0: status, next page, and the length with the check sequence.

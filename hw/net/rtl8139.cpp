@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/net/ethernet.h"
 
@@ -12,6 +13,16 @@ namespace machina {
 using namespace rtl8139;
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> rtl8139_read{"rtl8139_read",
+                                                                      "addr={:#04x} size={} value={:#x}"};
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> rtl8139_write{"rtl8139_write",
+                                                                       "addr={:#04x} size={} value={:#x}"};
+const TraceEvent<unsigned> rtl8139_raise{"rtl8139_raise", "causes={:#x}"};
+const TraceEvent<std::uint64_t, bool, unsigned> rtl8139_rx{"rtl8139_rx", "bytes={} cplus={:d} status={:#x}"};
+const TraceEvent<unsigned> rtl8139_rx_missed{"rtl8139_rx_missed", "cause={:#x}"};
+const TraceEvent<std::uint64_t> rtl8139_tx{"rtl8139_tx", "bytes={}"};
+const TraceEvent<> rtl8139_reset{"rtl8139_reset", ""};
 
 constexpr std::uint16_t kVendorRealtek = 0x10ec, kDeviceRtl8139 = 0x8139;
 constexpr std::uint8_t kRevisionCplus = 0x20;
@@ -123,6 +134,7 @@ void Rtl8139::reset_exit() {
 
 // 6.6, RST: transmitter, receiver and FIFOs. Addresses, configuration and the PHY stay.
 void Rtl8139::software_reset() {
+  rtl8139_reset();
   for (unsigned n = 0; n < 4; ++n) {
     put(kTsd0 + 4 * n, 4, kTsdOwn);
     put(kTsad0 + 4 * n, 4, 0);
@@ -143,6 +155,7 @@ void Rtl8139::software_reset() {
 // --- interrupts, link, timer ---
 
 void Rtl8139::raise(std::uint16_t causes) {
+  rtl8139_raise(causes);
   put(kIsr, 2, get(kIsr, 2) | causes);
   update();
 }
@@ -241,10 +254,12 @@ IoResult Rtl8139::read(Offset offset, Width width) {
   std::uint64_t value = 0;
   for (Width i = 0; i < width && offset + i < kRegisters; ++i)
     value |= std::uint64_t{read_byte(static_cast<unsigned>(offset + i))} << (8 * i);
+  rtl8139_read(offset, width, value);
   return value;
 }
 
 IoResult Rtl8139::write(Offset offset, Width width, std::uint64_t value) {
+  rtl8139_write(offset, width, value);
   if (moving_) return IoStatus::NoResponse;
   const auto first = static_cast<unsigned>(offset);
   for (Width i = 0; i < width && first + i < kRegisters; ++i)
@@ -343,6 +358,7 @@ void Rtl8139::accept(FrameView given) {
   if (why == 0 && !(get(kRcr, 4) & kRcrAap)) return;
   Bytes frame(given.begin(), given.end());
   if (frame.size() < ethernet::kMinFrame) frame.resize(ethernet::kMinFrame);
+  rtl8139_rx(frame.size(), (get(kCpcr, 2) & kCpRx) != 0, why);
   if (get(kCpcr, 2) & kCpRx) {
     store_in_descriptor(std::move(frame), why);
   } else {
@@ -358,6 +374,7 @@ void Rtl8139::send(Bytes frame, std::uint32_t tag) {
     frame.insert(frame.begin() + 2 * ethernet::kAddress, std::begin(bytes), std::end(bytes));
   }
   if (frame.size() < ethernet::kMinFrame) frame.resize(ethernet::kMinFrame);
+  rtl8139_tx(frame.size());
   ++state_.tally.tx_ok;
   if ((get(kTcr, 4) & kTcrLbk) == kTcrLbk) {
     accept(frame);
@@ -376,6 +393,7 @@ void Rtl8139::received_well(std::uint16_t status) {
 }
 
 void Rtl8139::missed(std::uint16_t cause) {
+  rtl8139_rx_missed(cause);
   put(kMpc, 4, (get(kMpc, 4) + 1) & 0xffffff);
   ++state_.tally.missed;
   ++state_.tally.rx_errors;

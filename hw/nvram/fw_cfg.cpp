@@ -1,5 +1,7 @@
 #include "hw/nvram/fw_cfg.h"
 
+#include "core/trace/trace_event.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +10,11 @@
 
 namespace machina {
 namespace {
+
+const TraceEvent<unsigned, bool, std::uint64_t> fw_cfg_select{"fw_cfg_select", "key={:#06x} found={:d} bytes={}"};
+const TraceEvent<unsigned, std::uint64_t, unsigned> fw_cfg_read{"fw_cfg_read", "key={:#06x} offset={} value={:#04x}"};
+const TraceEvent<unsigned, unsigned, std::uint64_t, bool> fw_cfg_dma{"fw_cfg_dma",
+                                                                     "control={:#x} bytes={} addr={:#x} ok={:d}"};
 
 constexpr std::uint16_t kWriteChannel = 1U << 14;  // of a key: has had no meaning since only DMA writes
 constexpr char kSignature[] = "QEMU";
@@ -133,13 +140,17 @@ void FwCfg::select(std::uint16_t key) {
   Item* item = selected();
   if (item == &directory_) directory_.bytes = directory();
   if (item && item->on_select) item->on_select(item->bytes);
+  fw_cfg_select(key, item != nullptr, item ? item->bytes.size() : 0U);
 }
 
 std::uint8_t FwCfg::next_byte() {
   // An item that does not exist is an endless row of zeros, and so is what comes after the end of one.
   const Item* item = selected();
   if (!item || state_.offset >= item->bytes.size()) return 0;
-  return item->bytes[state_.offset++];
+  const std::uint8_t value = item->bytes[state_.offset];
+  fw_cfg_read(state_.key, state_.offset, value);
+  ++state_.offset;
+  return value;
 }
 
 IoResult FwCfg::read_port(Offset, Width width) {
@@ -192,6 +203,7 @@ void FwCfg::run_dma(std::uint64_t descriptor) {
     } else if (control & kDmaSkip) {
       state_.offset += length;  // 64 bits: more than a guest can add up
     }
+    fw_cfg_dma(control, length, address, ok);
     result = ok ? 0 : kDmaError;
   }
   std::vector<std::uint8_t> answer;

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 
 namespace machina {
@@ -11,6 +12,9 @@ namespace machina {
 using namespace i440fx;
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned> i440fx_pam{"i440fx_pam", "addr={:#x} bits={}"};
+const TraceEvent<unsigned> i440fx_smram{"i440fx_smram", "value={:#04x}"};
 
 // Over the machine's RAM, which is mapped with priority 0.
 constexpr int kOverRam = 1;
@@ -148,6 +152,7 @@ void I440fx::apply_pam(bool force) {
     Segment& segment = *segments_[i];
     const auto bits = static_cast<std::uint8_t>(config(where.reg, 1) >> where.shift & kPamBits);
     if (bits == segment.shown && !force) continue;
+    i440fx_pam(where.start, bits);
     segment.shown = bits;
     segment.pci_window.set_enabled(bits == 0);
     segment.write_protected.set_enabled(bits == kPamReadEnable);
@@ -159,6 +164,7 @@ void I440fx::apply_pam(bool force) {
 void I440fx::apply_smram() {
   const std::uint32_t smram = config(kSmram, 1);
   const bool enabled = smram & kSmramEnable;
+  if (enabled != smram_->enabled()) i440fx_smram(smram);
   vga_window_->set_enabled(!(enabled && (smram & kSmramOpen)));
   smram_->set_enabled(enabled);
 }

@@ -4,11 +4,19 @@
 #include <bit>
 #include <cassert>
 
+#include "core/trace/trace_event.h"
 #include "hw/pci/pci_device.h"
 
 namespace machina {
 
 using namespace pci;
+namespace {
+
+const TraceEvent<std::string_view, unsigned, std::uint64_t, std::uint64_t> msi_notify{
+    "msi_notify", "dev={} vector={} addr={:#x} data={:#x}"};
+const TraceEvent<std::string_view, unsigned> msi_pending{"msi_pending", "dev={} vector={}"};
+
+}  // namespace
 
 void MsiCapability::add(unsigned vectors, bool address64, bool maskable) {
   assert(std::has_single_bit(vectors) && vectors <= 32);
@@ -58,9 +66,11 @@ void MsiCapability::notify(unsigned vector) {
   if (masked(vector)) {
     const std::uint32_t pending = function_.config(pending_offset(), 4);
     function_.put_config(pending_offset(), 4, pending | 1U << vector);
+    msi_pending([this] { return function_.path(); }, vector);
     return;
   }
   const MsiMessage m = message(vector);
+  msi_notify([this] { return function_.path(); }, vector, m.address, m.data);
   function_.dma().store(m.address, 4, m.data);
 }
 

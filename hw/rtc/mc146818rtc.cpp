@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "core/machine_events.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/rtc/calendar.h"
 
@@ -14,6 +15,10 @@ namespace machina {
 using namespace rtc;  // NOLINT(google-build-using-namespace): the chip's own register names
 
 namespace {
+
+const TraceEvent<unsigned, unsigned> rtc_read{"rtc_read", "index={:#04x} value={:#04x}"};
+const TraceEvent<unsigned, unsigned> rtc_write{"rtc_write", "index={:#04x} value={:#04x}"};
+const TraceEvent<bool, unsigned> rtc_set_irq{"rtc_set_irq", "level={:d} flags={:#04x}"};
 
 /// Lost ticks that are made up for at one real tick, at most: the guest must get on with its work.
 constexpr std::uint32_t kMaxReinjected = 20;
@@ -248,6 +253,7 @@ void Mc146818Rtc::sync() {
 void Mc146818Rtc::apply() {
   const bool irqf = reg(B) & reg(C) & (kCPf | kCAf | kCUf);
   state_.ram[C] = static_cast<std::uint8_t>((reg(C) & ~kCIrqf) | (irqf ? kCIrqf : 0));
+  if (irqf != irq_.level()) rtc_set_irq(irqf, reg(C));
   irq_.set(irqf);
 
   std::int64_t deadline = Clock::kNever;
@@ -277,6 +283,7 @@ IoResult Mc146818Rtc::read(Offset port, Width) {
   if (port == 0) return IoStatus::BadRegister;  // the index cannot be read back
   sync();
   const std::uint8_t value = read_register(state_.index & 0x7f);
+  rtc_read(state_.index & 0x7f, value);
   apply();
   return value;
 }
@@ -286,6 +293,7 @@ IoResult Mc146818Rtc::write(Offset port, Width, std::uint64_t value) {
     state_.index = static_cast<std::uint8_t>(value);
     return io_ok();
   }
+  rtc_write(state_.index & 0x7f, static_cast<std::uint8_t>(value));
   sync();
   write_register(state_.index & 0x7f, static_cast<std::uint8_t>(value));
   apply();

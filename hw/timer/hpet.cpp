@@ -2,11 +2,21 @@
 
 #include <algorithm>
 
+#include "core/trace/trace_event.h"
 #include "hw/pci/pci_regs.h"
 
 namespace machina {
 
 using namespace hpet;  // NOLINT(google-build-using-namespace): the chip's own register names
+namespace {
+
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> hpet_ram_read{"hpet_ram_read",
+                                                                       "addr={:#05x} size={} value={:#x}"};
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> hpet_ram_write{"hpet_ram_write",
+                                                                        "addr={:#05x} size={} value={:#x}"};
+const TraceEvent<unsigned> hpet_match{"hpet_match", "timer={}"};
+
+}  // namespace
 
 void Hpet::class_init(DeviceClass& c) {
   c.description = "High precision event timers";
@@ -79,6 +89,7 @@ std::optional<unsigned> Hpet::line_of(unsigned n) const {
 }
 
 void Hpet::matched(unsigned n) {
+  hpet_match(n);
   const HpetTimer& t = state_.timers[n];
   if (t.fsb_enabled()) {
     if (!t.enabled()) return;
@@ -141,10 +152,13 @@ IoResult Hpet::read(Offset offset, Width width) {
     apply();
   }
   const std::uint64_t value = read_register(reg);
-  return width == 8 ? value : value >> (offset & 4 ? 32 : 0) & 0xffffffff;
+  const std::uint64_t answer = width == 8 ? value : value >> (offset & 4 ? 32 : 0) & 0xffffffff;
+  hpet_ram_read(offset, width, answer);
+  return answer;
 }
 
 IoResult Hpet::write(Offset offset, Width width, std::uint64_t value) {
+  hpet_ram_write(offset, width, value);
   sync();
   const unsigned shift = offset & 4 ? 32 : 0;
   const std::uint64_t mask = width == 8 ? ~std::uint64_t{0} : std::uint64_t{0xffffffff} << shift;

@@ -1,8 +1,18 @@
 #include "hw/timer/i8254.h"
 
+#include "core/trace/trace_event.h"
+
 #include <algorithm>
 
 namespace machina {
+namespace {
+
+const TraceEvent<std::uint64_t, unsigned> pit_ioport_read{"pit_ioport_read", "addr={} value={:#04x}"};
+const TraceEvent<std::uint64_t, unsigned> pit_ioport_write{"pit_ioport_write", "addr={} value={:#04x}"};
+const TraceEvent<unsigned, bool> pit_set_gate{"pit_set_gate", "counter={} level={:d}"};
+const TraceEvent<std::int64_t> pit_timer_expired{"pit_timer_expired", "late_ns={}"};
+
+}  // namespace
 
 void I8254::class_init(DeviceClass& c) {
   c.description = "8254 programmable interval timer (user space)";
@@ -51,22 +61,27 @@ void I8254::apply(std::int64_t earliest) {
 void I8254::timer_expired() {
   const I8254Counter& c = state_.counters[0];
   const std::int64_t t = clock().now_ns();
+  pit_timer_expired(t - due_);
   const bool too_fast = c.periodic() && c.period() < kFastPeriod && t > due_;
   apply(too_fast ? t + kFastDelayNs : 0);
 }
 
 void I8254::set_gate(unsigned counter, bool level) {
+  pit_set_gate(counter, level);
   now(counter).set_gate(level);
   if (counter == 0) apply();
 }
 
 IoResult I8254::read(Offset port, Width) {
   if (port == i8254::kControlWord) return IoStatus::BadRegister;
-  return now(static_cast<unsigned>(port)).read();
+  const std::uint8_t value = now(static_cast<unsigned>(port)).read();
+  pit_ioport_read(port, value);
+  return value;
 }
 
 IoResult I8254::write(Offset port, Width, std::uint64_t raw) {
   const auto value = static_cast<std::uint8_t>(raw);
+  pit_ioport_write(port, value);
   if (port != i8254::kControlWord) {
     now(static_cast<unsigned>(port)).write(value);
   } else if (const unsigned selected = value >> i8254::kSelectShift; selected == i8254::kReadBack) {

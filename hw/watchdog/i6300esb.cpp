@@ -3,11 +3,18 @@
 #include <algorithm>
 
 #include "core/guest_alarms.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 
 namespace machina {
 
 namespace {
+
+const TraceEvent<unsigned, std::int64_t> i6300esb_restart_timer{"i6300esb_restart_timer", "stage={} ns={}"};
+const TraceEvent<unsigned> i6300esb_timer_expired{"i6300esb_timer_expired", "stage={}"};
+const TraceEvent<> i6300esb_disable_timer{"i6300esb_disable_timer", ""};
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t> i6300esb_mem_write{"i6300esb_mem_write",
+                                                                            "addr={:#04x} size={} value={:#x}"};
 
 constexpr std::uint16_t kDevice6300Esb = 0x25ab, kClassSystemOther = 0x0880;
 
@@ -82,6 +89,7 @@ void I6300Esb::apply(bool force) {
   if (ran_) {
     start();
   } else {
+    i6300esb_disable_timer();
     timer_->cancel();
   }
 }
@@ -93,11 +101,13 @@ void I6300Esb::start_stage(unsigned stage) {
   state_.stage = stage;
   const unsigned shift = config(kWdtConfig, 2) & kPrescaler1us ? kShift1us : kShift1kHz;
   const std::int64_t time = (std::int64_t{state_.preload[stage - 1]} << shift) * kPciClockNs;
+  i6300esb_restart_timer(stage, time);
   timer_->arm(clock().now_ns() + (config(kWdtLock, 1) & kFreeRunning ? std::max(time, kNsPerMs) : time));
 }
 
 void I6300Esb::expired() {
   const std::uint32_t configuration = config(kWdtConfig, 2);
+  i6300esb_timer_expired(state_.stage);
   if (state_.stage == 1) {
     if ((configuration & kIntType) == 0) {
       state_.interrupt = true;
@@ -131,6 +141,7 @@ IoResult I6300Esb::read(Offset offset, Width) {
 }
 
 IoResult I6300Esb::write(Offset offset, Width width, std::uint64_t written) {
+  i6300esb_mem_write(offset, width, written);
   // Drivers write halves of the reload register: what is not written of a register is as it was, and starts nothing.
   const unsigned reg = static_cast<unsigned>(offset) & ~3U, shift = 8 * (static_cast<unsigned>(offset) & 3);
   const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << (8 * width)) - 1) << shift;
