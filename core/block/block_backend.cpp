@@ -1,9 +1,16 @@
 #include "core/block/block_backend.h"
 
+#include "core/trace/trace_event.h"
+
 #include <algorithm>
 #include <chrono>
 
 namespace machina {
+namespace {
+
+const TraceEvent<std::uint64_t, std::int64_t, int> block_done{"block_done", "bytes={} ns={} error={}"};
+
+}  // namespace
 
 MACHINA_ABSTRACT_TYPE(BlockBackend, qom::Object);
 
@@ -21,7 +28,9 @@ BlockBackend::Completion BlockBackend::counted(Counter Statistics::*counter, std
       c.bytes += bytes;
       statistics_.highest_write = std::max(statistics_.highest_write, write_end);
     }
-    c.time_ns += std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+    const std::int64_t taken = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+    block_done(bytes, taken, error);
+    c.time_ns += taken;
     done(error);
   };
 }

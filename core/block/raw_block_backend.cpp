@@ -16,9 +16,21 @@
 #include "core/block/image_lock.h"
 #include "core/fd_sets.h"
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "qom/error.h"
 
 namespace machina {
+namespace {
+
+const TraceEvent<std::string_view, std::uint64_t, std::uint64_t> block_read{"block_read",
+                                                                            "image={} offset={:#x} bytes={}"};
+const TraceEvent<std::string_view, std::uint64_t, std::uint64_t> block_write{"block_write",
+                                                                             "image={} offset={:#x} bytes={}"};
+const TraceEvent<std::string_view> block_flush{"block_flush", "image={}"};
+const TraceEvent<std::string_view, std::uint64_t, std::uint64_t> block_discard{"block_discard",
+                                                                               "image={} offset={:#x} bytes={}"};
+
+}  // namespace
 
 template <>
 struct qom::EnumNames<BlockCache> {
@@ -191,6 +203,7 @@ void RawBlockBackend::read(std::uint64_t offset, std::vector<std::span<std::uint
   std::vector<iovec> pieces;
   pieces.reserve(to.size());
   for (const auto& span : to) pieces.push_back({span.data(), span.size()});
+  block_read(filename_, offset, total_bytes(pieces));
   done = counted(&Statistics::read, total_bytes(pieces), std::move(done));
   if (!in_range(offset, total_bytes(pieces))) return pool_->complete(EINVAL, std::move(done));
   pool_->submit(
@@ -205,6 +218,7 @@ void RawBlockBackend::write(std::uint64_t offset, std::vector<std::span<const st
   pieces.reserve(from.size());
   for (const auto& span : from) pieces.push_back({const_cast<std::uint8_t*>(span.data()), span.size()});  // as writev
   const std::uint64_t length = total_bytes(pieces);
+  block_write(filename_, offset, length);
   done = counted(&Statistics::write, length, std::move(done), offset + length);
   if (readonly_) return pool_->complete(EROFS, std::move(done));
   if (!in_range(offset, length)) return pool_->complete(EINVAL, std::move(done));
@@ -216,6 +230,7 @@ void RawBlockBackend::write(std::uint64_t offset, std::vector<std::span<const st
 }
 
 void RawBlockBackend::flush(Completion done) {
+  block_flush(filename_);
   done = counted(&Statistics::flush, 0, std::move(done));
   if (readonly_ || cache_ == BlockCache::Unsafe) return pool_->complete(0, std::move(done));
   pool_->submit([this] { return reported(flush_now(), "flush", filename_); }, std::move(done));
@@ -231,6 +246,7 @@ int RawBlockBackend::flush_now() {
 }
 
 void RawBlockBackend::discard(std::uint64_t offset, std::uint64_t length, Completion done) {
+  block_discard(filename_, offset, length);
   done = counted(&Statistics::discard, length, std::move(done));
   if (readonly_) return pool_->complete(EROFS, std::move(done));
   if (!in_range(offset, length)) return pool_->complete(EINVAL, std::move(done));

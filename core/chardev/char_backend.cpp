@@ -7,9 +7,17 @@
 #include <cstring>
 
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 #include "qom/error.h"
 
 namespace machina {
+namespace {
+
+const TraceEvent<std::string_view, std::uint64_t> chardev_receive{"chardev_receive", "chardev={} bytes={}"};
+const TraceEvent<std::string_view, std::uint64_t> chardev_write{"chardev_write", "chardev={} bytes={}"};
+const TraceEvent<std::string_view, std::string_view> chardev_event{"chardev_event", "chardev={} event={}"};
+
+}  // namespace
 
 MACHINA_ABSTRACT_TYPE(CharBackend, qom::Object);
 
@@ -46,6 +54,11 @@ void CharBackend::attach(CharFrontend* frontend) {
 }
 
 void CharBackend::log_copy(std::span<const std::byte> bytes) {
+  chardev_write(name(), bytes.size());
+  copy_to_log(bytes);
+}
+
+void CharBackend::copy_to_log(std::span<const std::byte> bytes) {
   while (log_fd_ >= 0 && !bytes.empty()) {
     const ssize_t n = ::write(log_fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
@@ -61,11 +74,15 @@ void CharBackend::log_copy(std::span<const std::byte> bytes) {
 std::size_t CharBackend::input_room() const { return frontend_ ? frontend_->can_receive() : 0; }
 
 void CharBackend::deliver(std::span<const std::byte> bytes) {
-  log_copy(bytes);
+  chardev_receive(name(), bytes.size());
+  copy_to_log(bytes);
   if (frontend_) frontend_->receive(bytes);
 }
 
 void CharBackend::report(CharFrontend::Event event) {
+  chardev_event(name(), [event] {
+    return event == CharFrontend::Event::Opened ? "opened" : event == CharFrontend::Event::Closed ? "closed" : "break";
+  });
   if (frontend_) frontend_->event(event);
 }
 

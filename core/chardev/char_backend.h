@@ -81,6 +81,7 @@ class CharBackend : public qom::Object {
 
  private:
   void close_log();
+  void copy_to_log(std::span<const std::byte> bytes);
 
   EventLoop* loop_ = nullptr;
   int log_fd_ = -1;

@@ -6,9 +6,13 @@
 
 #include "core/memory/ram_access.h"
 #include "core/memory/transaction_state.h"
+#include "core/trace/trace_event.h"
 
 namespace machina {
 namespace {
+
+const TraceEvent<std::string_view, std::uint64_t, std::uint64_t> memory_map_commit{"memory_map_commit",
+                                                                                   "space={} before={} after={}"};
 
 /// The same memory or registers at the same place; only the logging may differ.
 bool same_place(const FlatRange& a, const FlatRange& b) {
@@ -75,6 +79,7 @@ void AddressSpace::update() {
   const std::shared_ptr<const FlatView> before = view();
   const auto after = std::make_shared<const FlatView>(FlatView::render(root_));
   if (same_view(*before, *after)) return;
+  memory_map_commit(name(), before->ranges().size(), after->ranges().size());
   {
     const std::lock_guard guard(view_mutex_);
     view_ = after;

@@ -1,9 +1,18 @@
 #include "core/net/net_backend.h"
 
 #include "core/event_loop.h"
+#include "core/trace/trace_event.h"
 #include "qom/error.h"
 
 namespace machina {
+namespace {
+
+const TraceEvent<std::string_view, std::uint64_t> net_send{"net_send", "netdev={} bytes={}"};
+const TraceEvent<std::string_view, std::uint64_t, std::string_view> net_deliver{"net_deliver",
+                                                                                "netdev={} bytes={} what={}"};
+const TraceEvent<std::string_view, bool> net_link{"net_link", "netdev={} up={:d}"};
+
+}  // namespace
 
 MACHINA_ABSTRACT_TYPE(NetBackend, qom::Object);
 
@@ -39,6 +48,7 @@ void NetBackend::attach(NetClient* client) {
 
 void NetBackend::set_link(bool up) {
   if (link_ == up) return;
+  net_link(name(), up);
   link_ = up;
   if (!up) statistics_.lost += queue_.size(), queue_.clear(), queued_bytes_ = 0;
   if (client_) client_->link_changed(up);
@@ -51,6 +61,7 @@ void NetBackend::send(FrameView frame) {
     return;
   }
   ++statistics_.sent;
+  net_send(name(), frame.size());
   for (NetMonitor* m : monitors_) m->seen(frame);
   sending_ = true;
   transmit(frame);
@@ -65,20 +76,24 @@ bool NetBackend::client_takes() const {
 void NetBackend::deliver(FrameView frame) {
   if (!link_ || !client_ || frame.size() < kMinFrame || frame.size() > kMaxFrame) {
     ++statistics_.lost;
+    net_deliver(name(), frame.size(), "lost");
     return;
   }
   for (NetMonitor* m : monitors_) m->seen(frame);
   if (queue_.empty() && client_takes()) {
     ++statistics_.delivered;
+    net_deliver(name(), frame.size(), "delivered");
     delivering_ = true;
     client_->receive(frame);
     delivering_ = false;
     return;
   }
   if (queue_.size() >= kQueueFrames || queued_bytes_ + frame.size() > kQueueBytes) {
+    net_deliver(name(), frame.size(), "no room");
     ++statistics_.lost;
     return;
   }
+  net_deliver(name(), frame.size(), "queued");
   queue_.emplace_back(frame.begin(), frame.end());
   queued_bytes_ += frame.size();
   // Also when the machine stands: the timer's clock does, too, and it runs when that goes on.
