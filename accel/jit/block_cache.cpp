@@ -3,10 +3,16 @@
 #include <algorithm>
 
 #include "accel/jit/tlb.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::jit {
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned, std::uint64_t, unsigned> jit_block_made{
+    "jit_block_made", "host={:#x} bytes={} ops={} mode={:#x}"};
+const TraceEvent<std::uint64_t, unsigned> jit_block_killed{"jit_block_killed", "host={:#x} bytes={}"};
+const TraceEvent<std::uint64_t, std::uint64_t> jit_cache_emptied{"jit_cache_emptied", "blocks={} bytes={}"};
 
 std::size_t footprint(const Block& block) { return sizeof block + block.ops.capacity() * sizeof(Op); }
 
@@ -69,6 +75,7 @@ const Block* BlockCache::insert(std::unique_ptr<Block> block, const std::functio
   // Who stores from now on looks, finds the lines marked and waits for the mutex; then the block dies.
   if (!unchanged(*block)) return nullptr;
   ++decoded_;
+  jit_block_made(std::uint64_t{block->host}, block->size, block->ops.size(), block->mode);
   bytes_.fetch_add(footprint(*block), std::memory_order_relaxed);
   Block* made = block.get();
   blocks_.emplace(Key{made->host, made->mode}, std::move(block));
@@ -79,6 +86,7 @@ const Block* BlockCache::insert(std::unique_ptr<Block> block, const std::functio
 
 void BlockCache::kill(Block* block) {
   ++invalidated_;
+  jit_block_killed(std::uint64_t{block->host}, block->size);
   block->valid.store(false, std::memory_order_seq_cst);
   for (const std::uintptr_t page : {block->host & kPageMask, block->second_page}) {
     if (page == 0) continue;
@@ -130,6 +138,7 @@ std::shared_ptr<const BlockEnds> BlockCache::ends_for(std::span<const std::uint6
 
 void BlockCache::clear() {
   const std::lock_guard guard(mutex_);
+  jit_cache_emptied(blocks_.size(), bytes_.load(std::memory_order_relaxed));
   for (const auto& [address, page] : pages_) code_.clear_page(address);
   pages_.clear();
   blocks_.clear();

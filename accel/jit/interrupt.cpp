@@ -2,10 +2,19 @@
 
 #include "accel/jit/debug.h"
 #include "accel/jit/interrupt_gate.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::jit {
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, std::uint64_t> jit_interrupt{"jit_interrupt", "vector={:#x} cs={:#x} rip={:#x}",
+                                                                  TraceScope::Vcpu};
+const TraceEvent<unsigned, unsigned, std::uint64_t, unsigned, std::uint64_t> jit_fault{
+    "jit_fault", "vector={} error={:#x} address={:#x} cs={:#x} rip={:#x}", TraceScope::Vcpu};
+const TraceEvent<unsigned, unsigned, std::uint64_t> jit_software_interrupt{
+    "jit_software_interrupt", "vector={:#x} cs={:#x} rip={:#x}", TraceScope::Vcpu};
+const TraceEvent<std::uint64_t> jit_shutdown{"jit_shutdown", "rip={:#x}", TraceScope::Vcpu};
 
 /// SDM vol. 3, table 6-4.
 enum class Severity { Benign, Contributory, PageFault, DoubleFault };
@@ -77,6 +86,13 @@ void record(Cpu& cpu, const Event& event) {
   d.cs = cpu.segment[kCs].selector;
   d.rip = cpu.rip;
   d.rsp = cpu.gpr[kRsp];
+  if (d.external) {
+    jit_interrupt(d.vector, d.cs, cpu.rip);
+  } else if (d.software) {
+    jit_software_interrupt(d.vector, d.cs, cpu.rip);
+  } else {
+    jit_fault(d.vector, static_cast<unsigned>(d.error_code), d.address, d.cs, cpu.rip);
+  }
 }
 
 /// True: `fault` kept the handler from being entered.
@@ -100,6 +116,7 @@ bool fails(Cpu& cpu, const Event& event, Event& fault) {
 }  // namespace
 
 void shut_down(Cpu& cpu) {
+  jit_shutdown(cpu.rip);
   cpu.exit = VcpuExit::Shutdown;
   cpu.request(kRequestExit);
 }

@@ -2,10 +2,14 @@
 
 #include "accel/jit/control_registers.h"
 #include "accel/jit/cpu.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::jit {
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, std::uint64_t> jit_mode{"jit_mode", "mode={:#x} cpl={} rip={:#x}",
+                                                             TraceScope::Vcpu};
 
 constexpr std::uint64_t kBreakpointsEnabled = 0xff;  // L0 to G3 of DR7
 
@@ -57,6 +61,7 @@ void Cpu::update_mode() {
   if (cpl == 3) bits |= kModeUser;
   bits |= float_bits(*this, bits & kModeProtected);
   if ((system_flags & (kTf | kRf)) || interrupt_shadow || (dr7 & kBreakpointsEnabled)) bits |= kModeSingle;
+  if (mode != (bits | debug_mode)) jit_mode(bits | debug_mode, cpl, rip);
   mode = bits | debug_mode;
   // In 64-bit code these segments have base 0, whatever their descriptors say. SDM vol. 3, 3.4.4.
   for (const unsigned i : {kEs, kCs, kSs, kDs}) segment_base[i] = (bits & kModeLong) ? 0 : segment[i].base;

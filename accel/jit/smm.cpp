@@ -11,10 +11,14 @@
 #include "accel/jit/features.h"
 #include "accel/jit/guest_ram.h"
 #include "accel/jit/interrupt.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::jit {
 
 namespace {
+
+const TraceEvent<std::uint64_t, unsigned> jit_smm_enter{"jit_smm_enter", "rip={:#x} smbase={:#x}", TraceScope::Vcpu};
+const TraceEvent<std::uint64_t, unsigned> jit_smm_leave{"jit_smm_leave", "rip={:#x} smbase={:#x}", TraceScope::Vcpu};
 
 constexpr std::uint32_t kRevision = 0x20064;
 constexpr std::uint64_t kEntry = 0x8000, kSaveArea = 0xfe00;
@@ -174,6 +178,7 @@ void take(Cpu& cpu, const SaveArea& a) {
 
 // SDM vol. 3, table 31-4: real mode with segments of 4 GiB.
 void enter_smm(Cpu& cpu) {
+  jit_smm_enter(cpu.rip, cpu.smbase);
   const SaveArea image = image_of(cpu);
   cpu.smm = true;
   cpu.flush_tlb();
@@ -206,6 +211,7 @@ void leave_smm(Cpu& cpu) {
   cpu.nmi_masked = image.get<std::uint8_t>(kNmiMasked) & 1;
   cpu.environment.merge_nmis();  // SMM blocks them
   take(cpu, image);
+  jit_smm_leave(cpu.rip, cpu.smbase);
   cpu.flush_tlb();
   if ((cpu.cr0 & kCr0Pg) && (cpu.cr4 & kCr4Pae) && !cpu.long_mode() && !load_pdptrs(cpu, cpu.environment, cpu.cr3))
     return shut_down(cpu);

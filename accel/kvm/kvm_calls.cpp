@@ -10,14 +10,23 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::kvm {
 
 namespace {
 
+const TraceEvent<int, std::uint64_t, int> kvm_ioctl{"kvm_ioctl", "fd={} request={:#x} result={}"};
+
 class SystemCalls final : public Calls {
  public:
-  int ioctl(int fd, unsigned long request, void* argument) override { return ::ioctl(fd, request, argument); }
+  int ioctl(int fd, unsigned long request, void* argument) override {
+    const int result = ::ioctl(fd, request, argument);
+    const int error = errno;
+    kvm_ioctl(fd, std::uint64_t{request}, result);
+    errno = error;
+    return result;
+  }
   int open_device() override { return ::open("/dev/kvm", O_RDWR | O_CLOEXEC); }
   void* map(int fd, std::size_t size) override {
     return ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -1,10 +1,15 @@
 #include "accel/kvm/kvm_eventfd.h"
 
 #include "accel/kvm/kvm_api.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::kvm {
 
 namespace {
+
+const TraceEvent<unsigned, int, bool, bool> kvm_set_irqfd{"kvm_set_irqfd", "gsi={} fd={} remove={:d} ok={:d}"};
+const TraceEvent<std::uint64_t, unsigned, int, bool, bool> kvm_set_ioeventfd{
+    "kvm_set_ioeventfd", "addr={:#x} size={} fd={} remove={:d} ok={:d}"};
 
 bool irqfd(const Fd& vm, unsigned gsi, int fd, int resample_fd, bool remove) {
   kvm_irqfd request{};
@@ -16,7 +21,9 @@ bool irqfd(const Fd& vm, unsigned gsi, int fd, int resample_fd, bool remove) {
     request.flags = KVM_IRQFD_FLAG_RESAMPLE;
     request.resamplefd = static_cast<std::uint32_t>(resample_fd);
   }
-  return vm.call(KVM_IRQFD, &request) == 0;
+  const bool taken = vm.call(KVM_IRQFD, &request) == 0;
+  kvm_set_irqfd(gsi, fd, remove, taken);
+  return taken;
 }
 
 }  // namespace
@@ -58,7 +65,9 @@ bool IoEventFds::change(std::uint64_t address, const IoEventFd& event, bool remo
   if (port_space_) request.flags |= KVM_IOEVENTFD_FLAG_PIO;
   if (event.match) request.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
   if (remove) request.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
-  return vm_.call(KVM_IOEVENTFD, &request) == 0;
+  const bool taken = vm_.call(KVM_IOEVENTFD, &request) == 0;
+  kvm_set_ioeventfd(address, event.width, event.fd, remove, taken);
+  return taken;
 }
 
 void IoEventFds::eventfd_added(const FlatRange&, std::uint64_t address, const IoEventFd& event) {

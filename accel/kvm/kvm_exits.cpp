@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "accel/kvm/kvm_api.h"
+#include "core/trace/trace_event.h"
 
 // Exit reasons and suberrors that are younger than the header of Debian 12 (Linux 6.1).
 #ifndef KVM_EXIT_LOONGARCH_IOCSR
@@ -20,6 +21,8 @@
 namespace machina::kvm {
 
 namespace {
+
+const TraceEvent<unsigned, std::string_view> kvm_run_exit{"kvm_run_exit", "reason={} name={}", TraceScope::Vcpu};
 
 constexpr ExitResult kRunAgain{true, VcpuExit::Interrupted};
 constexpr ExitResult leave(VcpuExit exit) { return {false, exit}; }
@@ -177,6 +180,7 @@ std::string exit_name(std::uint32_t reason) {
 }
 
 ExitResult handle_exit(kvm_run& run, std::size_t size, ExitActions& actions) {
+  kvm_run_exit(run.exit_reason, [&run] { return exit_name(run.exit_reason); });
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       return port_io(run, size, actions);

@@ -6,10 +6,15 @@
 
 #include "accel/kvm/kvm_api.h"
 #include "core/error.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::kvm {
 
 namespace {
+
+const TraceEvent<std::uint64_t> kvm_irqchip_commit_routes{"kvm_irqchip_commit_routes", "routes={}"};
+const TraceEvent<unsigned, std::uint64_t, unsigned> kvm_irqchip_set_route{"kvm_irqchip_set_route",
+                                                                          "gsi={} addr={:#x} data={:#x}"};
 
 constexpr unsigned kPicPins = 16;
 constexpr unsigned kCascade = 2;  // the pin of the master that the slave has
@@ -118,6 +123,11 @@ void GsiRoutes::flush() {
     if (pins_[pin]) list.push_back(to_message(pin, *pins_[pin]));
   for (const auto& [gsi, message] : messages_) list.push_back(to_message(gsi, message));
   Flexible<kvm_irq_routing, kvm_irq_routing_entry> table(list.size());
+  kvm_irqchip_commit_routes(list.size());
+  for (const kvm_irq_routing_entry& e : list) {
+    if (e.type == KVM_IRQ_ROUTING_MSI)
+      kvm_irqchip_set_route(e.gsi, std::uint64_t{e.u.msi.address_hi} << 32 | e.u.msi.address_lo, e.u.msi.data);
+  }
   table->nr = static_cast<std::uint32_t>(list.size());
   std::copy(list.begin(), list.end(), table.entries());
   vm_.must(KVM_SET_GSI_ROUTING, table.get(), "KVM_SET_GSI_ROUTING");

@@ -8,10 +8,14 @@
 
 #include "accel/kvm/kvm_api.h"
 #include "core/log.h"
+#include "core/trace/trace_event.h"
 
 namespace machina::kvm {
 
 namespace {
+
+const TraceEvent<unsigned, unsigned, std::uint64_t, std::uint64_t, std::uint64_t, bool> kvm_set_user_memory{
+    "kvm_set_user_memory", "slot={} flags={:#x} addr={:#x} size={:#x} host={:#x} ok={:d}"};
 
 constexpr std::uint64_t kPage = 4096;
 /// Firmware switches the memory below 1 MiB while it works (PAM segments, SMRAM, the VGA window). What a range has
@@ -50,9 +54,13 @@ bool MemorySlots::set(const Slot& slot, std::uint64_t size) {
   region.guest_phys_addr = slot.first;
   region.memory_size = size;
   region.userspace_addr = reinterpret_cast<std::uintptr_t>(slot.host);
-  if (vm_.call(KVM_SET_USER_MEMORY_REGION, &region) == 0) return true;
+  const bool taken = vm_.call(KVM_SET_USER_MEMORY_REGION, &region) == 0;
+  const int error = errno;
+  kvm_set_user_memory(region.slot, region.flags, std::uint64_t{region.guest_phys_addr},
+                      std::uint64_t{region.memory_size}, std::uint64_t{region.userspace_addr}, taken);
+  if (taken) return true;
   refused(fmt::format("KVM refuses guest memory {:#x} to {:#x}: {}", slot.first, slot.first + slot.size - 1,
-                      std::strerror(errno)));
+                      std::strerror(error)));
   return false;
 }
 

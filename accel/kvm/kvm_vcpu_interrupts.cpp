@@ -10,6 +10,7 @@
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/system.h"
+#include "core/trace/trace_event.h"
 #include "core/units.h"
 #include "hw/intc/apic.h"
 #include "hw/x86/x86_cpu.h"
@@ -17,6 +18,10 @@
 namespace machina::kvm {
 
 namespace {
+
+const TraceEvent<unsigned, int, bool> kvm_inject_interrupt{"kvm_inject_interrupt", "cpu={} vector={:#x} held={:d}",
+                                                           TraceScope::Vcpu};
+
 constexpr std::uint64_t kInterruptFlag = 0x200;
 /// How long an interrupt waits at most after the guest has lowered CR8 and nothing has told of it.
 constexpr std::int64_t kTaskPriorityPeriodNs = 1'000'000;
@@ -52,6 +57,7 @@ void KvmVcpu::inject_interrupt() {
       interrupt.irq = static_cast<std::uint32_t>(vector);
       // EEXIST: the one before is still waiting in the kernel (split). It was acknowledged, so it may not be lost.
       if (fd_.call(KVM_INTERRUPT, &interrupt) < 0 && errno == EEXIST) held_vector_ = vector;
+      kvm_inject_interrupt(cpu_.index(), vector, held_vector_ >= 0);
       run_->ready_for_interrupt_injection = 0;  // until KVM says so again
     }
   }
