@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -214,6 +215,27 @@ TEST_F(TraceTest, TheExampleOfTheDocumentation) {
   std::stringstream page;
   page << in.rdbuf();
   EXPECT_NE(page.str().find("\n" + said + "\n"), std::string::npos) << said;
+}
+
+/// With MACHINA_UPDATE_DOCS=1 the list is written anew instead.
+TEST_F(TraceTest, TheDocumentationListsEveryEvent) {
+  const auto path = test::source_dir() / "docs/tracing.md";
+  std::stringstream page;
+  page << std::ifstream(path).rdbuf();
+  const std::string marker = "made from the declarations:\n\n```\n";
+  const std::size_t at = page.str().find(marker);
+  ASSERT_NE(at, std::string::npos);
+  std::string text = page.str().substr(0, at) + marker;
+  std::istringstream help(trace::help());
+  for (std::string line; std::getline(help, line);) {
+    // Those of tests are in this program as well.
+    const auto of = [&line](const char* prefix) { return line.starts_with(prefix); };
+    if (!of("probe_") && !of("fan_") && !of("log_test_") && !of("output_probe") && !of("montest_")) text += line + "\n";
+  }
+  text += "```\n";
+  if (std::getenv("MACHINA_UPDATE_DOCS")) std::ofstream(path) << text;
+  EXPECT_TRUE(page.str() == text || std::getenv("MACHINA_UPDATE_DOCS"))
+      << "run this test with MACHINA_UPDATE_DOCS=1 to write the list in docs/tracing.md anew";
 }
 
 TEST_F(TraceTest, ViewersAreLimitedInNumber) {
