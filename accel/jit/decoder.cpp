@@ -79,6 +79,19 @@ bool encoding_exists(const ZydisDecodedInstruction& instruction, std::uint32_t m
          instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW;
 }
 
+/// Zydis knows these of protected mode only. In real mode they are #GP, not #UD, and in virtual-8086 mode they work:
+/// SDM vol. 2, SYSENTER and SYSEXIT.
+ZyanStatus decode_fast_call(const ZydisDecoder& decoder, std::span<const std::uint8_t> bytes, ZyanStatus status,
+                            ZydisDecodedInstruction& instruction, ZydisDecodedOperand* operands) {
+  if (ZYAN_SUCCESS(status) || decoder.machine_mode != ZYDIS_MACHINE_MODE_REAL_16) return status;
+  ZydisDecoder protected_mode;
+  ZydisDecoderInit(&protected_mode, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+  if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&protected_mode, bytes.data(), bytes.size(), &instruction, operands)))
+    return status;
+  const bool known = instruction.mnemonic == ZYDIS_MNEMONIC_SYSENTER || instruction.mnemonic == ZYDIS_MNEMONIC_SYSEXIT;
+  return known ? ZYAN_STATUS_SUCCESS : status;
+}
+
 /// Longer than 15 bytes: SDM vol. 3, 6.15, #GP.
 const Block* too_long(Cpu& cpu, const Op* op) {
   cpu.fault_op = op;
@@ -182,12 +195,15 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     if (!block->ops.empty() && code.ends_at(at)) break;
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    ZyanStatus status = ZydisDecoderDecodeFull(&decoder, page.data() + at, page.size() - at, &instruction, operands);
+    const auto decode = [&](std::span<const std::uint8_t> bytes) {
+      const ZyanStatus status = ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands);
+      return decode_fast_call(decoder, bytes, status, instruction, operands);
+    };
+    ZyanStatus status = decode(page.subspan(at));
     bool across = false;
     if (status == ZYDIS_STATUS_NO_MORE_DATA && page.size() - at < kLongestInstruction) {
       if (!block->ops.empty()) break;  // alone in a block of its own: its second half may not be there
-      const auto bytes = joined(page.subspan(at), code.next_page());
-      status = ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands);
+      status = decode(joined(page.subspan(at), code.next_page()));
       across = true;
     }
     Op& op = block->ops.emplace_back();

@@ -13,7 +13,8 @@ namespace machina::jit {
 
 namespace {
 
-/// These instructions do not read descriptors. SDM vol. 2, SYSCALL: base 0, 4 GiB, and rights that are fixed.
+/// These instructions do not read descriptors. SDM vol. 2, SYSCALL: base 0, 4 GiB, and rights that are fixed. Of `ss`
+/// all bits go into the selector, whatever its RPL.
 void set_flat_segments(Cpu& cpu, std::uint16_t cs, std::uint16_t ss, unsigned cpl, bool long_code) {
   constexpr std::uint16_t kCode = 0x809b, kData = 0xc093, kLong = 0x2000, kBig = 0x4000;
   const auto dpl = static_cast<std::uint16_t>(cpl << 5);
@@ -21,10 +22,8 @@ void set_flat_segments(Cpu& cpu, std::uint16_t cs, std::uint16_t ss, unsigned cp
                         .rights = static_cast<std::uint16_t>(kCode | dpl | (long_code ? kLong : kBig)),
                         .limit = 0xffffffff,
                         .base = 0});
-  cpu.set_segment(kSs, {.selector = static_cast<std::uint16_t>((ss & ~3U) | cpl),
-                        .rights = static_cast<std::uint16_t>(kData | dpl),
-                        .limit = 0xffffffff,
-                        .base = 0});
+  cpu.set_segment(kSs,
+                  {.selector = ss, .rights = static_cast<std::uint16_t>(kData | dpl), .limit = 0xffffffff, .base = 0});
   cpu.cpl = static_cast<std::uint8_t>(cpl);
 }
 
@@ -34,7 +33,7 @@ const Block* syscall(Cpu& cpu, const Op* op) {
   if (!(cpu.efer & kEferSce) || !cpu.protected_mode() || (!cpu.long_code() && !is_amd(cpu)))
     raise(Vector::InvalidOpcode);
   const Msrs& m = cpu.msrs;
-  const auto cs = static_cast<std::uint16_t>(m.star >> 32);
+  const auto cs = static_cast<std::uint16_t>(m.star >> 32);  // the RPL is for SS only
   const std::uint64_t return_rip = next_rip(cpu, op);
   if (cpu.long_mode()) {
     const std::uint32_t flags = cpu.eflags() & ~kRf;
@@ -72,7 +71,7 @@ const Block* sysret(Cpu& cpu, const Op* op) {
     cpu.system_flags |= kIf;
   }
   const auto cs = static_cast<std::uint16_t>(base + (To64 ? 16 : 0));
-  set_flat_segments(cpu, cs, static_cast<std::uint16_t>(base + 8), 3, To64);
+  set_flat_segments(cpu, cs, static_cast<std::uint16_t>((base + 8) | 3), 3, To64);
   cpu.rip = target;
   // As if SYSCALL had just been carried out, which is what somebody who steps through it waits for: TF counts as it is
   // now, not as it was before.
@@ -109,7 +108,7 @@ const Block* sysexit(Cpu& cpu, const Op* op) {
   const std::uint64_t target = cpu.gpr[kRdx] & mask, stack = cpu.gpr[kRcx] & mask;
   if (To64 && (!canonical(cpu, target) || !canonical(cpu, stack))) raise(Vector::GeneralProtection, 0);
   const auto cs = static_cast<std::uint16_t>((cpu.msrs.sysenter_cs & 0xfffc) + (To64 ? 32 : 16));
-  set_flat_segments(cpu, cs, static_cast<std::uint16_t>(cs + 8), 3, To64);
+  set_flat_segments(cpu, cs, static_cast<std::uint16_t>((cs + 8) | 3), 3, To64);
   cpu.gpr[kRsp] = stack;
   cpu.rip = target;
   return leave_block(cpu);

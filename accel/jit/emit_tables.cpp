@@ -56,13 +56,14 @@ void emit_store_table(Decoding& d) {
   d.op.handler = d.mode & kModeLong ? &store_table<Table, 8> : &store_table<Table, 4>;
 }
 
-/// What LLDT and LTR load. Null selectors are seen to.
+/// What LLDT and LTR load. Null selectors are seen to. Descriptors have 16 bytes in 64-bit code only, not in
+/// compatibility mode: SDM vol. 3, 7.2.3.
 Descriptor system_segment(Cpu& cpu, std::uint16_t selector, bool (*right)(const Cpu&, const Descriptor&)) {
   const std::uint32_t error = selector_error(selector);
   Descriptor d;
   if ((selector & 4) || !read_descriptor(cpu, selector, d) || !right(cpu, d)) raise(Vector::GeneralProtection, error);
   if (!d.present()) raise(Vector::SegmentNotPresent, error);
-  if (!complete_descriptor(cpu, selector, d) || (cpu.long_mode() && !canonical_for_model(cpu, d.base())))
+  if (cpu.long_code() && (!complete_descriptor(cpu, selector, d) || !canonical_for_model(cpu, d.base())))
     raise(Vector::GeneralProtection, error);
   return d;
 }

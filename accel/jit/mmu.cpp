@@ -6,6 +6,7 @@
 #include "accel/jit/control_registers.h"
 #include "accel/jit/fault.h"
 #include "accel/jit/features.h"
+#include "accel/jit/vendor.h"
 
 namespace machina::jit {
 
@@ -49,7 +50,10 @@ bool has_reserved_bits(const Cpu& cpu, const Layout& layout, unsigned level, std
   std::uint64_t reserved = bits(cpu.physical_bits, long_mode ? 51 : 62);
   if (!(cpu.efer & kEferNxe)) reserved |= kNoExecute;
   if (leaf && level > 1) reserved |= bits(13, 12 + 9 * (level - 1) - 1);
-  if (!leaf && level >= 4) reserved |= kLarge;
+  if (!leaf && level >= 4) {
+    reserved |= kLarge;
+    if ((entry & kGlobal) && is_amd(cpu)) return true;  // APM vol. 2, 5.3.3: bit 8 of a PML4E must be zero, too
+  }
   if (level == 3 && leaf && !cpu.has_1g_pages) reserved |= kLarge;
   return entry & reserved;
 }

@@ -103,6 +103,27 @@ TEST(JitLoggedMemory, IsUpdatedInPlaceAndNoted) {
   EXPECT_EQ(m.plain, (LoggedMemory::Writes{{0x30010, 4}}));
 }
 
+// APM vol. 2, 5.3.3: bit 8 of a PML4E must be zero. SDM vol. 3, table 4-15: it is ignored.
+TEST_F(JitMemory, Bit8OfAPml4eIsReservedWithAmd) {
+  CpuidTable amd;
+  amd.set({.leaf = 0, .eax = 0xd, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65});
+  for (const bool is_amd : {false, true}) {
+    m.long_64();
+    make_tables();
+    m.cpu().cpuid = is_amd ? &amd : nullptr;
+    const std::uint64_t top = m.cpu().cr3;
+    m.put<std::uint64_t>(top + 8, m.get<std::uint64_t>(top) | 0x100);
+    m.cpu().gpr[kRbx] = std::uint64_t{1} << 39;
+    m.cpu().flush_tlb();
+    m.run({0x8b, 0x03, 0xf4});  // mov eax, [rbx]; hlt
+    EXPECT_EQ(tables->stopped_at() == 14, is_amd);
+    if (is_amd) {
+      EXPECT_EQ(tables->stacked(0), kPfPresent | kPfReserved);
+    }
+  }
+  m.cpu().cpuid = nullptr;
+}
+
 // SDM vol. 3, table 4-4: M is the width of physical addresses, 40 at most, and 32 without PSE-36.
 TEST_F(JitMemory, ReservedBitsOf4MiBPagesGoByTheWidthOfAddresses) {
   m.protected_32();

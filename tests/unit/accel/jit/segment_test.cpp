@@ -153,6 +153,29 @@ TEST_F(SegmentLoad, LocalDescriptors) {
   faults(ldt, {0x0f, 0x00, 0xd0}, Vector::GeneralProtection, 0);
 }
 
+TEST(SystemSegment, HasABaseOf32BitsInCompatibilityMode) {
+  BareMachine m;
+  m.long_64();
+  Tables tables(m);
+  tables.segment(Tables::kFree, 0x82, 0x5000, 0xff);
+  m.put<std::uint64_t>(Tables::kGdt + Tables::kFree + 8, 0x7a);
+  const auto base_after_lldt = [&m] {
+    m.cpu().gpr[kRax] = Tables::kFree;
+    m.run({0x0f, 0x00, 0xd0, 0xf4});  // lldt ax
+    return m.cpu().ldt.base;
+  };
+  EXPECT_EQ(base_after_lldt(), 0x7a00005000U);
+  Segment cs = m.cpu().segment[kCs];
+  cs.rights = 0xc09b;
+  m.cpu().set_segment(kCs, cs);
+  m.cpu().update_mode();
+  EXPECT_EQ(base_after_lldt(), 0x5000U);
+  // Nor need the table reach beyond the first half.
+  m.cpu().gdt.limit = Tables::kFree + 7;
+  m.cpu().ldt = {};
+  EXPECT_EQ(base_after_lldt(), 0x5000U);
+}
+
 TEST_F(SegmentLoad, TaskRegisterMarksItsSegmentBusy) {
   constexpr std::uint16_t t = Tables::kFree;
   tables.segment(t, 0x89, 0x5000, 0x67);

@@ -57,6 +57,15 @@ TEST_F(Syscall, EntersAtLstarWithFlagsInR11) {
   EXPECT_EQ(m.cpu().gpr[kRsp], kStack);
 }
 
+TEST_F(Syscall, TakesTheSelectorOfTheStackWithItsRpl) {
+  m.cpu().msrs.star = std::uint64_t{0x1b} << 48 | std::uint64_t{0x0a} << 32;
+  tables.user();
+  m.run({0x0f, 0x05});
+  EXPECT_EQ(m.cpu().segment[kCs].selector, 0x08);
+  EXPECT_EQ(m.cpu().segment[kSs].selector, 0x12);
+  EXPECT_EQ(m.cpu().cpl, 0);
+}
+
 TEST_F(Syscall, IsUndefinedWithoutItsBitInEfer) {
   m.cpu().efer &= ~kEferSce;
   tables.user();
@@ -185,6 +194,41 @@ TEST_F(Syscall, SysenterIn32BitCode) {
   EXPECT_EQ(flat.stacked(1), 0x1bU);
   EXPECT_EQ(flat.stacked(3), 0x50000U);
   EXPECT_EQ(flat.stacked(4), 0x23U);
+}
+
+TEST(SyscallOf16BitCode, SysenterAndSysexitAreProtectionFaultsInRealMode) {
+  BareMachine m;
+  for (const std::uint8_t opcode : {std::uint8_t{0x34}, std::uint8_t{0x35}}) {
+    m.real_mode();
+    m.cpu().idt = {0, 0x3ff};
+    for (unsigned vector = 0; vector < 32; ++vector) {
+      m.put<std::uint32_t>(4 * vector, 0x8000 + 16 * vector);
+      m.put<std::uint8_t>(0x8000 + 16 * vector, 0xf4);
+    }
+    m.cpu().msrs.sysenter_cs = 8;
+    m.cpu().set_segment(kCs, {.selector = 0, .rights = 0x9b, .limit = 0x1ffff, .base = 0});
+    m.run({0x0f, opcode});
+    EXPECT_EQ(m.cpu().rip, 0x8000U + 16 * 13 + 1);
+  }
+}
+
+TEST(SyscallOf16BitCode, SysenterLeavesVirtual8086Mode) {
+  BareMachine m;
+  m.protected_32();
+  Cpu& cpu = m.cpu();
+  cpu.msrs.sysenter_cs = 8;
+  cpu.msrs.sysenter_eip = 0x13000;
+  cpu.msrs.sysenter_esp = 0x60000;
+  m.put<std::uint8_t>(0x13000, 0xf4);
+  cpu.set_eflags(kVm | kIf | 2);
+  for (unsigned i = 0; i < 6; ++i) cpu.set_segment(i, {.selector = 0, .rights = 0xf3, .limit = 0x1ffff, .base = 0});
+  cpu.cpl = 3;
+  cpu.update_mode();
+  m.run({0x0f, 0x34});
+  EXPECT_EQ(cpu.rip, 0x13001U);
+  EXPECT_EQ(cpu.cpl, 0);
+  EXPECT_EQ(cpu.eflags() & (kVm | kIf), 0U);
+  EXPECT_EQ(cpu.gpr[kRsp], 0x60000U);
 }
 
 TEST_F(Syscall, SysenterWithANullSegmentFaults) {
