@@ -1,0 +1,48 @@
+#pragma once
+/// Where KVM and the software CPU differ and it is known why.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/support/oracle/system_case.h"
+
+namespace machina::jit {
+
+/// A byte of memory that the two left different.
+struct MemoryDifference {
+  std::uint64_t physical;
+  std::uint8_t before, kvm, software;
+};
+
+struct SystemDifference {
+  const SystemCase& c;
+  const SystemOutcome& kvm;
+  const SystemOutcome& software;
+  int first_vector;                 ///< SystemCpu::first_vector()
+  std::vector<std::string> fields;  ///< of the state: "rip", "cs.base"; "end" and "ports" stand for these
+  std::vector<MemoryDifference> memory;
+  const std::uint8_t* kvm_ram;
+  /// Of the first event that the software CPU could not deliver: the table entry that it read last, if there was one.
+  std::uint64_t failed_at = 0, failed_entry = 0;
+  bool failed = false;
+  int last_vector = -1;        ///< that the software CPU has delivered or tried to
+  std::uint64_t last_rip = 0;  ///< of the instruction that it was of
+};
+
+struct Explanation {
+  const char* name;
+  bool (*applies)(const SystemDifference& d);
+  const char* manual;  ///< what decides that the software CPU is right, or that both are
+  const char* text;
+};
+std::span<const Explanation> explanations();
+
+/// Makes equal what the architecture leaves open, in the outcomes of both.
+void mask_undefined(const SystemCase& c, SystemOutcome& kvm, SystemOutcome& software);
+
+/// Takes accessed flags of page-table entries that may or may not be set out of `memory`: true if there were any.
+bool drop_open_accessed_flags(SystemDifference& d);
+
+}  // namespace machina::jit

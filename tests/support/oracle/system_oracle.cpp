@@ -1,0 +1,390 @@
+#include "tests/support/oracle/system_oracle.h"
+
+#include <fmt/format.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include "tests/support/oracle/instruction_generator.h"
+#include "tests/support/oracle/kvm_cpu.h"
+#include "tests/support/oracle/system_cases.h"
+#include "tests/support/oracle/system_cpu.h"
+#include "tests/support/oracle/system_differences.h"
+
+namespace machina::jit {
+
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::string_view kCannotEmulate = "cannot emulate";  // of KvmCpu
+using Clock = std::chrono::steady_clock;
+
+/// Lets both CPUs look at the time after every 10 ms that this process has had, while it lives.
+class Watch {
+ public:
+  Watch() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      KvmCpu::tick();
+      SystemCpu::tick();
+    };
+    sigaction(SIGPROF, &action, &before_);
+    set(10000);
+  }
+  ~Watch() {
+    set(0);
+    sigaction(SIGPROF, &before_, nullptr);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  static void set(long microseconds) {
+    itimerval value{};
+    value.it_interval.tv_usec = value.it_value.tv_usec = microseconds;
+    setitimer(ITIMER_PROF, &value, nullptr);
+  }
+  struct sigaction before_ {};
+};
+
+std::string describe_state(const X86State& s) {
+  std::string text;
+  constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+  for (unsigned i = 0; i < 16; ++i) text += fmt::format("{}{}={:x}", i % 8 == 0 ? "\n    " : " ", kNames[i], s.gpr[i]);
+  text += fmt::format("\n    rip={:x} rflags={:x} cr0={:x} cr2={:x} cr3={:x} cr4={:x} cr8={:x} efer={:x}\n", s.rip,
+                      s.rflags, s.cr0, s.cr2, s.cr3, s.cr4, s.cr8, s.efer);
+  const auto segment = [&text](const char* name, const X86Segment& g) {
+    text += fmt::format(
+        "    {}={:04x} base {:x} limit {:x} type {:x} s {:d} dpl {} p {:d} l {:d} db {:d} g {:d} unusable {:d}\n", name,
+        g.selector, g.base, g.limit, g.type, g.s, g.dpl, g.present, g.l, g.db, g.g, g.unusable);
+  };
+  constexpr const char* kSegments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+  for (unsigned i = 0; i < 6; ++i) segment(kSegments[i], s.segment[i]);
+  segment("tr", s.tr);
+  segment("ldt", s.ldt);
+  text += fmt::format("    gdt={:x}+{:x} idt={:x}+{:x}", s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit);
+  for (const X86Msr& m : s.msrs) text += fmt::format(" [{:x}]={:x}", m.index, m.value);
+  return text + '\n';
+}
+
+class SystemOracle {
+ public:
+  explicit SystemOracle(const SystemOracleOptions& options) : options_(options), software_(kvm_.cpuid()) {
+    std::memcpy(kvm_.ram(), rest_.data(), rest_.size());
+    std::memcpy(software_.ram(), rest_.data(), rest_.size());
+  }
+
+  SystemOracleResult run() {
+    const Watch watch;
+    learn();
+    const Clock::time_point start = Clock::now();
+    for (std::uint64_t i = 0; i < options_.cases; ++i) {
+      make_case(options_.seed, options_.first + i, options_.family, kvm_.abilities(), case_);
+      run_case();
+    }
+    result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    return std::move(result_);
+  }
+
+ private:
+  /// Which instructions KVM cannot emulate: it says so at CPL 0 only, and raises #UD elsewhere.
+  void learn() {
+    constexpr std::uint64_t kCases = 4000, kSeed = 0;
+    for (std::uint64_t i = 0; i < kCases; ++i) {
+      make_case(kSeed, i, options_.family, kvm_.abilities(), case_);
+      if (case_.state.segment[kSs].dpl != 0) continue;
+      load_memory();
+      kvm_.run(case_, by_kvm_);
+      if (by_kvm_.end == SystemEnd::Refused && by_kvm_.why == kCannotEmulate) unemulated_.insert(kind());
+      restore();
+    }
+  }
+
+  void put(std::uint64_t physical, const void* bytes, unsigned size) {
+    std::memcpy(kvm_.ram() + physical, bytes, size);
+    std::memcpy(software_.ram() + physical, bytes, size);
+    const std::uint64_t last = physical + size - 1;
+    software_.written(physical, static_cast<unsigned>(std::min(last | (kPage - 1), last) - physical + 1));
+  }
+
+  void load_memory() {
+    for (const MemoryPatch& p : case_.patches) put(p.physical, &p.value, p.width);
+    put(case_.code_physical, case_.code.data(), static_cast<unsigned>(case_.code.size()));
+  }
+
+  void run_case() {
+    load_memory();
+    const bool native = case_.state.segment[kCs].l && (case_.state.segment[kCs].dpl == 3);
+    if (native && (!case_.has_plain_tables || !plain_tables_)) kvm_.forget_translations();
+    if (native) plain_tables_ = case_.has_plain_tables;
+    const Clock::time_point start = Clock::now();
+    kvm_.run(case_, by_kvm_);
+    const Clock::time_point middle = Clock::now();
+    software_.run(case_, by_software_);
+    const Clock::time_point end = Clock::now();
+    result_.kvm_seconds += std::chrono::duration<double>(middle - start).count();
+    result_.software_seconds += std::chrono::duration<double>(end - middle).count();
+    judge();
+    restore();
+  }
+
+  /// Only what the case or a CPU has written differs from the memory at rest.
+  void restore() {
+    for (std::uint64_t page = 0; page < SystemLayout::kRam / kPage; ++page) {
+      const std::uint8_t* rest = rest_.data() + page * kPage;
+      std::uint8_t* theirs = kvm_.ram() + page * kPage;
+      std::uint8_t* ours = software_.ram() + page * kPage;
+      if (std::memcmp(theirs, rest, kPage) != 0) std::memcpy(theirs, rest, kPage);
+      if (std::memcmp(ours, rest, kPage) != 0) {
+        std::memcpy(ours, rest, kPage);
+        software_.written(page * kPage, kPage);
+      }
+    }
+  }
+
+  void judge() {
+    ++result_.cases;
+    SystemOracleResult::Family& family = result_.families[case_.family];
+    ++family.cases;
+    const int vector = software_.first_vector();
+    ++result_.vectors[vector];
+    if (vector < 0) ++family.succeeded;
+    if (by_software_.end == SystemEnd::Shutdown) ++result_.shutdowns;
+    if (options_.verbose) tell();
+    // Outside of CPL 0 KVM raises #UD for what it cannot emulate. Native code is not emulated.
+    const X86State& before = case_.state;
+    const bool native = before.segment[kCs].l && before.segment[kSs].dpl == 3;
+    if (by_kvm_.end != SystemEnd::Refused && before.segment[kSs].dpl != 0 && !native && unemulated_.contains(kind())) {
+      by_kvm_.end = SystemEnd::Refused;
+      by_kvm_.why = "cannot emulate, #UD outside of CPL 0";
+    }
+    if (const char* lacking = lacks(by_software_.state); lacking && by_kvm_.end != SystemEnd::Refused) {
+      by_kvm_.end = SystemEnd::Refused;
+      by_kvm_.why = lacking;
+    }
+    if (by_kvm_.end == SystemEnd::Refused) {
+      ++result_.refused[by_kvm_.why == "state refused" ? std::string("state of ") + case_.family
+                                                       : case_.mnemonic + ": " + by_kvm_.why];
+      return;
+    }
+    if (by_kvm_.end == SystemEnd::Endless && by_software_.end == SystemEnd::Endless) {
+      ++result_.endless;
+      return;
+    }
+    kvm_full_ = by_kvm_;
+    software_full_ = by_software_;
+    trim(kvm_full_);
+    trim(software_full_);
+    mask_undefined(case_, kvm_full_, software_full_);
+    const bool same_memory = std::memcmp(kvm_.ram(), software_.ram(), SystemLayout::kRam) == 0;
+    if (same_memory && kvm_full_.end == software_full_.end && kvm_full_.ports == software_full_.ports &&
+        kvm_full_.state == software_full_.state) {
+      ++result_.equal;
+      ++family.equal;
+      return;
+    }
+    explain(same_memory);
+  }
+
+  /// What KVM emulates or not.
+  std::string kind() const {
+    const bool is_long = case_.state.efer & 0x400, is_protected = case_.state.cr0 & 1;
+    return case_.mnemonic + (is_long ? " long" : is_protected ? " protected" : " real");
+  }
+
+  /// A mode that the instruction has switched to, and that this KVM does not carry out.
+  const char* lacks(const X86State& s) const {
+    constexpr std::uint64_t kPg = 1U << 31, kLma = 0x400, kVm = 1U << 17;
+    if (!kvm_.abilities().legacy_paging && (s.cr0 & kPg) && !(s.efer & kLma)) return "paging outside of long mode";
+    if (!kvm_.abilities().virtual_8086 && (s.rflags & kVm)) return "virtual-8086 mode";
+    return nullptr;
+  }
+
+  /// What the case does not load is not compared.
+  void trim(SystemOutcome& o) const {
+    if (case_.has_msrs) {
+      std::vector<X86Msr> kept;
+      for (const std::uint32_t index : system_msrs()) kept.push_back({index, o.state.msr(index)});
+      o.state.msrs = std::move(kept);
+    } else {
+      o.state.msrs.clear();
+    }
+    if (!case_.has_debug) o.state.dr = {}, o.state.dr6 = 0, o.state.dr7 = 0;
+    o.state.xcr0 = 1;
+    o.state.apic_base = 0;
+    o.state.tsc_khz = 0;
+    o.state.lapic_valid = false;
+    o.state.events.interrupt_shadow = 0;  // KVM_CAP_INTR_SHADOW may be missing; HLT has ended it
+  }
+
+  void explain(bool same_memory) {
+    SystemDifference d{case_, kvm_full_, software_full_, software_.first_vector(), {}, {}, kvm_.ram()};
+    if (const FaultChain::Delivery* failed = software_.failed_delivery()) {
+      d.failed = true;
+      d.failed_at = failed->last_read.linear;
+      d.failed_entry = failed->last_read.low;
+    }
+    if (const FaultChain::Delivery* last = software_.last_delivery()) {
+      d.last_vector = last->vector;
+      d.last_rip = last->rip;
+    }
+    if (!same_memory)
+      for (std::uint64_t i = 0; i < SystemLayout::kRam; ++i)
+        if (kvm_.ram()[i] != software_.ram()[i]) d.memory.push_back({i, rest_[i], kvm_.ram()[i], software_.ram()[i]});
+    for (const std::string& line : differences(kvm_full_.state, software_full_.state))
+      d.fields.push_back(line.substr(0, line.find(':')));
+    if (kvm_full_.end != software_full_.end) d.fields.emplace_back("end");
+    if (kvm_full_.ports != software_full_.ports) d.fields.emplace_back("ports");
+    const bool dropped = drop_open_accessed_flags(d);
+    if (dropped && d.memory.empty() && d.fields.empty()) {
+      ++result_.explained["accessed-flags"];
+      return;
+    }
+    if (software_.strayed()) {
+      ++result_.strayed;
+      return;
+    }
+    for (const Explanation& e : explanations()) {
+      if (!e.applies(d)) continue;
+      ++result_.explained[e.name];
+      return;
+    }
+    report(d);
+  }
+
+  std::string code() const {
+    ZydisDecoder decoder;
+    const unsigned bits = case_.state.segment[kCs].l ? 64 : case_.state.segment[kCs].db ? 32 : 16;
+    ZydisDecoderInit(&decoder,
+                     bits == 64   ? ZYDIS_MACHINE_MODE_LONG_64
+                     : bits == 32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32
+                                  : ZYDIS_MACHINE_MODE_LEGACY_16,
+                     bits == 64   ? ZYDIS_STACK_WIDTH_64
+                     : bits == 32 ? ZYDIS_STACK_WIDTH_32
+                                  : ZYDIS_STACK_WIDTH_16);
+    ZydisDecodedInstruction i;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    std::string text;
+    for (const std::uint8_t byte : case_.code) text += fmt::format("{:02x} ", byte);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, case_.code.data(), case_.code.size(), &i, operands)))
+      return text + "(no instruction)";
+    ZydisFormatter formatter;
+    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+    char buffer[128];
+    ZydisFormatterFormatInstruction(&formatter, &i, operands, i.operand_count_visible, buffer, sizeof buffer,
+                                    case_.state.rip, nullptr);
+    return text + buffer;
+  }
+
+  std::string headline() const {
+    return fmt::format("seed {} case {} [{}, {}, cpl {}]: {}", options_.seed, case_.number, case_.family, case_.mode,
+                       case_.state.segment[kCs].dpl, code());
+  }
+
+  void tell() const {
+    fmt::print("{}: kvm {} {}, software {} vector {}\n", headline(), name_of(by_kvm_.end), by_kvm_.why,
+               name_of(by_software_.end), software_.first_vector());
+  }
+
+  /// Cases whose like has been told of already are counted only.
+  void report(const SystemDifference& d) {
+    ++result_.unexplained;
+    std::string key = fmt::format("{} in {}: {}/{} vector {}:", case_.mnemonic, case_.mode, name_of(by_kvm_.end),
+                                  name_of(by_software_.end), software_.first_vector());
+    for (const std::string& field : d.fields) key += ' ' + field;
+    if (!d.memory.empty()) key += " memory";
+    if (result_.unexplained_kinds[key]++ != 0 || result_.unexplained_kinds.size() > options_.differences) return;
+    std::string& text = result_.report;
+    text += headline() + '\n';
+    text += fmt::format("  ends: kvm {}, software {} (vector {})\n", name_of(by_kvm_.end), name_of(by_software_.end),
+                        software_.first_vector());
+    for (const std::string& line : differences(kvm_full_.state, software_full_.state))
+      text += fmt::format("  {}   (kvm / software)\n", line);
+    for (std::size_t i = 0; i < std::min<std::size_t>(d.memory.size(), 40); ++i)
+      text += fmt::format("  [{:x}] was {:02x}: kvm {:02x}  software {:02x}\n", d.memory[i].physical,
+                          rest_[d.memory[i].physical], d.memory[i].kvm, d.memory[i].software);
+    if (kvm_full_.ports != software_full_.ports)
+      for (const SystemOutcome* o : {&kvm_full_, &software_full_}) {
+        text += o == &kvm_full_ ? "  ports of kvm:" : "\n  ports of software:";
+        for (const PortAccess& p : o->ports)
+          text += fmt::format(" {}{:x}/{}={:x}", p.write ? "out " : "in ", p.port, p.width, p.value);
+      }
+    text += "  before:" + describe_state(case_.state);
+    text += "  memory:";
+    for (const MemoryPatch& p : case_.patches) text += fmt::format(" [{:x}]={:x}/{}", p.physical, p.value, p.width);
+    text += "\n  of the software CPU: " + software_.describe() + '\n';
+  }
+
+  SystemOracleOptions options_;
+  const std::vector<std::uint8_t> rest_ = memory_at_rest();
+  KvmCpu kvm_;
+  SystemCpu software_;
+  SystemCase case_;
+  SystemOutcome by_kvm_, by_software_, kvm_full_, software_full_;
+  /// Mnemonics that KVM could not emulate at CPL 0. At another CPL it raises #UD instead of telling.
+  std::set<std::string, std::less<>> unemulated_;
+  bool plain_tables_ = false;  // of the last case that ran natively
+  SystemOracleResult result_;
+};
+
+}  // namespace
+
+SystemOracleResult compare_with_kvm(const SystemOracleOptions& options) { return SystemOracle(options).run(); }
+
+SystemOracleOptions from_environment(SystemOracleOptions o) {
+  const auto number = [](const char* name, auto& value) {
+    if (const char* text = std::getenv(name))
+      value = static_cast<std::remove_reference_t<decltype(value)>>(std::strtoull(text, nullptr, 0));
+  };
+  number("MACHINA_ORACLE_SEED", o.seed);
+  number("MACHINA_ORACLE_CASES", o.cases);
+  number("MACHINA_ORACLE_FIRST", o.first);
+  number("MACHINA_ORACLE_DIFFERENCES", o.differences);
+  if (const char* family = std::getenv("MACHINA_ORACLE_FAMILY")) o.family = family;
+  o.verbose = std::getenv("MACHINA_ORACLE_VERBOSE") != nullptr;
+  return o;
+}
+
+std::string summary(const SystemOracleResult& r) {
+  const auto percent = [](std::uint64_t part, std::uint64_t whole) {
+    return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  };
+  std::uint64_t refused = 0, explained = 0;
+  for (const auto& [name, count] : r.refused) refused += count;
+  for (const auto& [name, count] : r.explained) explained += count;
+  std::string text = fmt::format(
+      "{} cases in {:.1f} s ({:.0f} a second; KVM {:.1f} s, software CPU {:.1f} s): {} equal ({:.2f} %), {} refused, "
+      "{} explained, {} endless, {} strayed, {} unexplained\n",
+      r.cases, r.seconds, r.seconds > 0 ? static_cast<double>(r.cases) / r.seconds : 0.0, r.kvm_seconds,
+      r.software_seconds, r.equal, percent(r.equal, r.cases), refused, explained, r.endless, r.strayed, r.unexplained);
+  text += "family       cases   equal  instruction succeeds\n";
+  for (const auto& [name, f] : r.families)
+    text += fmt::format("  {:<10} {:>7} {:>7}  {:.1f} %\n", name, f.cases, f.equal, percent(f.succeeded, f.cases));
+  text += "first event of the instruction:";
+  for (const auto& [vector, count] : r.vectors)
+    text += vector < 0 ? fmt::format(" none {}", count) : fmt::format(", #{} {}", vector, count);
+  text += fmt::format("; shutdowns {}\nrefused by KVM:\n", r.shutdowns);
+  for (const auto& [name, count] : r.refused) text += fmt::format("  {:<40} {}\n", name, count);
+  if (!r.unexplained_kinds.empty()) text += "unexplained:\n";
+  for (const auto& [name, count] : r.unexplained_kinds) text += fmt::format("  {:>6} {}\n", count, name);
+  text += "explained:\n";
+  for (const auto& [name, count] : r.explained) {
+    const auto e = std::find_if(explanations().begin(), explanations().end(),
+                                [&name = name](const Explanation& x) { return name == x.name; });
+    const bool flags = e == explanations().end();
+    text += fmt::format(
+        "  {:<28} {:>7}  {} ({})\n", name, count,
+        flags ? "accessed flags of entries that need not have been used, or of a walk that faulted" : e->text,
+        flags ? "SDM vol. 3, 4.8 and 4.10.2.3" : e->manual);
+  }
+  return text;
+}
+
+}  // namespace machina::jit
