@@ -71,6 +71,16 @@ def on_a_socket():
         assert person.type("gpa2hva 0x1000").startswith("Host virtual address for 0x1000")
         assert person.type("gva2gpa 0xf0000") == "gpa: 0xf0000\n"
         assert person.type("sum 0 16") == "00000\n"
+        # What the guest's firmware would do: a port of the PCI host bridge.
+        assert person.type("trace-event -m pci_cfg_read on") == ""
+        assert person.type("info trace-events pci_cfg_*") == "pci_cfg_read : state 1\npci_cfg_write : state 0\n"
+        person.type("o /w 0xcf8 0x80000000")
+        person.socket.sendall(b"i /w 0xcfc\n")
+        seen = b""
+        while b"pci_cfg_read dev=i440FX at=00.0 offset=0x00 value=0x12378086 size=4" not in seen or \
+                not seen.endswith(PROMPT):
+            seen += person.socket.recv(65536)
+        assert person.type("trace-event pci_* off") == ""
         assert "unknown command" in person.type("nonsense")
 
         qmp = Qmp(f"{process.folder}/q")
