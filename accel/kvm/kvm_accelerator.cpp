@@ -96,6 +96,7 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);
   patched_memory_ = std::make_unique<kvm::PatchedMemory>(system.memory);
+  held_pages_ = std::make_unique<kvm::HeldPages>(*slots_);
   create_interrupt_half();
   kvm::KvmVcpu::install_kick_signal();
 }
@@ -241,6 +242,7 @@ std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(const MsiMessage& 
 
 void KvmAccelerator::clock_running(bool running) {
   patched_memory_->running(running);
+  held_pages_->running(running);
   irqchip_parts_->clock_running(running);
   if (running) msrs_->tsc().guest_runs();
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;

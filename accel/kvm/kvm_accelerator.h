@@ -15,6 +15,7 @@
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_state.h"
 #include "accel/kvm/kvm_step.h"
+#include "accel/kvm/kvm_watch.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpuid_source.h"
 
@@ -66,6 +67,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   bool has_deadline_msr() const { return deadline_msr_; }
   /// What debuggers have put into guest memory, and what KVM_SET_GUEST_DEBUG takes here.
   kvm::PatchedMemory& patched_memory() const { return *patched_memory_; }
+  kvm::HeldPages& held_pages() const { return *held_pages_; }
   std::uint32_t debug_flags() const;
   /// This KVM has no hardware help. Measured when it is asked first: a few milliseconds. Machine lock.
   bool emulates_kernel_mode();
@@ -105,6 +107,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   kvm::Fd kvm_, vm_;
   std::unique_ptr<kvm::MemorySlots> slots_;
   std::unique_ptr<kvm::PatchedMemory> patched_memory_;
+  std::unique_ptr<kvm::HeldPages> held_pages_;
   std::unique_ptr<kvm::MsrSet> msrs_;
   kvm::StateSupport state_support_;
   std::unique_ptr<kvm::Irqchip> irqchip_parts_;

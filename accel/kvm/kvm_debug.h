@@ -88,9 +88,13 @@ class GuestDebug {
   /// The vCPU has halted, in the step that was asked for. False: none was.
   bool stops_halted();
   const DebugStop& stop() const { return stop_; }
+  /// Something else has stopped it.
+  void set_stop(const DebugStop& stop) { stop_ = stop; }
+
+  /// As the vCPU's page tables are now; null: nowhere.
+  std::optional<std::uint64_t> physical_of(std::uint64_t linear) const;
 
  private:
-  std::optional<std::uint64_t> physical_of(std::uint64_t linear) const;
   bool is_patched(std::uint64_t linear) const;
   void stop_at_patch(std::uint64_t linear);
   void give_back(std::uint8_t vector, std::uint64_t dr6) const;

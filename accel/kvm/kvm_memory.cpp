@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "accel/kvm/kvm_api.h"
 #include "core/log.h"
@@ -87,10 +88,12 @@ void MemorySlots::range_logging(const FlatRange& range) {
 
 void MemorySlots::commit() {
   failure_.clear();
+  const std::map<std::uint64_t, Slot> cut = held_.empty() ? std::map<std::uint64_t, Slot>{} : without_held();
+  const std::map<std::uint64_t, Slot>& wanted = held_.empty() ? wanted_ : cut;
   std::vector<Slot> kept;
   for (Slot& slot : slots_) {  // what goes, goes first: KVM allows no overlap
-    const auto it = wanted_.find(slot.first);
-    if (it != wanted_.end() && same_place(it->second, slot)) {
+    const auto it = wanted.find(slot.first);
+    if (it != wanted.end() && same_place(it->second, slot)) {
       set_logging(slot, it->second.logging);
       kept.push_back(std::move(slot));
     } else {
@@ -98,10 +101,41 @@ void MemorySlots::commit() {
     }
   }
   slots_ = std::move(kept);
-  for (const auto& [first, slot] : wanted_) {
+  for (const auto& [first, slot] : wanted) {
     const bool there = std::any_of(slots_.begin(), slots_.end(), [&f = first](const Slot& s) { return s.first == f; });
     if (!there) add(slot);
   }
+}
+
+void MemorySlots::hold(std::map<std::uint64_t, bool> pages) {
+  held_ = std::move(pages);
+  commit();
+}
+
+std::map<std::uint64_t, MemorySlots::Slot> MemorySlots::without_held() const {
+  std::map<std::uint64_t, Slot> pieces;
+  for (const auto& [first, whole] : wanted_) {
+    const auto add = [&pieces, &whole = whole](std::uint64_t from, std::uint64_t end) -> Slot* {
+      if (from >= end) return nullptr;
+      Slot& piece = pieces[from] = whole;
+      piece.first = from;
+      piece.size = end - from;
+      piece.host = whole.host + (from - whole.first);
+      return &piece;
+    };
+    const std::uint64_t end = first + whole.size;
+    std::uint64_t at = first;
+    for (auto it = held_.lower_bound(first); it != held_.end() && it->first < end; ++it) {
+      add(at, it->first);
+      at = it->first + kPage;
+      if (it->second || !readonly_supported_) continue;
+      Slot* page = add(it->first, at);
+      page->readonly = true;
+      page->logging = false;  // writes come to the dispatcher, which notes them
+    }
+    add(at, end);
+  }
+  return pieces;
 }
 
 void MemorySlots::remove(const Slot& slot) {

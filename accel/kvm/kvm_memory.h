@@ -31,6 +31,10 @@ class MemorySlots final : public MemoryListener {
   void commit() override;
   void sync_dirty_log(const FlatRange& range) override;
 
+  /// Pages that the kernel is not to have, so that each access to them exits: reads and writes (true), or writes alone.
+  /// Instead of those before. Machine lock.
+  void hold(std::map<std::uint64_t, bool> pages);
+
   struct Slot {
     std::uint32_t id = 0;
     std::uint64_t first = 0, size = 0;
@@ -52,11 +56,13 @@ class MemorySlots final : public MemoryListener {
   void set_logging(Slot& slot, bool on);
   void sync(const Slot& slot);
   void refused(const std::string& why);
+  std::map<std::uint64_t, Slot> without_held() const;
 
   const Fd& vm_;
   unsigned max_slots_;
   bool readonly_supported_;
   std::map<std::uint64_t, Slot> wanted_;  ///< by first address; without ids
+  std::map<std::uint64_t, bool> held_;    ///< as hold() was told
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_ids_;
   std::uint32_t next_id_ = 0;

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -40,7 +39,8 @@ KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu)
       cpu_(cpu),
       fd_(accelerator.vm().calls(), accelerator.vm().must(KVM_CREATE_VCPU, cpu.apic_id(), "KVM_CREATE_VCPU")),
       transfer_(fd_, accelerator.state_support(), accelerator.msrs()),
-      debug_(fd_, accelerator.patched_memory(), accelerator.debug_flags()) {
+      debug_(fd_, accelerator.patched_memory(), accelerator.debug_flags()),
+      watched_(accelerator.held_pages()) {
   Calls& calls = accelerator.vm().calls();
   run_size_ = accelerator.vcpu_map_size();
   void* mapped = calls.map(fd_.get(), run_size_);
@@ -112,6 +112,7 @@ void KvmVcpu::bind_to_thread() {
 
 VcpuExit KvmVcpu::run() {
   if (!bound_) bind_to_thread();
+  if (debug_.active()) find_out_if_halting();
   for (;;) {
     debug_.tell();
     inject();
@@ -122,11 +123,9 @@ VcpuExit KvmVcpu::run() {
     exits_.fetch_add(1, std::memory_order_relaxed);
     if (result == 0) last_exits_.add(*run_, run_size_);
     if (cpu_.local_apic()) sync_local_apic();
-    if (result == 0 && debug_.active()) {
-      if (const std::optional<ExitResult> r = debug_exit()) {
-        if (r->run_again) continue;
-        return r->exit;
-      }
+    if (const std::optional<ExitResult> r = debug_exit(result)) {
+      if (r->run_again) continue;
+      return r->exit;
     }
     // After a port, memory or MSR access KVM must be entered once more to finish the instruction. When a kick has come,
     // that entry finishes it and returns EINTR at once, so the state is whole whenever this function returns.
@@ -140,32 +139,6 @@ VcpuExit KvmVcpu::run() {
       log::write(log::Category::CpuReset, "{}", report("triple fault"));
     return r.exit;
   }
-}
-
-void KvmVcpu::set_debug(const DebugRequest& request) {
-  const bool watches = std::any_of(request.breakpoints.begin(), request.breakpoints.end(),
-                                   [](const Breakpoint& b) { return !b.is_code(); });
-  if (watches && accelerator_.emulates_kernel_mode())
-    throw Error("this host's KVM emulates kernel mode and looks at no watchpoint there").hint("take -accel jit");
-  debug_.set(request);
-}
-
-/// What an exit is to a debugger; null: nothing.
-std::optional<ExitResult> KvmVcpu::debug_exit() {
-  constexpr ExitResult kStop{false, VcpuExit::Debug};
-  switch (run_->exit_reason) {
-    case KVM_EXIT_DEBUG:
-      return debug_.stops(*run_) ? kStop : ExitResult{};
-    case KVM_EXIT_INTERNAL_ERROR:
-      if (run_->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && debug_.stops_at_patch()) return kStop;
-      break;
-    case KVM_EXIT_HLT:
-      if (debug_.stops_halted()) return kStop;
-      break;
-    default:
-      break;
-  }
-  return std::nullopt;
 }
 
 std::uint64_t KvmVcpu::read_port(std::uint16_t port, unsigned width) { return cpu_.ports().read(port, width); }

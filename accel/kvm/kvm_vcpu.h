@@ -13,6 +13,7 @@
 #include "accel/kvm/kvm_report.h"
 #include "accel/kvm/kvm_state.h"
 #include "accel/kvm/kvm_step.h"
+#include "accel/kvm/kvm_watch.h"
 #include "core/clock.h"
 #include "hw/x86/accelerator.h"
 
@@ -91,7 +92,12 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   bool write_apic_msr(std::uint32_t index, std::uint64_t value);
 
   void bind_to_thread();
-  std::optional<ExitResult> debug_exit();
+  // kvm_vcpu_debug.cpp
+  std::vector<WatchedPiece> pieces_to_watch(const DebugRequest& request);
+  std::optional<ExitResult> debug_exit(int result);
+  void check_emulated(const DebugRequest& request);
+  void find_out_if_halting();
+  void halt_after_step();
 
   KvmAccelerator& accelerator_;
   X86Cpu& cpu_;
@@ -99,6 +105,8 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   StateTransfer transfer_;
   GuestDebug debug_;
   std::unique_ptr<SoftwareStep> software_;  ///< made when it is needed first
+  WatchedMemory watched_;
+  std::optional<std::uint64_t> halting_;  ///< the linear address of an HLT that is stepped
   kvm_run* run_ = nullptr;
   std::size_t run_size_ = 0;
 

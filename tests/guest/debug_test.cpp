@@ -2,6 +2,7 @@
 // bytes that each test puts into RAM, in a mode that it puts the CPU into.
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -158,7 +159,6 @@ class GuestDebug : public GuestTest {
     });
     return r.failure().empty() ? r.result : r.failure() + "\n" + r.result + r.stderr_;
   }
-  /// A KVM that emulates kernel mode has no watchpoints, and does not halt in a step.
   static bool is_emulating_kvm() {
     if (!is_kvm()) return false;
     auto accelerator = qom::TypeRegistry::global().create_as<Accelerator>("kvm-accel");
@@ -188,7 +188,7 @@ TEST_P(GuestDebug, StopsStepsAndGoesOnInEachMode) {
 
 TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
   for (const Mode mode : kModes) {
-    if (mode == Mode::Real && is_emulating_kvm()) continue;  // it knows int3 there, and no debugger's
+    if (mode == Mode::Real && is_emulating_kvm()) continue;  // refused there
     const std::string said = play([mode](Session& s, const auto& say) {
       s.put(kCode, Bytes(12, 0x90));
       s.put(kCode + 12, {0xe6, 0xf4, 0xeb, 0xfe});
@@ -212,8 +212,71 @@ TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
   }
 }
 
+TEST_P(GuestDebug, AnEmulatingKvmSaysWhatItCannotDo) {
+  if (!is_emulating_kvm()) GTEST_SKIP() << "not of " << GetParam();
+  const std::string said = play([](Session& s, const auto& say) {
+    s.enter(Mode::Real);
+    say(s.ask(stops({software(1), software(2), software(3), software(4), software(5)})));
+    s.enter(Mode::Long);
+    say(s.ask(stops({{BreakpointKind::Write, 0x6ff0, 4}})));
+    say(s.ask(stops({{BreakpointKind::Write, 0x7fffffff0000, 4}})));
+  });
+  EXPECT_THAT(said, testing::HasSubstr("four breakpoints in real mode"));
+  EXPECT_THAT(said, testing::HasSubstr("0x6ff0 is on a page with the stack"));
+  EXPECT_THAT(said, testing::HasSubstr("no memory is mapped at 0x7fffffff0000 now"));
+}
+
+// The code writes its own page, in which there is more than what is watched.
+TEST_P(GuestDebug, WatchesThePageOfTheCode) {
+  const std::string said = play([](Session& s, const auto& say) {
+    // mov byte [7d00h], 1; mov byte [7d01h], 2; nop; out
+    s.put(kCode,
+          {0xc6, 0x04, 0x25, 0x00, 0x7d, 0, 0, 1, 0xc6, 0x04, 0x25, 0x01, 0x7d, 0, 0, 2, 0x90, 0xe6, 0xf4, 0xeb, 0xfe});
+    s.enter(Mode::Long);
+    X86State state = s.state();
+    state.gpr[kRsp] = 0x6000;
+    s.set(state);
+    say(s.ask(stops({{BreakpointKind::Write, 0x7d01, 1}})));
+    say(s.go());
+    say(fmt::format("{:#x}", s.get(0x7d00, 2)));
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nwrite 0x7d01 before 0x7c10\n0x201\nshutdown\n");
+}
+
+TEST_P(GuestDebug, WatchesRepeatedStringsAndLockedInstructions) {
+  const std::string said = play([](Session& s, const auto& say) {
+    // mov edi, 20000h; mov ecx, 4; rep stosb; lock inc dword [20000h]; nop; out
+    s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0xb9, 4, 0,    0,    0,    0xf3, 0xaa, 0xf0,
+                  0xff, 0x04, 0x25, 0,    0,    2,    0, 0x90, 0xe6, 0xf4, 0xeb, 0xfe});
+    s.enter(Mode::Long);
+    say(s.ask(stops({{BreakpointKind::Write, kData + 1, 1}})));
+    say(s.go());
+    say(s.go());
+    say(fmt::format("{:#x}", s.get(kData, 4) & 0xff));
+    say(s.go());
+  });
+  EXPECT_THAT(said, testing::StartsWith("ok\nwrite 0x20001 before 0x7c0a\nwrite 0x20001 before 0x7c14\n"));
+  EXPECT_THAT(said, testing::EndsWith("shutdown\n"));
+}
+
+// Four CPUs count in one word, which is watched beside: not one is lost.
+TEST_P(GuestDebug, LockedInstructionsOnAWatchedPageAreOnePiece) {
+  const std::string said = play(
+      [](Session& s, const auto& say) {
+        // mov ecx, 2000; l: lock inc dword [20010h]; dec ecx; jnz l; lock inc dword [30000h]; m: pause; jmp m
+        s.put(kCode, {0xb9, 0xd0, 7,    0,    0,    0xf0, 0xff, 0x04, 0x25, 0x10, 0,    2,    0,    0xff, 0xc9,
+                      0x75, 0xf4, 0xf0, 0xff, 0x04, 0x25, 0,    0,    3,    0,    0xf3, 0x90, 0xeb, 0xfc});
+        for (unsigned n = 0; n < 4; ++n) s.enter(Mode::Long, n);
+        say(s.ask(stops({{BreakpointKind::Write, kData, 4}})));
+        for (unsigned i = 0; i < 100 && s.get(0x30000, 4) != 4; ++i) s.go(0.2);
+        say(fmt::format("{} {}", s.get(0x30000, 4), s.get(kData + 16, 4)));
+      },
+      4);
+  EXPECT_EQ(said, "ok\n4 8000\n");
+}
+
 TEST_P(GuestDebug, WatchesWrites) {
-  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   for (const Mode mode : {Mode::Protected32, Mode::Long}) {
     const std::string said = play([mode](Session& s, const auto& say) {
       // mov edi, 20000h; mov eax, [rdi]; mov [rdi+8], eax; mov byte [rdi+3], 7; nop; out
@@ -230,7 +293,6 @@ TEST_P(GuestDebug, WatchesWrites) {
 }
 
 TEST_P(GuestDebug, WatchesAccesses) {
-  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   const std::string said = play([](Session& s, const auto& say) {
     s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6, 0xf4,
                   0xeb, 0xfe});
@@ -288,7 +350,6 @@ TEST_P(GuestDebug, CodeThatIsMappedLaterStops) {
 }
 
 TEST_P(GuestDebug, AStepOverHltHaltsUntilAnInterrupt) {
-  if (is_emulating_kvm()) GTEST_SKIP() << "KVM emulates kernel mode here";
   const std::string said = play([](Session& s, const auto& say) {
     s.put(kCode, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});  // hlt; out
     s.enter(Mode::Real);
