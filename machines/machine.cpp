@@ -97,6 +97,7 @@ X86Cpu& Machine::plug_cpu(unsigned index, const std::string& id) {
   parent->add_child(id.empty() ? fmt::format("cpu[{}]", index) : id, cpu);
   try {
     qom::realize_tree(*cpu);
+    cpu->set_debug({cpus_.breakpoints(), false, false});
   } catch (...) {
     parent->remove_child(*cpu);
     throw;

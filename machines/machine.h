@@ -119,6 +119,8 @@ class Machine final : public qom::Object,
   /// A reset, a shutdown, a stop, a sleep or its end was asked for and waits for the event loop. CPUs that leave guest
   /// mode meanwhile stay out of it.
   bool has_requests() const { return posted_; }
+  /// Of the process, once the machine has ended.
+  int exit_code() const { return exit_code_; }
 
  private:
   void emit(Event event, ShutdownCause cause = ShutdownCause::HostError);

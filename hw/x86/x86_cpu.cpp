@@ -202,6 +202,15 @@ void X86Cpu::unpark() {
   wake_.notify_all();
 }
 
+void X86Cpu::hold(bool on) {
+  held_ = on;
+  if (on) {
+    kick();
+  } else {
+    wake_.notify_all();
+  }
+}
+
 void X86Cpu::run_on_thread(std::function<void()> work) {
   work_.push_back(std::move(work));
   kick();
@@ -341,7 +350,7 @@ bool X86Cpu::prepare_to_run() {
       work();
     }
     if (quit_) return false;
-    if (park_requested_) {
+    if (park_requested_ || held_) {
       if (!parked_) {
         const qom::LifecycleTrace::Scope trace([this] { return fmt::format("vcpu {} parked", path()); });
         vcpu_park(index_);
@@ -415,6 +424,20 @@ void CpuSet::park_all() {
 void CpuSet::unpark_all() {
   parked_ = false;
   for (X86Cpu* cpu : cpus_) cpu->unpark();
+}
+
+void CpuSet::set_breakpoints(std::vector<Breakpoint> breakpoints) {
+  DebugRequest request{std::move(breakpoints), false, false};
+  for (std::size_t i = 0; i < cpus_.size(); ++i) {
+    try {
+      cpus_[i]->set_debug(request);
+    } catch (...) {
+      const DebugRequest before{breakpoints_, false, false};
+      while (i-- > 0) cpus_[i]->set_debug(before);
+      throw;
+    }
+  }
+  breakpoints_ = std::move(request.breakpoints);
 }
 
 MACHINA_TYPE(X86Cpu, Device);

@@ -85,6 +85,9 @@ class X86Cpu final : public Device, public ApicCpu {
   void request_park();
   bool parked() const;
   void unpark();
+  /// Stays parked, whoever lets it go, until it is released. For a debugger that lets only some of the CPUs run.
+  void hold(bool on);
+  bool held() const { return held_; }
   void kick();
   /// Runs `work` on the vCPU thread outside guest mode, before guest code goes on. Returns at once.
   void run_on_thread(std::function<void()> work);
@@ -166,6 +169,7 @@ class X86Cpu final : public Device, public ApicCpu {
   bool init_requested_ = false;
   int sipi_requested_ = -1;
   bool park_requested_ = true;
+  bool held_ = false;
   bool parked_ = false;
   bool quit_ = false;
   Sleep sleep_ = Sleep::Running;
@@ -186,12 +190,18 @@ class CpuSet {
   const std::vector<X86Cpu*>& cpus() const { return cpus_; }
   /// Every vCPU has left guest mode and stays out when this returns. The machine lock is let go while waiting.
   void park_all();
+  /// But those that are held.
   void unpark_all();
   bool parked() const { return parked_; }
+  /// Code and data that each CPU stops for, those that are added later too. All are parked. Throws Error when the
+  /// accelerator cannot, and what was in force before is in force again then.
+  void set_breakpoints(std::vector<Breakpoint> breakpoints);
+  const std::vector<Breakpoint>& breakpoints() const { return breakpoints_; }
 
  private:
   System& system_;
   std::vector<X86Cpu*> cpus_;
+  std::vector<Breakpoint> breakpoints_;
   bool parked_ = true;
 };
 
