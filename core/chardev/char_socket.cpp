@@ -111,6 +111,8 @@ class CharSocket final : public CharStream {
     c.property("port", &CharSocket::port_, "").doc("TCP port or service; 0 lets the host choose one for a server");
     c.property("fd", &CharSocket::fd_, -1).doc("inherited socket, connected or listening; instead of an address");
     c.property("server", &CharSocket::server_, false).doc("listen, and serve one client at a time");
+    c.property("exclusive", &CharSocket::exclusive_, false)
+        .doc("a server that has a client hangs up on others instead of letting them wait");
     c.property("wait", &CharSocket::wait_, true).doc("a server waits for its first client before the machine starts");
     c.property("reconnect", &CharSocket::reconnect_, 0U).doc("seconds after which a client tries again; 0 never");
     c.property("nodelay", &CharSocket::nodelay_, false).doc("send small TCP packets at once");
@@ -152,6 +154,7 @@ class CharSocket final : public CharStream {
   std::int32_t fd_ = -1;
   bool server_ = false;
   bool wait_ = true;
+  bool exclusive_ = false;
   std::uint32_t reconnect_ = 0;
   bool nodelay_ = false;
 
@@ -290,7 +293,7 @@ void CharSocket::wait_for_client() {
   }
 }
 
-// One client at a time: the next one waits in the listen queue.
+// One client at a time: the next one waits in the listen queue, or is sent away.
 bool CharSocket::accept_client() {
   OwnedFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
@@ -304,7 +307,11 @@ bool CharSocket::accept_client() {
     }
     return false;
   }
-  listener_watch_->want_read(false);
+  if (exclusive_) {
+    if (connected()) return false;  // and hang up
+  } else {
+    listener_watch_->want_read(false);
+  }
   established(std::move(fd));
   return true;
 }
