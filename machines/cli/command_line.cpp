@@ -12,6 +12,7 @@
 #include "core/config/ini.h"
 #include "machines/cli/action_options.h"
 #include "machines/cli/option_table.h"
+#include "machines/gdb/gdb_device.h"
 
 namespace machina {
 
@@ -312,6 +313,11 @@ CommandLine CommandLine::parse(const std::vector<std::string>& arguments) {
       {"plugin", push(&CommandLine::plugins, cl)},
       {"L", push(&CommandLine::directories, cl)},
       {"S", flag(&CommandLine::stopped, cl)},
+      {"gdb", to(&CommandLine::gdb, cl)},
+      {"s",
+       [&](const std::string& option, const std::string&) {
+         cl.gdb = config_scalar(kDefaultGdbDevice, Origin{option, 0, 0, 0, {}}, {});
+       }},
       {"action", group("action", "")},
       {"watchdog",
        [&](const std::string& option, const std::string& text) {

@@ -18,7 +18,8 @@ struct CommandLine {
   std::vector<GlobalOption> globals;
   std::vector<SetOption> sets;
 
-  std::optional<ConfigValue> cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile, run_dir;
+  std::optional<ConfigValue> gdb, cpu, bios, kernel, initrd, append, uuid, display, log_items, log_file, pidfile,
+      run_dir;
   std::vector<ConfigValue> serials, parallels, monitors, qmps, debugcons, qtests, plugins, directories;
 
   bool nodefaults = false, nographic = false, no_reboot = false, no_shutdown = false, stopped = false, snapshot = false;

@@ -23,6 +23,8 @@
 #include "machines/cli/sizing.h"
 #include "machines/firmware_data.h"
 #include "machines/firmware_tables.h"
+#include "machines/gdb/gdb_device.h"
+#include "machines/gdb/gdb_server.h"
 #include "qom/find.h"
 #include "qom/plugin.h"
 
@@ -317,6 +319,11 @@ void Launch::connect_consoles() {
     backends_->add_character(cl_.debugcons[i], fmt::format("debugcon{}", i));
   for (std::size_t i = 0; i < cl_.qtests.size(); ++i) add_server("qtest", cl_.qtests[i], fmt::format("qtest{}", i));
   add_monitors();
+  if (cl_.gdb) {
+    ConfigValue spec = *cl_.gdb;
+    at_origin(spec.origin, [&] { spec.text = gdb_device(spec.text); });
+    add_server(GdbServer::kType, spec, "gdb");
+  }
   qom::for_each<CharStdio>(*root_, [this](CharStdio& terminal) {
     terminal.on_quit([this] { machine_->request_shutdown(ShutdownCause::HostUi); });
   });

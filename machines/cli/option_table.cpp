@@ -90,6 +90,8 @@ const std::vector<OptionSpec>& option_table() {
       {"L", "DIR", "directory to look for firmware and boards in first", kObjects},
 
       {"S", nullptr, "does not start the CPUs: 'cont' does", kRun},
+      {"gdb", "tcp:HOST:PORT|unix:PATH|stdio|pty|chardev:ID|none", "gdb may connect there and debug the guest", kRun},
+      {"s", nullptr, "the same as -gdb tcp:127.0.0.1:1234", kRun},
       {"no-reboot", nullptr, "ends when the guest resets", kRun},
       {"action", "[reboot=ACTION][,shutdown=ACTION][,panic=ACTION][,watchdog=ACTION]",
        "what follows when the guest resets, powers off or panics, or when a watchdog expires", kRun},
