@@ -52,6 +52,21 @@ SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const Ker
                            jit::BlockCache& thunks, const CpuidTable& cpuid)
     : memory_(memory), actions_(actions), kernel_(kernel), view_(memory.view()), stepper_(*this, thunks, cpuid) {}
 
+std::string SoftwareStep::mnemonic_at_rip(const X86State& state) const {
+  const auto read = [this](std::uint64_t at, std::span<std::uint8_t> to) {
+    const FlatRange* range = ram_at(at);
+    if (!range || range->last - at < to.size() - 1) return false;
+    std::memcpy(to.data(), range->host + (at - range->first), to.size());
+    return true;
+  };
+  const std::string text = disassemble(state, bytes_at_rip(state, read));
+  std::size_t end = text.find(' ');
+  // LOCK and REP are prefixes.
+  if (const std::string first = text.substr(0, end); first == "lock" || first.starts_with("rep"))
+    end = text.find(' ', first.size() + 1);
+  return text.substr(0, end);
+}
+
 SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, const std::uint8_t* stop) {
   Result result;
   const X86Events& e = state.events;
@@ -64,16 +79,7 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, con
   tsc_ = state.msr(kMsrTsc);
   host_tsc_ = __rdtsc();
   stepper_.load(state);
-  result.mnemonic = [&] {
-    const std::string text =
-        disassemble(state, bytes_at_rip(state, [this](std::uint64_t at, std::span<std::uint8_t> to) {
-                      const FlatRange* range = ram_at(at);
-                      if (!range || range->last - at < to.size() - 1) return false;
-                      std::memcpy(to.data(), range->host + (at - range->first), to.size());
-                      return true;
-                    }));
-    return text.substr(0, text.find(' '));
-  }();
+  result.mnemonic = mnemonic_at_rip(state);
   using Outcome = jit::Stepper::Outcome;
   for (;;) {
     const Outcome outcome = stepper_.step();

@@ -94,6 +94,7 @@ class SoftwareStep final : private jit::Environment {
   std::uint64_t tsc() override;
   void set_tsc(std::uint64_t value) override;
 
+  std::string mnemonic_at_rip(const X86State& state) const;
   const FlatRange* ram_at(std::uint64_t physical) const;
   bool wrote(std::uint64_t physical) const;
 
