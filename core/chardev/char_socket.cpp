@@ -98,6 +98,12 @@ OwnedFd new_socket(const Address& a) {
   return OwnedFd(socket(a.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
+/// The other side of a socket has said its last, read or not.
+bool has_finished(int fd) {
+  pollfd p{fd, POLLRDHUP, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
 }  // namespace
 
 class CharSocket final : public CharStream {
@@ -293,8 +299,12 @@ void CharSocket::wait_for_client() {
   }
 }
 
-// One client at a time: the next one waits in the listen queue, or is sent away.
+// One client at a time: the next one waits in the listen queue, or is sent away. Not by one that is leaving.
 bool CharSocket::accept_client() {
+  if (exclusive_ && connected() && has_finished(stream_->out_fd())) {
+    listener_watch_->want_read(false);
+    return false;
+  }
   OwnedFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
     // Out of descriptors the listener stays ready and the loop would spin.

@@ -90,6 +90,27 @@ TEST_F(CharSocketTest, UnixServerServesOneClientAfterTheOther) {
   EXPECT_TRUE(at_end(second));
 }
 
+TEST_F(CharSocketTest, AnExclusiveServerSendsOthersAwayButWaitsForOneThatLeaves) {
+  const auto chr =
+      realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}, {"exclusive", "on"}});
+  chr->attach(&front);
+  OwnedFd first = connect_unix(path("s"));
+  expect_soon([&] { return chr->connected(); });
+  const OwnedFd second = connect_unix(path("s"));
+  ASSERT_TRUE(second);
+  expect_soon([&] { return at_end(second); });
+  EXPECT_TRUE(chr->connected());
+
+  // Both are there before the server looks: the first has gone, the third has come.
+  send_all(first, "bye");
+  first.reset();
+  OwnedFd third = connect_unix(path("s"));
+  ASSERT_TRUE(third);
+  send_all(third, " hello");
+  expect_soon([&] { return front.got == "bye hello"; });
+  EXPECT_FALSE(at_end(third));
+}
+
 // As `nc -N` and `printf … | socat` do: all is said, and the answers are wanted.
 TEST_F(CharSocketTest, APeerThatHasFinishedSendingGetsWhatWaits) {
   const auto chr = realize("chardev-socket", {{"path", path("s")}, {"server", "on"}, {"wait", "off"}});
