@@ -31,8 +31,9 @@ def garbage(process):
         elif kind == 4:
             client.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\x03\x03\x03")
         else:
-            client.raw(b"$Z0,7c00,1#" )
+            client.raw(b"$Z0,7c00,1#")
         client.close()
+        wait_status(process, "running")  # before the next one comes: it would be sent away
     # Bytes one by one, a packet in the middle of another, a wrong sum, one that is too long.
     client = Packets(process)
     for byte in b"$?#3f":
