@@ -281,11 +281,12 @@ bool load_segment(X86State& s, X86Segment& segment, std::uint16_t selector, cons
     return true;
   }
   if (selector < 4) {  // the null selector: SDM vol. 3, 3.4.2
+    if (&segment == &s.segment[kCs]) return false;
     segment = {};
     segment.selector = selector;
     segment.unusable = true;
     segment.present = false;
-    return &segment != &s.segment[kCs];
+    return true;
   }
   // SDM vol. 3, 3.4.5.
   const bool local = selector & 4;

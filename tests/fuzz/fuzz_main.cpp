@@ -172,7 +172,7 @@ int run(int argc, char** argv) {
 
 std::vector<TargetInfo> all_targets() {
   std::vector<TargetInfo> all = device_targets();
-  for (const auto& more : {reader_targets(), monitor_targets(), display_targets()})
+  for (const auto& more : {reader_targets(), monitor_targets(), display_targets(), debugger_targets()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

@@ -53,6 +53,8 @@ std::vector<TargetInfo> reader_targets();
 std::vector<TargetInfo> monitor_targets();
 /// Clients of the screen.
 std::vector<TargetInfo> display_targets();
+/// Clients of the gdb stub.
+std::vector<TargetInfo> debugger_targets();
 
 /// A rule is broken that no sanitizer knows: says which, and ends the process as a sanitizer does.
 [[noreturn]] void fail(const std::string& rule);

@@ -7,7 +7,7 @@ main:   mov     %cs, %ax
         mov     %ax, %ds
         xor     %ax, %ax
         mov     %ax, %ss
-        mov     $0x7000, %sp
+        mov     $0x6800, %sp
         mov     $0x1234, %bx
 again:  inc     %bx
 step:   call    over

@@ -4,7 +4,7 @@ offset.
 
     usage: boot_sector_session.py MACHINE-RUN ACCELERATOR FOLDER      where guests are built"""
 
-from debugged import debugged, expect, gdb, main
+from debugged import BOOT_LIMIT, debugged, expect, gdb, main
 
 
 def test(program, accel, folder):
@@ -23,7 +23,7 @@ def test(program, accel, folder):
                    "p/x $pc", "p/x $cs", "p/x $ip", "p/x $bx", "x/3i $pc", "stepi", "p/x $bx", "stepi", "stepi", "p/x $cx",
                    "stepi", "info symbol $pc", "x/1xh &word", "continue", "x/1xh &word",                    "watch *(short*)&word", "continue", "delete", "tbreak over", "continue", "p/x $pc == &over",
                    "set var $bx = 0x4321", "tbreak here", "continue", "p/x $cx", "p $eflags", "monitor info registers",
-                   files=(f"{folder}/boot.elf",), before=sixteen)
+                   files=(f"{folder}/boot.elf",), before=sixteen, limit=BOOT_LIMIT)
         expect(seen, r"Breakpoint 1, ", r"0x7c00 <_start>:\s+ljmp +\$0x7c0,\$0x5", r"= 0x0", r"= 0x0",
                r"Breakpoint 2, ", r"= 0x7c13", r"= 0x7c0", r"= 0x13", r"= 0x1234",
                r"0x7c13 <again>:\s+inc +%bx", r"= 0x1235", r"= 0x1235", r"^here in section", r"<word>:\s+0x0000",
@@ -32,7 +32,8 @@ def test(program, accel, folder):
     # Without a word of the user gdb takes the guest for a 32-bit one there, and can change that at any time.
     with debugged(program, accel, *disk) as process:
         seen = gdb(process, "show architecture", "break *0x7c00", "continue", "p/x $eip", "set architecture i8086",
-                   "x/i $pc", "set architecture i386:x86-64", "p/x $rip", "p/x $r8", "info registers cs")
+                   "x/i $pc", "set architecture i386:x86-64", "p/x $rip", "p/x $r8", "info registers cs",
+                   limit=BOOT_LIMIT)
         expect(seen, r"currently \"i386\"", r"Breakpoint 1, ", r"= 0x7c00", r"ljmp +\$0x7c0,\$0x5", r"= 0x7c00", r"= 0x0",
                r"cs +0x0")
     print("16-bit boot sector: breakpoints by address under two bases of CS, steps, a watchpoint, registers")

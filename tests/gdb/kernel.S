@@ -133,7 +133,7 @@ function start64
         mov     $APIC, %ebx
         movl    $0x1ff, 0xf0(%rbx)
         movl    $0xc4500, 0x300(%rbx)   # INIT to all others
-        mov     $2000000, %ecx
+        mov     $20000, %ecx
 1:      dec     %ecx
         jnz     1b
         movl    $0xc4608, 0x300(%rbx)   # start-up IPI
@@ -181,5 +181,6 @@ only_read:      .quad 77
         .type   counters, @object
 counters:       .skip 8 * 16
 result:         .quad 0
+        .balign 4096                    # an accelerator may not be able to watch a page with the stack
         .skip   512
 stack:
