@@ -35,9 +35,7 @@ constexpr Item kItems[] = {
     {"unimp", Category::Unimp, "what the guest uses and Machina does not model"},
     {"int", Category::Int, "each interrupt and exception, as it is delivered to a vCPU"},
     {"exit", Category::Exit, "each exit of a vCPU from guest mode"},
-    {"mmu", Category::Mmu, "page faults, flushed translations, changes of the memory map"},
     {"cpu_reset", Category::CpuReset, "CPU state before resets"},
-    {"in_asm", Category::InAsm, "guest code, a block as it is decoded; of the software CPU only"},
 };
 constexpr std::string_view kTracePrefix = "trace:";
 

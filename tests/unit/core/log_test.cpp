@@ -126,14 +126,14 @@ TEST(RateLimit, ReportsWhatItLeftOutInTheNextPeriod) {
 
 TEST_F(LogTest, OneListTakesThePlaceOfAnother) {
   log::enable("int,exit");
-  log::enable_only("mmu,in_asm");
+  log::enable_only("unimp,cpu_reset");
   EXPECT_FALSE(log::on(log::Category::Int));
-  EXPECT_TRUE(log::on(log::Category::Mmu));
-  EXPECT_TRUE(log::on(log::Category::InAsm));
-  EXPECT_THROW(log::enable_only("mmuu"), Error);
-  EXPECT_TRUE(log::on(log::Category::Mmu)) << "what cannot be read changes nothing";
+  EXPECT_TRUE(log::on(log::Category::Unimp));
+  EXPECT_TRUE(log::on(log::Category::CpuReset));
+  EXPECT_THROW(log::enable_only("unimpp"), Error);
+  EXPECT_TRUE(log::on(log::Category::Unimp)) << "what cannot be read changes nothing";
   log::enable_only("");
-  EXPECT_FALSE(log::on(log::Category::Mmu));
+  EXPECT_FALSE(log::on(log::Category::Unimp));
 }
 
 TEST_F(LogTest, FileGetsTheLogAndNotTheMessages) {
