@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "accel/jit/jit_cpuid.h"
 #include "accel/qtest/qtest_commands.h"
 #include "core/block/image_format.h"
 #include "core/config/ini.h"
@@ -16,7 +15,7 @@
 #include "hw/net/ethernet.h"
 #include "hw/x86/boot/direct_boot.h"
 #include "hw/x86/boot/kernel_file.h"
-#include "hw/x86/cpu_model.h"
+#include "hw/x86/cpu_features.h"
 #include "hw/x86/x86_state_blob.h"
 #include "hw/x86/x86_state_check.h"
 #include "machines/board/board_composer.h"
@@ -300,8 +299,15 @@ class ImageTarget final : public Target {
 class X86StateTarget final : public Target {
  public:
   X86StateTarget() {
-    const CpuPlatform platform{jit::supported_cpuid(), "the software CPU", {}};
-    cpuid_ = make_cpuid(parse_cpu_model("max"), platform).table;
+    // A processor that has everything: x87, SSE and AVX are what XSAVE keeps.
+    FeatureSet all;
+    all.fill(~0U);
+    cpuid_.set({.leaf = 0, .eax = 0xd});
+    cpuid_.set({.leaf = 0xd, .has_subleaves = true, .eax = 7, .ebx = 832, .ecx = 832});
+    cpuid_.set({.leaf = 0xd, .subleaf = 2, .has_subleaves = true, .eax = 256, .ebx = 576});
+    cpuid_.set({.leaf = 0x80000000, .eax = 0x80000008});
+    cpuid_.set({.leaf = 0x80000008, .eax = 0x3030});
+    put_features(cpuid_, all);
   }
   bool run(std::span<const std::uint8_t> input) override {
     const StepLimit limit("reading a CPU's state");
