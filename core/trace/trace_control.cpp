@@ -57,7 +57,7 @@ std::string nearest(std::string_view pattern) {
     // Somebody who wants a family means one of those that there are.
     std::vector<std::string> families;
     for (const std::string& name : candidates) families.push_back(name.substr(0, name.find('_')) + "_*");
-    const std::string near = did_you_mean(pattern, families);
+    std::string near = did_you_mean(pattern, families);
     if (!near.empty()) return near;
   }
   return did_you_mean(pattern, candidates);
