@@ -9,6 +9,7 @@
 #include "accel/jit/jit_accelerator.h"
 #include "accel/jit/jit_cpuid.h"
 #include "accel/jit/jit_state.h"
+#include "accel/jit/ram_entry.h"
 #include "accel/jit/run.h"
 #include "core/log.h"
 #include "core/system.h"
@@ -167,24 +168,14 @@ HostPage JitVcpu::page(std::uint64_t physical) {
 std::uint64_t JitVcpu::load_entry(std::uint64_t physical, unsigned width) {
   const HostPage p = page(physical & kPageMask);
   if (!p.host) return read_physical(physical, width);
-  const std::uint8_t* at = p.host + (physical & (kPageSize - 1));
-  if (width == 4) return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_ACQUIRE);
-  return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(at), __ATOMIC_ACQUIRE);
+  return ram_load_entry(p.host + (physical & (kPageSize - 1)), width);
 }
 
 bool JitVcpu::replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) {
   const HostPage p = page(physical & kPageMask);
   if (!p.host || p.readonly) return true;  // page tables in ROM keep their bits as they are
   std::uint8_t* at = p.host + (physical & (kPageSize - 1));
-  bool done = false;
-  if (width == 4) {
-    auto old = static_cast<std::uint32_t>(expected);
-    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), &old, static_cast<std::uint32_t>(value),
-                                       false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-  } else {
-    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &expected, value, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
-  }
+  const bool done = ram_replace_entry(at, width, expected, value);
   if (done && p.logged) note_write(physical, width);
   if (done) cpu_->blocks.written(reinterpret_cast<std::uintptr_t>(at), width);
   return done;

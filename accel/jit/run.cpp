@@ -259,14 +259,19 @@ void run_instruction(Cpu& cpu) {
   const GuestFloat guest_float(cpu);
   cpu.block = nullptr;
   cpu.chain_slot = nullptr;
-  if (cpu.undelivered) return deliver(cpu, *std::exchange(cpu.undelivered, {}));
+  if (cpu.undelivered) {
+    deliver(cpu, *std::exchange(cpu.undelivered, {}));
+    return note_step(cpu);
+  }
   const std::uint64_t start = cpu.rip;
   cpu.mode |= kModeSingle;
   try {
     enter_single(cpu, look_up(cpu));
   } catch (const GuestFault& fault) {
     deliver_fault(cpu, fault);
+    note_step(cpu);
   } catch (...) {
+    if (cpu.debugger) cpu.debugger->withdraw();
     cpu.rip = start;
     cpu.update_mode();
     throw;

@@ -70,7 +70,14 @@ Stepper::Outcome Stepper::step() {
     return Outcome::Declined;
   }
   if (!(cpu_.requests & kRequestExit)) return Outcome::Done;
-  return cpu_.exit == VcpuExit::Shutdown ? Outcome::Shutdown : Outcome::Halted;
+  switch (cpu_.exit) {
+    case VcpuExit::Shutdown:
+      return Outcome::Shutdown;
+    case VcpuExit::Debug:
+      return Outcome::Debug;
+    default:
+      return Outcome::Halted;
+  }
 }
 
 void Stepper::store(X86State& state) {

@@ -6,6 +6,7 @@
 
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpu.h"
+#include "accel/jit/debugger.h"
 #include "hw/x86/x86_state.h"
 
 namespace machina::jit {
@@ -30,9 +31,15 @@ class Stepper {
     Done,      ///< an instruction, or the delivery of a fault or of an event that waited
     Halted,    ///< the same, and it was HLT
     Shutdown,  ///< a triple fault: FaultChain tells
+    Debug,     ///< as Done or Halted, and set_debug() asked for it: debug_stop() tells
     Declined,  ///< Environment wants no part of it: nothing happened
   };
   Outcome step();
+
+  /// Watchpoints and single steps; of breakpoints of code whoever runs the CPU takes care. Throws Error.
+  void set_debug(const DebugRequest& request) { debugger_.set(request); }
+  /// After step() returned Debug.
+  const DebugStop& debug_stop() const { return debugger_.stop(); }
 
   /// Into the state that load() was given, or a copy of it: only what instructions change. What of XSAVE this CPU does
   /// not know stays as it is.
@@ -42,6 +49,7 @@ class Stepper {
 
  private:
   Cpu cpu_;
+  Debugger debugger_{cpu_};
 };
 
 }  // namespace machina::jit

@@ -149,7 +149,7 @@ bool KvmAccelerator::take_deadline_msr() {
   return vm_.call(KVM_X86_SET_MSR_FILTER, &filter) == 0;
 }
 
-std::string KvmAccelerator::statistics() { return steps_.describe(); }
+std::string KvmAccelerator::statistics() { return steps_.counts.describe(); }
 
 std::string KvmAccelerator::details() {
   try {

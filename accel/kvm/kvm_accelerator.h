@@ -72,8 +72,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   /// This KVM has no hardware help. Measured when it is asked first: a few milliseconds. Machine lock.
   bool emulates_kernel_mode();
   /// Of the instructions that the software CPU has carried out: docs/kvm.md.
-  kvm::StepCounts& steps() { return steps_; }
-  jit::BlockCache& step_thunks() { return step_thunks_; }
+  kvm::SharedSteps& steps() { return steps_; }
   bool software_steps() const { return software_steps_; }
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
@@ -114,8 +113,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::unique_ptr<kvm::IoEventFds> memory_events_, port_events_;
   CpuidTable supported_cpuid_;
   std::vector<kvm::KvmVcpu*> vcpus_;
-  kvm::StepCounts steps_;
-  jit::BlockCache step_thunks_;
+  kvm::SharedSteps steps_;
   std::size_t vcpu_map_size_ = 0;
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;

@@ -8,6 +8,7 @@
 
 #include "accel/jit/guest_ram.h"
 #include "accel/jit/host_float.h"
+#include "accel/jit/ram_entry.h"
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_report.h"
 #include "accel/x86_inspect.h"
@@ -20,11 +21,12 @@ constexpr std::uint32_t kMsrApicBase = 0x1b;
 
 // --- what has been done ---
 
-void StepCounts::add(const std::string& mnemonic, unsigned instructions) {
-  stops_.fetch_add(1, std::memory_order_relaxed);
+bool StepCounts::add(const std::string& mnemonic, unsigned instructions) {
+  const bool first = stops_.fetch_add(1, std::memory_order_relaxed) == 0;
   instructions_.fetch_add(instructions, std::memory_order_relaxed);
   const std::lock_guard guard(mutex_);
   ++mnemonics_[mnemonic];
+  return first;
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> StepCounts::by_mnemonic() const {
@@ -48,9 +50,14 @@ std::string StepCounts::describe() const {
 
 // --- the steps ---
 
-SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel,
-                           jit::BlockCache& thunks, const CpuidTable& cpuid)
-    : memory_(memory), actions_(actions), kernel_(kernel), view_(memory.view()), stepper_(*this, thunks, cpuid) {}
+SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel, SharedSteps& shared,
+                           const CpuidTable& cpuid)
+    : memory_(memory),
+      actions_(actions),
+      kernel_(kernel),
+      bus_lock_(shared.bus_lock),
+      view_(memory.view()),
+      stepper_(*this, shared.thunks, cpuid) {}
 
 std::string SoftwareStep::mnemonic_at_rip(const X86State& state) const {
   const auto read = [this](std::uint64_t at, std::span<std::uint8_t> to) {
@@ -67,7 +74,15 @@ std::string SoftwareStep::mnemonic_at_rip(const X86State& state) const {
   return text.substr(0, end);
 }
 
-SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, const std::uint8_t* stop) {
+void SoftwareStep::set_debug(const DebugRequest& request) {
+  DebugRequest own = request;
+  std::erase_if(own.breakpoints, [](const Breakpoint& b) { return b.is_code(); });
+  own.hold_interrupts = false;
+  debugged_ = !request.empty();
+  stepper_.set_debug(own);
+}
+
+SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, std::uint8_t* stop) {
   Result result;
   const X86Events& e = state.events;
   // In SMM memory is another one; and what KVM was about to deliver comes before the instruction.
@@ -86,8 +101,8 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, con
     if (outcome == Outcome::Declined) break;
     result.outcome = outcome;
     ++result.instructions;
-    if (outcome != Outcome::Done || result.instructions > following || stepper_.cpu().cpl == 3) break;
-    if (stop && std::atomic_ref(*const_cast<std::uint8_t*>(stop)).load(std::memory_order_relaxed) != 0) break;
+    if (outcome != Outcome::Done || debugged_ || result.instructions > following || stepper_.cpu().cpl == 3) break;
+    if (stop && std::atomic_ref(*stop).load(std::memory_order_relaxed) != 0) break;
     if (!following_) {
       following_ = true;
       stepper_.cpu().flush_tlb();  // what it may write is another matter now
@@ -97,7 +112,8 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, con
   if (result.outcome == Outcome::Shutdown) return result;
   stepper_.store(state);
   state.cr8 = cr8_;
-  if (result.outcome == Outcome::Halted) state.mp_state = MpState::Halted;
+  if (result.outcome == Outcome::Halted || (result.outcome == Outcome::Debug && debug_stop().halted))
+    state.mp_state = MpState::Halted;
   return result;
 }
 
@@ -126,9 +142,7 @@ void SoftwareStep::announce_write(std::uint64_t physical) {
 std::uint64_t SoftwareStep::load_entry(std::uint64_t physical, unsigned width) {
   const jit::HostPage p = page(physical & jit::kPageMask);
   if (!p.host) return read_physical(physical, width);
-  const std::uint8_t* at = p.host + (physical & (jit::kPageSize - 1));
-  if (width == 4) return __atomic_load_n(reinterpret_cast<const std::uint32_t*>(at), __ATOMIC_ACQUIRE);
-  return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(at), __ATOMIC_ACQUIRE);
+  return jit::ram_load_entry(p.host + (physical & (jit::kPageSize - 1)), width);
 }
 
 // Accessed and dirty bits: KVM's own picture of the tables loses nothing by them.
@@ -136,15 +150,7 @@ bool SoftwareStep::replace_entry(std::uint64_t physical, unsigned width, std::ui
   const FlatRange* range = ram_at(physical);
   if (!range || range->readonly) return true;
   std::uint8_t* at = range->host + (physical - range->first);
-  bool done = false;
-  if (width == 4) {
-    auto old = static_cast<std::uint32_t>(expected);
-    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), &old, static_cast<std::uint32_t>(value),
-                                       false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-  } else {
-    done = __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at), &expected, value, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
-  }
+  const bool done = jit::ram_replace_entry(at, width, expected, value);
   if (done && range->ram->writes_matter())
     range->ram->mark_dirty(static_cast<std::uint64_t>(at - range->ram->host()), width);
   return done;

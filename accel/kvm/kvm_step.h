@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "accel/jit/block_cache.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/stepper.h"
 #include "accel/kvm/kvm_exits.h"
@@ -21,11 +22,11 @@
 
 namespace machina::kvm {
 
-/// What the steps of all vCPUs of a machine share. Any thread.
+/// Any thread.
 class StepCounts {
  public:
-  /// Of an instruction that KVM gave up at, and of those that were carried out because of it.
-  void add(const std::string& mnemonic, unsigned instructions);
+  /// Of an instruction that KVM gave up at, and of those that were carried out because of it. True the first time.
+  bool add(const std::string& mnemonic, unsigned instructions);
   /// Times that KVM gave up, and instructions carried out.
   std::uint64_t stops() const { return stops_.load(std::memory_order_relaxed); }
   std::uint64_t instructions() const { return instructions_.load(std::memory_order_relaxed); }
@@ -40,6 +41,13 @@ class StepCounts {
   std::map<std::string, std::uint64_t> mnemonics_;  // as many as instructions there are
 };
 
+/// What the steps of all vCPUs of a machine share. Any thread.
+struct SharedSteps {
+  StepCounts counts;
+  jit::BlockCache thunks;
+  std::mutex bus_lock;  ///< among steps: a split access is in no case one piece for the CPUs that KVM runs meanwhile
+};
+
 /// The software CPU of one vCPU of KVM. The vCPU's thread, or another while it is parked.
 class SoftwareStep final : private jit::Environment {
  public:
@@ -52,7 +60,7 @@ class SoftwareStep final : private jit::Environment {
   };
 
   /// All must outlive it. Throws Error.
-  SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel, jit::BlockCache& thunks,
+  SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel, SharedSteps& shared,
                const CpuidTable& cpuid);
 
   /// After the first instruction it goes on for at most so many, while they stay at the memory that the first wrote and
@@ -64,10 +72,13 @@ class SoftwareStep final : private jit::Environment {
     jit::Stepper::Outcome outcome = jit::Stepper::Outcome::Declined;
     std::string mnemonic;  ///< of the first
   };
-  /// `following` = 0: one instruction. `stop`, when it is not 0, ends the following ones.
-  Result step(X86State& state, unsigned following, const std::uint8_t* stop);
+  /// Its watchpoints and single steps are met from now on, and then no instruction follows the first. Throws Error.
+  void set_debug(const DebugRequest& request);
+  /// After an outcome of Debug.
+  const DebugStop& debug_stop() const { return stepper_.debug_stop(); }
 
-  jit::Cpu& cpu() { return stepper_.cpu(); }
+  /// `following` = 0: one instruction. `stop`, when it is not 0, ends the following ones.
+  Result step(X86State& state, unsigned following, std::uint8_t* stop);
 
  private:
   // PhysicalMemory, Environment
@@ -101,8 +112,9 @@ class SoftwareStep final : private jit::Environment {
   AddressSpace& memory_;
   ExitActions& actions_;
   const KernelDevices& kernel_;
-  std::mutex bus_lock_;  // a split access is not one piece for KVM's guests either
+  std::mutex& bus_lock_;
   std::shared_ptr<const FlatView> view_;
+  bool debugged_ = false;
   bool following_ = false;
   std::vector<std::uint64_t> written_;  ///< pages that the first instruction wrote
   std::uint64_t cr8_ = 0, apic_base_ = 0;

@@ -104,6 +104,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   Fd fd_;
   StateTransfer transfer_;
   GuestDebug debug_;
+  DebugRequest debug_request_;              ///< as it was asked for: debug_ is given what KVM does of it
   std::unique_ptr<SoftwareStep> software_;  ///< made when it is needed first
   WatchedMemory watched_;
   std::optional<std::uint64_t> halting_;  ///< the linear address of an HLT that is stepped

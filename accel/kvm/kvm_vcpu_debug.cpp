@@ -33,6 +33,8 @@ void KvmVcpu::set_debug(const DebugRequest& request) {
   }
   debug_.set(for_kvm);
   watched_.set(std::move(pieces));
+  debug_request_ = request;
+  if (software_) software_->set_debug(request);
 }
 
 // Of user mode, which runs natively there, such a KVM sees nothing: a step would end in the guest's own handler of #DB.

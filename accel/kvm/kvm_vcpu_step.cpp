@@ -21,8 +21,9 @@ constexpr std::uint64_t kInterruptFlag = 0x200;
 SoftwareStep& KvmVcpu::software() {
   if (!software_) {
     software_ = std::make_unique<SoftwareStep>(accelerator_.system().memory, static_cast<ExitActions&>(*this),
-                                               static_cast<SoftwareStep::KernelDevices&>(*this),
-                                               accelerator_.step_thunks(), cpu_.cpuid);
+                                               static_cast<SoftwareStep::KernelDevices&>(*this), accelerator_.steps(),
+                                               cpu_.cpuid);
+    software_->set_debug(debug_request_);
   }
   return *software_;
 }
@@ -36,14 +37,19 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
     X86State after = before;
     const SoftwareStep::Result result = software().step(after, SoftwareStep::kFollowing, &run_->immediate_exit);
     if (result.instructions == 0) return std::nullopt;
-    accelerator_.steps().add(result.mnemonic, result.instructions);
-    if (accelerator_.steps().stops() == 1)
+    if (accelerator_.steps().counts.add(result.mnemonic, result.instructions))
       log::info(
           "KVM cannot emulate '{}', which the guest executes at {:#x}: the software CPU carries such instructions "
           "out, and 'info kvm' counts them",
           result.mnemonic, before.rip);
     if (result.outcome == Outcome::Shutdown) return ExitResult{false, VcpuExit::Shutdown};
     take_over(before, after);
+    if (result.outcome == Outcome::Debug) {
+      DebugStop stop = software().debug_stop();
+      if (accelerator_.handles_mp_state()) stop.halted = false;  // KVM knows
+      debug_.set_stop(stop);
+      return ExitResult{false, VcpuExit::Debug};
+    }
     if (result.outcome != Outcome::Halted || accelerator_.irqchip() != KernelIrqchip::Off) return ExitResult{};
     return ExitResult{false, (after.rflags & kInterruptFlag) ? VcpuExit::Halted : VcpuExit::HaltedMasked};
   } catch (const Error& e) {
@@ -55,6 +61,7 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
 
 void KvmVcpu::take_over(const X86State& before, const X86State& after) {
   transfer_.load_changes(before, after);
+  if (debug_.active()) debug_.state_loaded();
   run_->if_flag = (after.rflags & kInterruptFlag) != 0;
   run_->ready_for_interrupt_injection = 0;  // until KVM has looked at the new state
   if (after.cr8 == before.cr8 || !cpu_.local_apic()) return;

@@ -292,6 +292,51 @@ TEST_P(GuestDebug, WatchesWrites) {
   }
 }
 
+// CMPXCHG16B: a KVM that emulates kernel mode leaves it to the software CPU.
+const Bytes kExchange = {0xbf, 0x00, 0x00, 0x02, 0x00,         // mov edi, 20000h
+                         0xbb, 0x05, 0x00, 0x00, 0x00,         // mov ebx, 5
+                         0x31, 0xc0, 0x31, 0xd2, 0x31, 0xc9,   // eax, edx, ecx = 0
+                         0xf0, 0x48, 0x0f, 0xc7, 0x0f,         // lock cmpxchg16b [rdi]
+                         0xff, 0xc3, 0xe6, 0xf4, 0xeb, 0xfe};  // inc ebx; out F4h, al
+
+TEST_P(GuestDebug, StepsOverWhatKvmMayNotKnow) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, kExchange);
+    s.enter(Mode::Long);
+    say(s.ask(stops({software(kCode + 16)})));
+    say(s.go());
+    say(s.step());
+    say(fmt::format("{:#x}", s.get(kData, 8)));
+    say(s.step());
+    say(s.ask({}));
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nbreakpoint 0x7c10\nstep 0x7c15\n0x5\nstep 0x7c17\nok\nshutdown\n");
+}
+
+TEST_P(GuestDebug, BreakpointsRightBehindWhatKvmMayNotKnow) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, kExchange);
+    s.enter(Mode::Long);
+    say(s.ask(stops({software(kCode + 21)})));
+    say(s.go());
+    say(s.ask({}));
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nbreakpoint 0x7c15\nok\nshutdown\n");
+}
+
+TEST_P(GuestDebug, WatchesWhatKvmMayNotKnow) {
+  const std::string said = play([](Session& s, const auto& say) {
+    s.put(kCode, kExchange);
+    s.enter(Mode::Long);
+    say(s.ask(stops({{BreakpointKind::Write, kData + 8, 4}})));
+    say(s.go());
+    say(s.go());
+  });
+  EXPECT_EQ(said, "ok\nwrite 0x20008 before 0x7c15\nshutdown\n");
+}
+
 TEST_P(GuestDebug, WatchesAccesses) {
   const std::string said = play([](Session& s, const auto& say) {
     s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6, 0xf4,

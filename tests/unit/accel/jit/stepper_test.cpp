@@ -72,6 +72,31 @@ TEST_F(JitStepper, OnlyOneIsCarriedOut) {
   EXPECT_EQ(state.rip, start + 3);
 }
 
+TEST_F(JitStepper, ADebuggerMeetsDataAndSteps) {
+  DebugRequest watch;
+  watch.breakpoints = {{BreakpointKind::Write, 0x20008, 4}};
+  stepper.set_debug(watch);
+  state.gpr[kRdi] = 0x20000;
+  EXPECT_EQ(step({0x0f, 0x10, 0x07}), Outcome::Done);   // movups xmm0, [rdi]
+  EXPECT_EQ(step({0x0f, 0x11, 0x07}), Outcome::Debug);  // movups [rdi], xmm0
+  EXPECT_EQ(stepper.debug_stop().why, DebugStop::Why::Watchpoint);
+  EXPECT_EQ(stepper.debug_stop().linear, 0x20008U);
+
+  DebugRequest single;
+  single.single_step = true;
+  stepper.set_debug(single);
+  const std::uint64_t start = state.rip;
+  EXPECT_EQ(step({0x90}), Outcome::Debug);
+  EXPECT_EQ(stepper.debug_stop().why, DebugStop::Why::Step);
+  EXPECT_EQ(state.rip, start + 1);
+  EXPECT_FALSE(stepper.debug_stop().halted);
+  EXPECT_EQ(step({0xf4}), Outcome::Debug);  // hlt
+  EXPECT_TRUE(stepper.debug_stop().halted);
+
+  stepper.set_debug({});
+  EXPECT_EQ(step({0x0f, 0x11, 0x07}), Outcome::Done);
+}
+
 TEST_F(JitStepper, CodeThatOthersWriteIsSeenAtOnce) {
   const std::uint64_t start = state.rip;
   state.gpr[kRax] = 5;
