@@ -24,6 +24,7 @@
 #include "core/machine_lock.h"
 #include "core/units.h"
 #include "qom/error.h"
+#include "tests/support/trace_capture.h"
 
 namespace machina {
 namespace {
@@ -194,6 +195,27 @@ TEST_F(RawBlockTest, PiecesAreGatheredAndScattered) {
   EXPECT_EQ(back[1000], static_cast<std::uint8_t>(initial[2001]));
   EXPECT_EQ(flush(*b), 0);
   EXPECT_EQ(content(image).substr(1001, 700), std::string(700, '\1'));
+}
+
+TEST_F(RawBlockTest, TraceEventsTellWhatWasAskedAndWhatCameOfIt) {
+  const auto b = open({{"discard", "unmap"}});
+  test::TraceCapture trace({"block_*"});
+  const auto took = [&](const std::string& event, const std::string& done) {
+    const std::vector<std::string> lines = trace.take();
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0], event);
+    EXPECT_EQ(lines[1].substr(0, done.size()), done);
+    EXPECT_TRUE(lines[1].ends_with(" error=0")) << lines[1];
+  };
+  std::vector<std::uint8_t> bytes(1024);
+  read(*b, 512, bytes);
+  took("block_read image=" + image + " offset=0x200 bytes=1024", "block_done bytes=1024 ns=");
+  write(*b, 2048, bytes);
+  took("block_write image=" + image + " offset=0x800 bytes=1024", "block_done bytes=1024 ns=");
+  flush(*b);
+  took("block_flush image=" + image, "block_done bytes=0 ns=");
+  wait([&](auto done) { b->discard(4096, 4096, done); });
+  took("block_discard image=" + image + " offset=0x1000 bytes=4096", "block_done bytes=");
 }
 
 TEST_F(RawBlockTest, RequestsBeyondTheEndAreRefused) {

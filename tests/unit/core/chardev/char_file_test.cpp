@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/chardev/fd_stream.h"
+#include "tests/support/trace_capture.h"
 #include "tests/unit/core/chardev/chardev_fixture.h"
 
 namespace machina {
@@ -44,6 +45,19 @@ TEST_F(CharFileTest, ReadsItsInputAsFastAsTheFrontEndTakesIt) {
   EXPECT_EQ(loop.poll(), 0U);  // and rests at the end of the file
   write(*chr, "still there");
   EXPECT_EQ(content(path("out")), "still there");
+}
+
+TEST_F(CharFileTest, TraceEventsTellWhatGoesThrough) {
+  std::ofstream(path("in")) << "twelve bytes";
+  const auto chr = realize("chardev-file", {{"path", path("out")}, {"input-path", path("in")}});
+  test::TraceCapture trace({"chardev_*"});
+  chr->attach(&front);
+  expect_soon([&] { return front.got.size() == 12; });
+  write(*chr, "seven b");
+  std::string lines;
+  for (const std::string& line : trace.take()) lines += line + "\n";
+  EXPECT_NE(lines.find("chardev_receive chardev= bytes=12\n"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("chardev_write chardev= bytes=7\n"), std::string::npos) << lines;
 }
 
 TEST_F(CharFileTest, PathsThatCannotBeOpenedAreNamed) {

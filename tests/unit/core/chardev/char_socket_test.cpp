@@ -12,6 +12,7 @@
 
 #include "core/chardev/fd_stream.h"
 #include "tests/support/no_more_descriptors.h"
+#include "tests/support/trace_capture.h"
 #include "tests/unit/core/chardev/chardev_fixture.h"
 
 namespace machina {
@@ -81,8 +82,11 @@ TEST_F(CharSocketTest, UnixServerServesOneClientAfterTheOther) {
   send_all(second, " again");
   for (int i = 0; i < 5; ++i) loop.poll();
   EXPECT_EQ(front.got, "hello");
+  test::TraceCapture trace({"chardev_event"});
   first.reset();
   expect_soon([&] { return front.got == "hello again"; });
+  EXPECT_EQ(trace.take(),
+            (std::vector<std::string>{"chardev_event chardev= event=closed", "chardev_event chardev= event=opened"}));
   EXPECT_EQ(front.events, (std::vector<std::string>{"opened", "closed", "opened"}));
 
   qom::unrealize_tree(*chr);
