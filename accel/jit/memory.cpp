@@ -79,6 +79,12 @@ void check_alignment(Cpu& cpu, std::uint64_t linear, unsigned width) {
 
 bool is_stack(const Op* op, Of of = Of::Operand) { return of == Of::Stack || (op && op->segment == kSs); }
 
+/// All of an access is looked at before paging looks at its first page: SDM vol. 3, 5.12, with 5.3.1 for 64-bit mode.
+/// What lies in one page is left to fill().
+void check_canonical(const Cpu& cpu, std::uint64_t linear, unsigned size, bool stack) {
+  if (cpu.long_mode() && (!canonical(cpu, linear) || !canonical(cpu, linear + size - 1))) raise_segment_fault(stack);
+}
+
 std::uint64_t read_piece(Cpu& cpu, std::uint64_t linear, unsigned width, bool stack) {
   const Target t = fill(cpu, linear, Access::Read, stack);
   if (!t.page.host) return cpu.environment.read_physical(t.physical, width);
@@ -176,6 +182,7 @@ std::uint64_t read_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned w
   if (room >= width) {
     value = read_piece(cpu, linear, width, stack);
   } else {
+    check_canonical(cpu, linear, width, stack);
     for (unsigned i = 0; i < width; ++i) value |= read_piece(cpu, advance(cpu, linear, i), 1, stack) << (8 * i);
   }
   note_access(cpu, linear, width, Debugger::Accesses::Read);
@@ -187,6 +194,7 @@ void write_slow(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned width, st
   check_alignment(cpu, linear, width);
   const bool stack = is_stack(op, of);
   const unsigned room = room_in_page(linear);
+  if (room < width) check_canonical(cpu, linear, width, stack);
   const Target first = fill(cpu, linear, Access::Write, stack);
   spare_block(cpu, first, std::min(room, width));
   if (room >= width) {
@@ -210,6 +218,7 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
   cpu.fault_op = op;
   announce_access(cpu, linear, size, Debugger::Accesses::Read);
   auto* bytes = static_cast<std::uint8_t*>(to);
+  if (room_in_page(linear) < size) check_canonical(cpu, linear, size, is_stack(op));
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
     unsigned piece = std::min(room_in_page(at), size - done);
@@ -229,6 +238,7 @@ void read_bytes(Cpu& cpu, const Op* op, std::uint64_t linear, void* to, unsigned
 void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
   cpu.fault_op = op;
   announce_access(cpu, linear, size, Debugger::Accesses::Read);
+  if (room_in_page(linear) < size) check_canonical(cpu, linear, size, is_stack(op));
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
     fill(cpu, at, Access::Read, is_stack(op));
@@ -239,6 +249,7 @@ void check_read(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
 void check_write(Cpu& cpu, const Op* op, std::uint64_t linear, unsigned size) {
   cpu.fault_op = op;
   announce_access(cpu, linear, size, Debugger::Accesses::Write);
+  if (room_in_page(linear) < size) check_canonical(cpu, linear, size, is_stack(op));
   for (unsigned done = 0; done < size;) {
     const std::uint64_t at = advance(cpu, linear, done);
     const unsigned piece = std::min(room_in_page(at), size - done);

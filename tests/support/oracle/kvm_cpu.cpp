@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "accel/jit/jit_cpuid.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_calls.h"
 #include "accel/kvm/kvm_cpuid.h"
@@ -15,6 +16,7 @@
 #include "accel/kvm/kvm_sregs.h"
 #include "accel/kvm/kvm_state.h"
 #include "core/error.h"
+#include "hw/x86/cpu_features.h"
 #include "tests/support/oracle/system_builder.h"
 
 namespace machina::jit {
@@ -78,6 +80,11 @@ struct KvmCpu::Impl {
     run = static_cast<kvm_run*>(mapped);
     const kvm::CpuidPolicy policy{.kernel_lapic = false, .x2apic = false, .tsc_deadline = false, .machine_check = true};
     cpuid = kvm::usable_cpuid(kvm::read_supported_cpuid(system), policy);
+    // What the software CPU does not have, neither has.
+    FeatureSet features = features_of(cpuid);
+    const FeatureSet ours = features_of(supported_cpuid());
+    for (std::size_t i = 0; i < features.size(); ++i) features[i] &= ours[i];
+    put_features(cpuid, features);
     kvm::set_cpuid(vcpu, cpuid);
     msrs = std::make_unique<kvm::MsrSet>(system);
     msrs->learn(vcpu);
@@ -109,16 +116,20 @@ struct KvmCpu::Impl {
     d.dr7 = s.dr7;
     vcpu.must(KVM_SET_DEBUGREGS, &d, "KVM_SET_DEBUGREGS");
   }
-  void load(const SystemCase& c) {
+  /// With the next KVM_RUN.
+  void load_shared(const X86State& s) const {
     kvm_sync_regs& shared = run->s.regs;
     shared = {};
-    for (unsigned i = 0; i < 16; ++i) shared.regs.*kGprs[i] = c.state.gpr[i];
-    shared.regs.rip = c.state.rip;
-    shared.regs.rflags = c.state.rflags;
-    kvm::fill_sregs(shared.sregs, c.state);
-    run->cr8 = c.state.cr8;  // without a local APIC in the kernel, KVM_RUN takes it from here
+    for (unsigned i = 0; i < 16; ++i) shared.regs.*kGprs[i] = s.gpr[i];
+    shared.regs.rip = s.rip;
+    shared.regs.rflags = s.rflags;
+    kvm::fill_sregs(shared.sregs, s);
+    run->cr8 = s.cr8;  // without a local APIC in the kernel, KVM_RUN takes it from here
     run->kvm_valid_regs = kShared;
     run->kvm_dirty_regs = kShared;
+  }
+  void load(const SystemCase& c) {
+    load_shared(c.state);
     if (c.has_msrs || dirty_msrs) load_msrs(c.has_msrs ? c.state : rest);
     if (c.has_debug || dirty_debug) load_debug(c.has_debug ? c.state : rest);
     dirty_msrs = c.has_msrs;
@@ -236,13 +247,36 @@ struct KvmCpu::Impl {
     }
   }
 
-  /// What the emulator has begun (an access to memory that is not there) it ends now, not in the next case.
+  /// What the emulator has begun (accesses to memory that is not there: each ends with another exit) it ends now, not
+  /// in the next case.
   void settle(const SystemOutcome& outcome) const {
     if (outcome.end == SystemEnd::Halted && !met_mmio) return;
+    constexpr unsigned kMostPieces = 64;
     run->kvm_dirty_regs = 0;
     run->immediate_exit = 1;
-    (void)vcpu.call(KVM_RUN);
+    for (unsigned i = 0; i < kMostPieces && vcpu.call(KVM_RUN) == 0; ++i)
+      if (run->exit_reason == KVM_EXIT_MMIO && !run->mmio.is_write)
+        std::memset(run->mmio.data, 0xff, sizeof run->mmio.data);
     run->immediate_exit = 0;
+    drain();
+  }
+
+  /// An access that has come back and that its instruction then had no use for (POPA that faults further on) is what
+  /// KVM gives to the next one that reads memory: one that nobody looks at. Memory is left as it was.
+  void drain() const {
+    const std::uint64_t at = SystemLayout::kCode;
+    const std::uint8_t code[] = {0x8a, 0x07, 0xe6, SystemLayout::kEndPort};  // mov al, [bx]; out kEndPort, al
+    std::uint8_t before[sizeof code];
+    std::memcpy(before, ram + at, sizeof code);
+    std::memcpy(ram + at, code, sizeof code);
+    SystemCase c;
+    std::mt19937_64 random(1);
+    SystemBuilder(random, c).start(CodeMode::Real, 0, PagingMode::None);
+    c.state.rip = at - c.state.segment[kCs].base;
+    load_shared(c.state);
+    for (unsigned i = 0; i < kPatience; ++i)
+      if (vcpu.call(KVM_RUN) != 0 || run->exit_reason != KVM_EXIT_MMIO) break;
+    std::memcpy(ram + at, before, sizeof code);
   }
 
   void execute(SystemOutcome& outcome) {

@@ -292,7 +292,7 @@ void SystemBuilder::start(CodeMode mode, unsigned cpl, PagingMode paging) {
 
 void SystemBuilder::start_anywhere() {
   if (chance(20)) return start(CodeMode::Real, 0, PagingMode::None);
-  if (chance(15))
+  if (chance(abilities_.virtual_8086 ? 15 : 1))
     return start(
         CodeMode::Virtual8086, 3,
         chance(abilities_.legacy_paging ? 33 : 97) ? PagingMode::None : one_of({PagingMode::Bits32, PagingMode::Pae}));

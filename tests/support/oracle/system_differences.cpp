@@ -1,5 +1,7 @@
 #include "tests/support/oracle/system_differences.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <initializer_list>
@@ -46,6 +48,9 @@ bool memory_is(const SystemDifference& d, Predicate predicate) {
   return std::all_of(d.memory.begin(), d.memory.end(), predicate);
 }
 bool is_table(std::uint64_t physical) { return physical >= L::kGdt && physical < L::kIdt32; }
+bool is_page_table(std::uint64_t physical) {
+  return (physical >= L::kPml4 && physical < L::kCode) || physical >= L::kWindowTable;
+}
 /// Bit 0 of a descriptor's type, or the dirty flag of the page that it is on.
 bool is_accessed_bit(const MemoryDifference& m) {
   const bool of_tables = m.physical == L::kTable + 8 * (L::kGdt >> 12) || m.physical == L::kTable + 8 * (L::kLdt >> 12);
@@ -57,26 +62,20 @@ std::uint64_t stack_of(const SystemDifference& d) {
   return d.c.state.gpr[kRsp] + (d.c.state.segment[kCs].l ? 0 : d.c.state.segment[kSs].base);
 }
 
-int kvm_vector(const SystemDifference& d) { return d.kvm.end == SystemEnd::Halted ? handler_of(d.kvm.state.rip) : -1; }
-int software_vector(const SystemDifference& d) {
-  return d.software.end == SystemEnd::Halted ? handler_of(d.software.state.rip) : -1;
+/// The vector whose handler it halted in, -1 for none.
+int vector_of(const SystemOutcome& o) {
+  const X86Segment& cs = o.state.segment[kCs];
+  return o.end == SystemEnd::Halted ? handler_of(o.state.rip + (cs.l ? 0 : cs.base)) : -1;
 }
+int kvm_vector(const SystemDifference& d) { return vector_of(d.kvm); }
+int software_vector(const SystemDifference& d) { return vector_of(d.software); }
 
 /// In what has been pushed last.
 bool is_near(const MemoryDifference& m, const X86State& s, std::uint64_t size) {
   return m.physical >= s.gpr[kRsp] && m.physical < s.gpr[kRsp] + size;
 }
 /// The frame that KVM pushed last names the instruction under test.
-bool kvm_faulted_at_once(const SystemDifference& d) {
-  const X86State& s = d.kvm.state;
-  if (kvm_vector(d) < 0) return false;
-  const bool is_long = s.efer & 0x400, has_code = kvm_vector(d) == 8 || (kvm_vector(d) >= 10 && kvm_vector(d) <= 14);
-  const std::uint64_t at = s.gpr[kRsp] + (has_code ? is_long ? 8 : 4 : 0);
-  if (at + 8 > L::kRam) return false;
-  std::uint64_t rip = 0;
-  std::memcpy(&rip, d.kvm_ram + at, is_long ? 8 : 4);
-  return rip == d.c.state.rip;
-}
+bool kvm_faulted_at_once(const SystemDifference& d) { return raised_at_once(d.c, d.kvm, d.kvm_ram) >= 0; }
 bool is_idt(std::uint64_t linear) {
   return (linear >= L::kIdt32 && linear < L::kTss32) || (linear >= L::kIdt64 && linear < L::kIdt64 + 0x1000);
 }
@@ -103,6 +102,98 @@ std::uint64_t handler_code_of(const SystemDifference& d, int vector) {
 }
 
 constexpr Explanation kExplanations[] = {
+    {"sysexit-null-selector",
+     [](const SystemDifference& d) {
+       return is(d, "sysexit") && cpl(d) == 0 && d.c.code[0] == 0x48 && d.c.state.msr(0x174) - 1 < 3 &&
+              d.first_vector == kProtection && !kvm_faulted_at_once(d);
+     },
+     "SDM vol. 2, SYSEXIT: #GP(0) if IA32_SYSENTER_CS[15:2] is 0",
+     "KVM's SYSEXIT to 64-bit code looks whether all of IA32_SYSENTER_CS is 0"},
+    {"ltr-16-bit-tss",
+     [](const SystemDifference& d) {
+       return is(d, "ltr") && in_long_mode(d) && d.first_vector == kProtection && d.kvm.end == SystemEnd::Halted &&
+              d.kvm.state.tr.selector != d.c.state.tr.selector && d.kvm.state.tr.type == 3;
+     },
+     "SDM vol. 2, LTR; vol. 3, table 3-2: type 1 is reserved in IA-32e mode: #GP(selector)",
+     "KVM's LTR takes a 16-bit TSS in long mode"},
+    {"enter-probe",
+     [](const SystemDifference& d) {
+       return is(d, "enter") && d.first_vector < 0 && only(d, {}) && d.memory.size() == 1 &&
+              is_page_table(d.memory[0].physical) && (d.memory[0].kvm ^ d.memory[0].software) == 0x40 &&
+              (d.memory[0].software & 0x40);
+     },
+     "SDM vol. 2, ENTER: #PF where a write by the final stack pointer would fault; whether the dirty flag is set is "
+     "open",
+     "the software CPU looks at the final stack's page as a write does, KVM does not look"},
+    {"general-detect-or-upper-half",
+     [](const SystemDifference& d) {
+       return is(d, "mov dr, r") && (d.c.state.dr7 & 0x2000) && d.c.state.gpr[kRax] >> 32 != 0 &&
+              d.first_vector == kDebug && kvm_faulted_at_once(d) && kvm_vector(d) == kProtection;
+     },
+     "SDM vol. 2, MOV DR has #DB of general detect and #GP(0) for bits 63 to 32 of DR6 and DR7, in no order",
+     "KVM looks at the upper half first, the software CPU at DR7.GD"},
+    {"dr6-rtm",
+     [](const SystemDifference& d) {
+       return is(d, "mov dr, r") && only(d, {"dr6"}) && d.memory.empty() &&
+              (d.kvm.state.dr6 ^ d.software.state.dr6) == 0x10000;
+     },
+     "SDM vol. 3, 18.2.3: bit 16 is always 1 where there is no RTM",
+     "KVM keeps what is written to bit 16 of DR6 where CPUID shows no RTM"},
+    {"swapgs-inner-cpl",
+     [](const SystemDifference& d) {
+       return is(d, "swapgs") && d.c.state.segment[kCs].l && (cpl(d) == 1 || cpl(d) == 2) &&
+              d.first_vector == kProtection && kvm_vector(d) == kProtection && !kvm_faulted_at_once(d) &&
+              only(d, {"gs.base", "msr 0xc0000102"});
+     },
+     "SDM vol. 2, SWAPGS: #GP(0) if CPL is not 0", "KVM carries it out at CPL 1 and 2"},
+    {"sysenter-native",
+     [](const SystemDifference& d) {
+       return native(d.c.state) && is(d, "sysenter") && d.first_vector != kUndefined && kvm_faulted_at_once(d) &&
+              kvm_vector(d) == kUndefined;
+     },
+     "SDM vol. 2, SYSENTER: carried out in IA-32e mode, #GP(0) with IA32_SYSENTER_CS of 0",
+     "natively run SYSENTER ends in #UD"},
+    {"la57-refused",
+     [](const SystemDifference& d) {
+       constexpr std::uint64_t kLa57 = 0x1000;
+       return is(d, "mov cr4, r") && (d.c.state.gpr[kRax] & kLa57) && !(d.c.state.cr4 & kLa57) && d.first_vector < 0 &&
+              kvm_faulted_at_once(d) && kvm_vector(d) == kProtection && d.kvm.state.cr4 == d.c.state.cr4;
+     },
+     "SDM vol. 3, 2.5: CR4.LA57 is there where CPUID.07H:ECX[16] is", "KVM shows LA57 in CPUID and refuses it in CR4"},
+    {"split-canonical",
+     [](const SystemDifference& d) {
+       const std::uint64_t at = d.kvm.state.cr2;
+       return d.c.state.segment[kCs].l && (d.first_vector == kStackFault || d.first_vector == kProtection) &&
+              kvm_faulted_at_once(d) && kvm_vector(d) == 14 && at < 0x800000000000 && at > 0x800000000000 - 0x40 &&
+              only(d, {"rip", "cr2"}) &&
+              memory_is(d, [&](const MemoryDifference& m) { return is_near(m, d.kvm.state, 8); });
+     },
+     "SDM vol. 3, 5.12 with 5.3.1: #SS(0) and #GP(0) come before paging; a processor raises #GP(0) for such a MOV",
+     "of an access that reaches beyond the canonical half KVM's emulator looks at the first page only"},
+    {"split-update",
+     [](const SystemDifference& d) {
+       const std::uint64_t ours = d.software.state.cr2, theirs = d.kvm.state.cr2;
+       return (is(d, "add m, r") || is(d, "xchg") || starts(d, "cmpxchg")) && d.first_vector == 14 &&
+              kvm_faulted_at_once(d) && kvm_vector(d) == 14 && (theirs & 0xfff) == 0 && ours < theirs &&
+              theirs - ours < 8 && only(d, {"cr2"}) &&
+              memory_is(d, [&](const MemoryDifference& m) { return is_near(m, d.kvm.state, 8); });
+     },
+     "SDM vol. 3, 4.7 does not say which page's fault is told of when both pages of an access fault",
+     "KVM's emulator reads both pages before it looks whether the first one may be written"},
+    {"sysret-outside-64-bit",
+     [](const SystemDifference& d) {
+       return !d.amd && starts(d, "sysret") && !d.c.state.segment[kCs].l && d.first_vector == kUndefined;
+     },
+     "SDM vol. 2, SYSRET: #UD outside of 64-bit mode", "KVM carries it out in every mode, as AMD's processors do"},
+    {"sysret-canonical",
+     [](const SystemDifference& d) {
+       const std::uint64_t rcx = d.c.state.gpr[kRcx];
+       return !d.amd && is(d, "sysretq") && cpl(d) == 0 &&
+              static_cast<std::uint64_t>(static_cast<std::int64_t>(rcx << 16) >> 16) != rcx &&
+              d.first_vector == kProtection && kvm_vector(d) == kProtection && !kvm_faulted_at_once(d);
+     },
+     "SDM vol. 2, SYSRET: #GP(0) for RCX that is not canonical, at CPL 0",
+     "KVM raises it at CPL 3, where the code is fetched, as AMD's processors do"},
     {"native-iopl",
      [](const SystemDifference& d) {
        return in_long_mode(d) && only(d, {"rflags"}) &&
@@ -114,8 +205,8 @@ constexpr Explanation kExplanations[] = {
      "KVM runs 64-bit code of CPL 3 natively with IOPL 0, and forgets the guest's"},
     {"stack-base-ignored",
      [](const SystemDifference& d) {
-       return !in_long_mode(d) && (d.c.state.cr0 & 1) && only(d, {"ss.", "rsp", "cs.rights"}) && !d.memory.empty() &&
-              d.kvm.end == d.software.end && software_vector(d) >= 0 &&
+       return !in_long_mode(d) && (d.c.state.cr0 & 1) && only(d, {"ss.", "rsp", "cs.rights", "cs.selector"}) &&
+              !d.memory.empty() && d.kvm.end == d.software.end && software_vector(d) >= 0 &&
               (d.software.state.segment[kSs].base != 0 || !d.software.state.segment[kSs].db);
      },
      "SDM vol. 3, 6.12.1: the frame is pushed on SS:ESP",
@@ -326,6 +417,9 @@ constexpr Explanation kExplanations[] = {
      "KVM leaves SYSCALL of native code at CPL 3, with the host's RFLAGS in R11"},
     {"sysret-legacy",
      [](const SystemDifference& d) {
+       if (is(d, "sysret") && d.c.state.segment[kCs].l && cpl(d) == 0 && d.first_vector < 0 &&
+           only(d, {"rflags", "cr2", "cs."}))
+         return true;
        return is(d, "sysret") && d.first_vector < 0 && (!in_long_mode(d) || differs(d, "cs.selector"));
      },
      "APM vol. 3, SYSRET: outside of long mode only IF changes, and 32-bit code is at SYSRET_CS itself",
@@ -354,8 +448,11 @@ constexpr Explanation kExplanations[] = {
      "KVM keeps them, the software CPU does not"},
     {"store-selector-width",
      [](const SystemDifference& d) {
-       return (is(d, "str") || is(d, "sldt") || is(d, "smsw")) && only(d, {}) && d.memory.size() <= 6 &&
-              memory_is(d, [](const MemoryDifference& m) { return m.software == m.before; });
+       return (is(d, "str") || is(d, "sldt") || is(d, "smsw")) && only(d, {"rflags"}) &&
+              (native(d.c.state) || !differs(d, "rflags")) && d.memory.size() <= 8 &&
+              memory_is(d, [&](const MemoryDifference& m) {
+                return m.software == m.before || (native(d.c.state) && is_near(m, d.kvm.state, 0x30));
+              });
      },
      "SDM vol. 2, STR and SLDT: in memory always 16 bits", "KVM stores as many bytes as the operand size says"},
     {"native-flags",
@@ -405,7 +502,7 @@ constexpr Explanation kExplanations[] = {
        const auto elsewhere = [&d](int vector) {
          const std::uint64_t code = vector < 0 ? 0 : handler_code_of(d, vector);
          const bool conforming = (code >> 40 & 0x1c) == 0x1c;
-         return (code >> 45 & 3) != 0 || conforming;
+         return (code >> 45 & 3) != 0 || conforming || (vector >= 0 && (gate_of(d, vector) >> 16 & 3) != 0);
        };
        return !is_real(d) && cpl(d) != 0 && (elsewhere(d.first_vector) || elsewhere(d.last_vector));
      },
@@ -429,13 +526,6 @@ constexpr Explanation kExplanations[] = {
      },
      "SDM vol. 3, 6.9 does not order #UD of a control register that is none and #GP of CPL",
      "KVM, and the host's processor, look at CPL first"},
-    {"canonical-as-a-whole",
-     [](const SystemDifference& d) {
-       return d.first_vector == 14 && d.software.state.cr2 < 0x800000000000 && d.software.state.cr2 > 0x7fffffffffc0 &&
-              (kvm_vector(d) == kStackFault || kvm_vector(d) == kProtection);
-     },
-     "SDM vol. 2, #SS(0) and #GP(0) for addresses that are not canonical come before paging",
-     "of an access that reaches beyond the canonical half the software CPU looks at the first page before the rest"},
     {"enter-final-stack", [](const SystemDifference& d) { return is(d, "enter") && d.first_vector == kStackFault; },
      "SDM vol. 2, ENTER: #SS(0) if the new ESP is outside of the stack segment", "KVM looks at what is pushed only"},
     {"native-alignment-check",
@@ -489,6 +579,40 @@ constexpr Explanation kExplanations[] = {
 
 }  // namespace
 
+int raised_at_once(const SystemCase& c, const SystemOutcome& o, const std::uint8_t* ram) {
+  const X86State& s = o.state;
+  const int vector = vector_of(o);
+  if (vector < 0) return -1;
+  const bool is_long = s.efer & 0x400, has_code = vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
+  const unsigned width = is_long ? 8 : s.cr0 & 1 ? 4 : 2;
+  const auto names_it = [&](std::uint64_t base) {
+    const std::uint64_t at = base + s.gpr[kRsp] + (has_code && width != 2 ? width : 0);
+    std::uint64_t rip = 0;
+    if (at + sizeof rip <= L::kRam) std::memcpy(&rip, ram + at, width);
+    return rip == c.state.rip;
+  };
+  // KVM may push it without the base of SS: see "stack-base-ignored".
+  return names_it(is_long ? 0 : s.segment[kSs].base) || names_it(0) ? vector : -1;
+}
+
+std::string describe_kind(const SystemDifference& d) {
+  std::string text = fmt::format("{}|{} cpl {}|kvm {} {}{}|software {} {}, first {}|", d.c.mnemonic, d.c.mode, cpl(d),
+                                 name_of(d.kvm.end), kvm_vector(d), kvm_faulted_at_once(d) ? " at once" : "",
+                                 name_of(d.software.end), software_vector(d), d.first_vector);
+  for (const std::string& field : d.fields) text += field + ' ';
+  bool accessed = false, frame = false, tables = false, other = false;
+  for (const MemoryDifference& m : d.memory) {
+    const bool is_frame = is_near(m, d.kvm.state, 0x30) || is_near(m, d.software.state, 0x30);
+    (is_accessed_bit(m) ? accessed : is_frame ? frame : is_page_table(m.physical) ? tables : other) = true;
+  }
+  text += '|';
+  if (accessed) text += " accessed";
+  if (frame) text += " frame";
+  if (tables) text += " tables";
+  if (other) text += " memory";
+  return text;
+}
+
 std::span<const Explanation> explanations() { return kExplanations; }
 
 void mask_undefined(const SystemCase& /*c*/, SystemOutcome& kvm, SystemOutcome& software) {
@@ -533,8 +657,7 @@ bool drop_open_accessed_flags(SystemDifference& d) {
   // has for data. SDM vol. 3, 4.8 and 4.10.2.3.
   const bool faulted = d.first_vector >= 0 || d.software.end == SystemEnd::Shutdown || software_vector(d) >= 0;
   const auto open = [&](const MemoryDifference& m) {
-    const bool in_tables = (m.physical >= L::kPml4 && m.physical < L::kCode) || m.physical >= L::kWindowTable;
-    if (!in_tables || (m.kvm ^ m.software) != 0x20) return false;
+    if (!is_page_table(m.physical) || (m.kvm ^ m.software) != 0x20) return false;
     return faulted || (m.kvm & 0x20);
   };
   const auto first = std::remove_if(d.memory.begin(), d.memory.end(), open);

@@ -24,12 +24,19 @@ struct SystemDifference {
   std::vector<std::string> fields;  ///< of the state: "rip", "cs.base"; "end" and "ports" stand for these
   std::vector<MemoryDifference> memory;
   const std::uint8_t* kvm_ram;
+  bool amd = false;  ///< the processor that CPUID names
   /// Of the first event that the software CPU could not deliver: the table entry that it read last, if there was one.
   std::uint64_t failed_at = 0, failed_entry = 0;
   bool failed = false;
   int last_vector = -1;        ///< that the software CPU has delivered or tried to
   std::uint64_t last_rip = 0;  ///< of the instruction that it was of
 };
+
+/// The vector whose handler runs, when the frame that it was given names the instruction under test: -1 for none.
+int raised_at_once(const SystemCase& c, const SystemOutcome& o, const std::uint8_t* ram);
+
+/// Instruction, mode, how both ended, what differs: "str|long64 cpl 0|kvm ...".
+std::string describe_kind(const SystemDifference& d);
 
 struct Explanation {
   const char* name;

@@ -14,6 +14,7 @@ struct SystemOracleOptions {
   std::uint64_t first = 0;    ///< number of the first case
   unsigned differences = 10;  ///< so many kinds that nobody has explained are told of in full
   std::string family;         ///< only this one
+  std::string rule;           ///< whose cases are told of by kind: an explanation's name, or "all"
   bool verbose = false;       ///< tells of every case
 };
 
@@ -22,6 +23,7 @@ struct SystemOracleResult {
   std::uint64_t strayed = 0;  ///< differ, after more than the instruction under test and HLTs was carried out
   std::map<std::string, std::uint64_t> refused;    ///< by mnemonic and reason
   std::map<std::string, std::uint64_t> explained;  ///< by the explanation's name
+  std::map<std::string, std::uint64_t> kinds;      ///< of SystemOracleOptions::rule
   std::uint64_t unexplained = 0;
   std::map<std::string, std::uint64_t> unexplained_kinds;  ///< by instruction and what differs
   struct Family {
@@ -36,7 +38,7 @@ struct SystemOracleResult {
 
 /// Throws Error where KVM cannot be used.
 SystemOracleResult compare_with_kvm(const SystemOracleOptions& options);
-/// MACHINA_ORACLE_SEED, _CASES, _FIRST, _FAMILY, _DIFFERENCES, _VERBOSE.
+/// MACHINA_ORACLE_SEED, _CASES, _FIRST, _FAMILY, _RULE, _DIFFERENCES, _VERBOSE.
 SystemOracleOptions from_environment(SystemOracleOptions options);
 /// All figures, for people.
 std::string summary(const SystemOracleResult& result);

@@ -40,6 +40,23 @@ TEST_F(JitMemory, AnAddressThatIsNotCanonicalFaultsAsThatOfItsOwner) {
   EXPECT_EQ(fault_of({0xff, 0x13}, BareMachine::kStack), 13);
 }
 
+// SDM vol. 3, 5.12: what a segment forbids comes before what a page does, and in 64-bit mode that is an address that is
+// not canonical (5.3.1), of whichever byte.
+TEST_F(JitMemory, AnAccessThatEndsBeyondTheCanonicalHalfDoesNotGetToItsFirstPage) {
+  m.long_64();
+  make_tables();
+  constexpr std::uint64_t kLast = 0x7ffffffffffc;  // its page is not mapped
+  m.cpu().gpr[kRbx] = kLast;
+  EXPECT_EQ(fault_of({0x48, 0x8b, 0x03}, BareMachine::kStack), 13) << "mov rax, [rbx]";
+  EXPECT_EQ(fault_of({0x48, 0x89, 0x03}, BareMachine::kStack), 13) << "mov [rbx], rax";
+  EXPECT_EQ(fault_of({0x48, 0x87, 0x03}, BareMachine::kStack), 13) << "xchg [rbx], rax";
+  EXPECT_EQ(fault_of({0x0f, 0x10, 0x03}, BareMachine::kStack), 13) << "movups xmm0, [rbx]";
+  EXPECT_EQ(fault_of({0x0f, 0x11, 0x03}, BareMachine::kStack), 13) << "movups [rbx], xmm0";
+  EXPECT_EQ(fault_of({0x58}, kLast), 12) << "pop rax";
+  EXPECT_EQ(fault_of({0x50}, kLast + 8), 12) << "push rax";
+  EXPECT_EQ(fault_of({0x8b, 0x03}, BareMachine::kStack), 14) << "mov eax, [rbx]: all of it is below";
+}
+
 /// A register that makes the page at 30000h show what is at 40000h.
 class MovingMemory : public BareMachine {
  public:
