@@ -2,6 +2,8 @@
 
 #include <Zydis/Zydis.h>
 
+#include <algorithm>
+
 namespace machina {
 namespace {
 
@@ -152,7 +154,15 @@ void for_each_page(const X86State& s, const ReadPhysical& read, const std::funct
   }
 }
 
-Instruction decode_instruction(const X86State& s, std::uint64_t address, std::span<const std::uint8_t> bytes) {
+namespace {
+
+struct Decoded {
+  ZydisDecodedInstruction instruction;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+};
+
+/// False: no instruction of the mode that `s` is in.
+bool decode(const X86State& s, std::span<const std::uint8_t> bytes, Decoded& to) {
   ZydisMachineMode mode = ZYDIS_MACHINE_MODE_LONG_64;
   ZydisStackWidth width = ZYDIS_STACK_WIDTH_64;
   if (!is_64_bit_code(s)) {
@@ -164,17 +174,51 @@ Instruction decode_instruction(const X86State& s, std::uint64_t address, std::sp
     width = wide ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
   }
   ZydisDecoder decoder;
-  ZydisDecodedInstruction instruction;
-  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  return ZYAN_SUCCESS(ZydisDecoderInit(&decoder, mode, width)) &&
+         ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &to.instruction, to.operands));
+}
+
+}  // namespace
+
+Instruction decode_instruction(const X86State& s, std::uint64_t address, std::span<const std::uint8_t> bytes) {
+  Decoded d;
   ZydisFormatter formatter;
   char text[128];
-  if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, mode, width)) ||
-      !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands)) ||
-      !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
-      !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-          &formatter, &instruction, operands, instruction.operand_count_visible, text, sizeof text, address, nullptr)))
+  if (!decode(s, bytes, d) || !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
+      !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &d.instruction, d.operands,
+                                                    d.instruction.operand_count_visible, text, sizeof text, address,
+                                                    nullptr)))
     return {};
-  return {instruction.length, text};
+  return {d.instruction.length, text};
+}
+
+bool uses_extended_state(const X86State& s, std::span<const std::uint8_t> bytes) {
+  Decoded d;
+  if (!decode(s, bytes, d)) return false;
+  switch (d.instruction.meta.isa_set) {
+    case ZYDIS_ISA_SET_XSAVE:
+    case ZYDIS_ISA_SET_XSAVEC:
+    case ZYDIS_ISA_SET_XSAVEOPT:
+    case ZYDIS_ISA_SET_XSAVES:
+      return d.instruction.mnemonic != ZYDIS_MNEMONIC_XGETBV && d.instruction.mnemonic != ZYDIS_MNEMONIC_XSETBV;
+    default:
+      break;
+  }
+  if (d.instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
+  if (d.instruction.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || d.instruction.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
+    return true;
+  return std::any_of(d.operands, d.operands + d.instruction.operand_count, [](const ZydisDecodedOperand& o) {
+    if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+    switch (ZydisRegisterGetClass(o.reg.value)) {
+      case ZYDIS_REGCLASS_XMM:
+      case ZYDIS_REGCLASS_YMM:
+      case ZYDIS_REGCLASS_ZMM:
+      case ZYDIS_REGCLASS_MASK:
+        return true;
+      default:
+        return false;
+    }
+  });
 }
 
 std::string disassemble(const X86State& s, std::span<const std::uint8_t> bytes) {

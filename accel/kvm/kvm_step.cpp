@@ -9,6 +9,7 @@
 #include "accel/jit/guest_ram.h"
 #include "accel/jit/host_float.h"
 #include "accel/jit/ram_entry.h"
+#include "accel/jit/xsave.h"
 #include "accel/kvm/kvm_msr.h"
 #include "accel/kvm/kvm_report.h"
 #include "accel/x86_inspect.h"
@@ -50,6 +51,18 @@ std::string StepCounts::describe() const {
 
 // --- the steps ---
 
+namespace {
+
+/// LOCK and REP are prefixes.
+std::string mnemonic_of(const std::string& text) {
+  std::size_t end = text.find(' ');
+  if (const std::string first = text.substr(0, end); first == "lock" || first.starts_with("rep"))
+    end = text.find(' ', first.size() + 1);
+  return text.substr(0, end);
+}
+
+}  // namespace
+
 SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const KernelDevices& kernel, SharedSteps& shared,
                            const CpuidTable& cpuid)
     : memory_(memory),
@@ -59,19 +72,14 @@ SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const Ker
       view_(memory.view()),
       stepper_(*this, shared.thunks, cpuid) {}
 
-std::string SoftwareStep::mnemonic_at_rip(const X86State& state) const {
+std::vector<std::uint8_t> SoftwareStep::bytes_at_rip(const X86State& state) const {
   const auto read = [this](std::uint64_t at, std::span<std::uint8_t> to) {
     const FlatRange* range = ram_at(at);
     if (!range || range->last - at < to.size() - 1) return false;
     std::memcpy(to.data(), range->host + (at - range->first), to.size());
     return true;
   };
-  const std::string text = disassemble(state, bytes_at_rip(state, read));
-  std::size_t end = text.find(' ');
-  // LOCK and REP are prefixes.
-  if (const std::string first = text.substr(0, end); first == "lock" || first.starts_with("rep"))
-    end = text.find(' ', first.size() + 1);
-  return text.substr(0, end);
+  return kvm::bytes_at_rip(state, read);
 }
 
 void SoftwareStep::set_debug(const DebugRequest& request) {
@@ -93,8 +101,20 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, std
   apic_base_ = state.apic_base;
   tsc_ = state.msr(kMsrTsc);
   host_tsc_ = __rdtsc();
+  const std::vector<std::uint8_t> bytes = bytes_at_rip(state);
+  // Registers that the software CPU does not have would keep their values, or be left out of what is saved.
+  const bool more_registers = state.xcr0 & ~jit::kStateKnown;
+  if (more_registers && uses_extended_state(state, bytes)) {
+    result.why_not = fmt::format(
+        "the guest has set XCR0 to {:#x}, and so uses registers that the software CPU does not have: it cannot carry "
+        "out what KVM cannot emulate. Keep a Linux guest from it by the parameter clearcpuid=avx512f, or take -accel "
+        "jit",
+        state.xcr0);
+    return result;
+  }
+  if (more_registers) following = 0;
   stepper_.load(state);
-  result.mnemonic = mnemonic_at_rip(state);
+  result.mnemonic = mnemonic_of(disassemble(state, bytes));
   using Outcome = jit::Stepper::Outcome;
   for (;;) {
     const Outcome outcome = stepper_.step();

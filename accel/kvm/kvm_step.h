@@ -71,6 +71,7 @@ class SoftwareStep final : private jit::Environment {
     unsigned instructions = 0;  ///< 0: not possible, and `state` is as it was
     jit::Stepper::Outcome outcome = jit::Stepper::Outcome::Declined;
     std::string mnemonic;  ///< of the first
+    std::string why_not;   ///< what a user should know of why it was not possible; may be empty
   };
   /// Its watchpoints and single steps are met from now on, and then no instruction follows the first. Throws Error.
   void set_debug(const DebugRequest& request);
@@ -105,7 +106,7 @@ class SoftwareStep final : private jit::Environment {
   std::uint64_t tsc() override;
   void set_tsc(std::uint64_t value) override;
 
-  std::string mnemonic_at_rip(const X86State& state) const;
+  std::vector<std::uint8_t> bytes_at_rip(const X86State& state) const;
   const FlatRange* ram_at(std::uint64_t physical) const;
   bool wrote(std::uint64_t physical) const;
 

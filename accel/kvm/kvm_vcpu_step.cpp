@@ -36,6 +36,7 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
     transfer_.store(before);
     X86State after = before;
     const SoftwareStep::Result result = software().step(after, SoftwareStep::kFollowing, &run_->immediate_exit);
+    if (!result.why_not.empty()) log::warn_once("kvm-step-xcr0", cpu_.path() + ": " + result.why_not);
     if (result.instructions == 0) return std::nullopt;
     if (accelerator_.steps().counts.add(result.mnemonic, result.instructions))
       log::info(

@@ -141,6 +141,21 @@ TEST_P(GuestModes, SoftwareCpuCarriesOutWhatKvmCannot) {
   if (is_kvm() && run.stderr_.find("KVM cannot emulate") == std::string::npos) std::printf("KVM needed no help here\n");
 }
 
+// A KVM that emulates kernel mode may show AVX-512, and the software CPU has no such registers to save.
+TEST_P(GuestModes, RegistersThatNobodyCanSaveEndInAReport) {
+  const GuestRun run = run_guest(options("xcr0"));
+  EXPECT_EQ(run.failure, "");
+  if (run.output != "x") {
+    EXPECT_THAT(run.output, testing::AnyOf("n", "xs"));
+    EXPECT_EQ(run.exit_code, 1);
+    return;
+  }
+  EXPECT_EQ(run.run_state, "internal-error");
+  EXPECT_THAT(run.stderr_, HasSubstr("the guest has set XCR0 to 0xe7"));
+  EXPECT_THAT(run.stderr_, HasSubstr("clearcpuid=avx512f"));
+  EXPECT_THAT(run.stderr_, HasSubstr("kmovw k1, eax"));
+}
+
 TEST_P(GuestModes, InstructionThatKvmCannotEmulateIsReported) {
   GuestOptions bare = options("fpu");
   if (is_kvm()) bare.accel.emplace_back("software-steps", "off");
