@@ -24,8 +24,8 @@ namespace machina::jit {
 namespace {
 
 constexpr __u64 kShared = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
-/// Ticks of the watch after which a case counts as endless.
-constexpr unsigned kPatience = 3;
+/// Ticks of the watch that the oracle's own instructions may take.
+constexpr unsigned kPatience = 10;
 
 /// kvm_regs in the order of the instruction encoding.
 constexpr __u64 kvm_regs::*kGprs[] = {&kvm_regs::rax, &kvm_regs::rcx, &kvm_regs::rdx, &kvm_regs::rbx,
@@ -33,7 +33,7 @@ constexpr __u64 kvm_regs::*kGprs[] = {&kvm_regs::rax, &kvm_regs::rcx, &kvm_regs:
                                       &kvm_regs::r8,  &kvm_regs::r9,  &kvm_regs::r10, &kvm_regs::r11,
                                       &kvm_regs::r12, &kvm_regs::r13, &kvm_regs::r14, &kvm_regs::r15};
 
-std::atomic<unsigned> watch{0};
+thread_local std::atomic<unsigned> watch{0};
 
 constexpr std::uint64_t kCr0Pg = 1U << 31, kCr4Pae = 0x20, kEferLma = 0x400, kFlagVm = 1U << 17;
 bool legacy_paging(const X86State& s) { return (s.cr0 & kCr0Pg) && !(s.efer & kEferLma); }
@@ -183,7 +183,7 @@ struct KvmCpu::Impl {
     ram[c.code_physical + 1] = SystemLayout::kEndPort;
     SystemOutcome outcome;
     load(c);
-    execute(outcome);
+    execute(outcome, kPatience);
     store(c, outcome.state);
     constexpr std::uint64_t kModeFlags = kFlagVm;
     return outcome.end == SystemEnd::Halted && outcome.state.rip == c.state.rip + 2 &&
@@ -279,19 +279,19 @@ struct KvmCpu::Impl {
     std::memcpy(ram + at, before, sizeof code);
   }
 
-  void execute(SystemOutcome& outcome) {
+  void execute(SystemOutcome& outcome, unsigned patience) {
     watch = 0;
     met_mmio = false;
     for (;;) {
       if (vcpu.call(KVM_RUN) == 0) {
         if (!serve(outcome)) return;
-        if (watch >= kPatience) break;
+        if (watch >= patience) break;
         run->kvm_dirty_regs = 0;
         continue;
       }
       if (errno == EINTR) {
         run->kvm_dirty_regs = 0;
-        if (watch >= kPatience) break;
+        if (watch >= patience) break;
         continue;
       }
       outcome.end = SystemEnd::Refused;
@@ -319,7 +319,7 @@ void KvmCpu::forget_translations() {
 
 const SystemAbilities& KvmCpu::abilities() const { return impl_->abilities; }
 
-void KvmCpu::run(const SystemCase& c, SystemOutcome& outcome) {
+void KvmCpu::run(const SystemCase& c, SystemOutcome& outcome, unsigned patience) {
   outcome.ports.clear();
   outcome.why.clear();
   if (const char* lacking = impl_->lacks(c.state)) {
@@ -328,7 +328,7 @@ void KvmCpu::run(const SystemCase& c, SystemOutcome& outcome) {
     return;
   }
   impl_->load(c);
-  impl_->execute(outcome);
+  impl_->execute(outcome, patience);
   impl_->store(c, outcome.state);
   impl_->settle(outcome);
 }

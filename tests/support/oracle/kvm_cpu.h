@@ -24,10 +24,11 @@ class KvmCpu {
   const SystemAbilities& abilities() const;
 
   /// Loads the case's state and runs until HLT, a shutdown, or a refusal. `outcome` is overwritten.
-  void run(const SystemCase& c, SystemOutcome& outcome);
+  /// `patience`: after so many ticks, the case counts as endless.
+  void run(const SystemCase& c, SystemOutcome& outcome, unsigned patience);
   /// Forgets what KVM has made of the guest's page tables, which have been written behind its back.
   void forget_translations();
-  /// From a signal handler: run() looks at its watch.
+  /// From a signal handler of the thread that is in run().
   static void tick();
 
  private:

@@ -11,12 +11,11 @@ namespace machina::jit {
 
 namespace {
 
-constexpr unsigned kPatience = 3;
 /// Blocks whose bytes have changed stay in memory until the cache is emptied.
 constexpr unsigned kCasesBetweenEmptying = 4096;
 
-std::atomic<unsigned> watch{0};
-std::atomic<Cpu*> watched{nullptr};
+thread_local std::atomic<unsigned> watch{0};
+thread_local std::atomic<Cpu*> watched{nullptr};
 
 }  // namespace
 
@@ -98,12 +97,13 @@ bool SystemCpu::strayed() const {
   // Blocks are counted whole: the instruction with the HLT behind it; then a HLT for each event.
   constexpr std::uint64_t kMost = 5;
   const Cpu& cpu = machine_->cpu();
-  return cpu.instructions > kMost + cpu.fault_chain.delivery_count;
+  const std::uint64_t deliveries = cpu.fault_chain.delivery_count;
+  return cpu.instructions > kMost + deliveries || deliveries > FaultChain::kDeliveries;
 }
 
 std::string SystemCpu::describe() const { return jit::describe(machine_->cpu()); }
 
-void SystemCpu::run(const SystemCase& c, SystemOutcome& outcome) {
+void SystemCpu::run(const SystemCase& c, SystemOutcome& outcome, unsigned patience) {
   outcome.ports.clear();
   outcome.why.clear();
   Cpu& cpu = machine_->cpu();
@@ -119,7 +119,7 @@ void SystemCpu::run(const SystemCase& c, SystemOutcome& outcome) {
   do {
     cpu.requests.store(0);
     exit = run_blocks(cpu);
-  } while (exit == VcpuExit::Interrupted && watch < kPatience);
+  } while (exit == VcpuExit::Interrupted && watch < patience);
   outcome.end = exit == VcpuExit::Shutdown      ? SystemEnd::Shutdown
                 : exit == VcpuExit::Interrupted ? SystemEnd::Endless
                                                 : SystemEnd::Halted;

@@ -20,7 +20,8 @@ class SystemCpu {
   /// After memory has been written through ram(); within a page.
   void written(std::uint64_t physical, unsigned size);
 
-  void run(const SystemCase& c, SystemOutcome& outcome);
+  /// Made and run by the same thread. `patience`: after so many ticks, the case counts as endless.
+  void run(const SystemCase& c, SystemOutcome& outcome, unsigned patience);
   /// Of the last run: the vector of the first event that the instruction under test raised, -1 if it raised none.
   int first_vector() const { return first_vector_; }
   /// Of the last run: the first event whose handler could not be entered, or null.
@@ -31,6 +32,7 @@ class SystemCpu {
   bool strayed() const;
   /// The last lines of what was delivered, for reports.
   std::string describe() const;
+  /// From a signal handler of the thread that is in run().
   static void tick();
 
  private:

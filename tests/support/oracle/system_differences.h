@@ -52,4 +52,9 @@ void mask_undefined(const SystemCase& c, SystemOutcome& kvm, SystemOutcome& soft
 /// Takes accessed flags of page-table entries that may or may not be set out of `memory`: true if there were any.
 bool drop_open_accessed_flags(SystemDifference& d);
 
+/// Takes out of `fields` and `memory` what KVM is known to do to RFLAGS: natively run code has an IOPL of 0 (SDM vol.
+/// 3, 2.3: it is CPL 0's to change), and AC is cleared on the way to a handler (SDM vol. 3, 6.12.1.2 has it stay). True
+/// if there was any of it.
+bool drop_flags_of_delivery(SystemDifference& d);
+
 }  // namespace machina::jit

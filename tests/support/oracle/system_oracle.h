@@ -12,6 +12,7 @@ struct SystemOracleOptions {
   std::uint64_t seed = 1;
   std::uint64_t cases = 20000;
   std::uint64_t first = 0;    ///< number of the first case
+  unsigned threads = 1;       ///< that share the cases; each has a VM
   unsigned differences = 10;  ///< so many kinds that nobody has explained are told of in full
   std::string family;         ///< only this one
   std::string rule;           ///< whose cases are told of by kind: an explanation's name, or "all"
@@ -27,18 +28,20 @@ struct SystemOracleResult {
   std::uint64_t unexplained = 0;
   std::map<std::string, std::uint64_t> unexplained_kinds;  ///< by instruction and what differs
   struct Family {
-    std::uint64_t cases = 0, succeeded = 0, equal = 0;
+    std::uint64_t cases = 0, succeeded = 0, equal = 0, refused = 0, explained = 0;
   };
   std::map<std::string, Family> families;
   std::map<int, std::uint64_t> vectors;  ///< that instructions under test raised
   std::uint64_t shutdowns = 0;
-  double seconds = 0, kvm_seconds = 0, software_seconds = 0;
-  std::string report;  ///< of what is unexplained
+  double seconds = 0, kvm_seconds = 0, software_seconds = 0;  ///< the latter of all threads
+  std::string report;                                         ///< of what is unexplained
+
+  void add(const SystemOracleResult& other);  ///< but for `seconds`
 };
 
 /// Throws Error where KVM cannot be used.
 SystemOracleResult compare_with_kvm(const SystemOracleOptions& options);
-/// MACHINA_ORACLE_SEED, _CASES, _FIRST, _FAMILY, _RULE, _DIFFERENCES, _VERBOSE.
+/// MACHINA_ORACLE_SEED, _CASES, _FIRST, _THREADS, _FAMILY, _RULE, _DIFFERENCES, _VERBOSE.
 SystemOracleOptions from_environment(SystemOracleOptions options);
 /// All figures, for people.
 std::string summary(const SystemOracleResult& result);
