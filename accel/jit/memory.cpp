@@ -79,7 +79,7 @@ void check_alignment(Cpu& cpu, std::uint64_t linear, unsigned width) {
 
 bool is_stack(const Op* op, Of of = Of::Operand) { return of == Of::Stack || (op && op->segment == kSs); }
 
-/// All of an access is looked at before paging looks at its first page: SDM vol. 3, 5.12, with 5.3.1 for 64-bit mode.
+/// All of an access is looked at before paging looks at its first page: SDM vol. 3, 5.12, and vol. 1, 3.3.7.1.
 /// What lies in one page is left to fill().
 void check_canonical(const Cpu& cpu, std::uint64_t linear, unsigned size, bool stack) {
   if (cpu.long_mode() && (!canonical(cpu, linear) || !canonical(cpu, linear + size - 1))) raise_segment_fault(stack);

@@ -12,8 +12,8 @@
 namespace machina::jit::difference {
 
 using L = SystemLayout;
-constexpr std::uint64_t kFlagIf = 0x200, kFlagIopl = 0x3000, kFlagRf = 1U << 16, kFlagVm = 1U << 17, kFlagAc = 1U << 18,
-                        kFlagsOfInterrupts = 3U << 19;
+constexpr std::uint64_t kFlagIf = 0x200, kFlagIopl = 0x3000, kFlagNt = 0x4000, kFlagRf = 1U << 16, kFlagVm = 1U << 17,
+                        kFlagAc = 1U << 18, kFlagsOfInterrupts = 3U << 19;
 constexpr std::uint64_t kCr4Vme = 1, kCr4Pvi = 2;
 constexpr std::uint32_t kSysenterCs = 0x174, kSysenterEsp = 0x175, kSysenterEip = 0x176, kPat = 0x277,
                         kCstar = 0xc0000083, kSfmask = 0xc0000084;
@@ -88,7 +88,7 @@ inline bool good_gate(const SystemDifference& d) {
 inline std::uint64_t gate_of(const SystemDifference& d, int vector) {
   std::uint64_t gate = 0;
   const auto n = static_cast<unsigned>(vector);
-  std::memcpy(&gate, d.kvm_ram + (in_long_mode(d) ? L::kIdt64 + 16 * n : L::kIdt32 + 8 * n), sizeof gate);
+  std::memcpy(&gate, d.ram_at_start + (in_long_mode(d) ? L::kIdt64 + 16 * n : L::kIdt32 + 8 * n), sizeof gate);
   return gate;
 }
 /// KVM entered the handler of `vector` for the instruction under test, and did nothing else.
@@ -118,14 +118,15 @@ inline bool has_patch(const SystemDifference& d, std::uint64_t from, std::uint64
 inline std::uint64_t popped(const SystemDifference& d, unsigned index) {
   std::uint64_t value = 0;
   const std::uint64_t at = d.c.state.gpr[kRsp] + 8 * index;
-  if (at + sizeof value <= L::kRam) std::memcpy(&value, d.kvm_ram + at, sizeof value);
+  if (at + sizeof value <= L::kRam) std::memcpy(&value, d.ram_at_start + at, sizeof value);
   return value;
 }
 /// The descriptor that a selector names in the case's tables, 0 where there is none.
 inline std::uint64_t descriptor_of(const SystemDifference& d, std::uint64_t selector) {
   std::uint64_t descriptor = 0;
   if ((selector & 0xfff8) <= gdt::kLimit)
-    std::memcpy(&descriptor, d.kvm_ram + (selector & 4 ? L::kLdt : L::kGdt) + (selector & 0xfff8), sizeof descriptor);
+    std::memcpy(&descriptor, d.ram_at_start + (selector & 4 ? L::kLdt : L::kGdt) + (selector & 0xfff8),
+                sizeof descriptor);
   return descriptor;
 }
 /// The descriptor of the code segment that a gate names.

@@ -75,6 +75,14 @@ constexpr Explanation kExplanations[] = {
               (d.failed && d.failed_at == 0 && d.c.state.idt.limit < 0x1ff);
      },
      "SDM vol. 3, 6.10: #GP for a vector beyond the limit of the IDT", "KVM shuts down, or reads on"},
+    {"smap-of-tables",
+     [](const SystemDifference& d) {
+       constexpr std::uint64_t kSmap = 1U << 21;
+       return (d.c.state.cr4 & kSmap) && (d.c.state.rflags & kFlagAc) && d.failed && d.last_address >= L::kGdt &&
+              d.last_address < L::kPml4;
+     },
+     "SDM vol. 3, 4.6.1: implicit supervisor-mode accesses may not go to a user's page, whatever AC is",
+     "KVM's delivery reads the IDT, the GDT and the TSS from a user's page while AC is set"},
     {"delivery-by-bad-gate", [](const SystemDifference& d) { return failed_at_idt(d) && !good_gate(d); },
      "SDM vol. 3, 6.11, 6.14.1, table 3-2: #GP, and #NP for a gate that is not present",
      "KVM delivers an exception through a gate of 16 bits in long mode, call gates and others, or shuts down"},

@@ -18,7 +18,8 @@ bool kvm_knows_return(const SystemDifference& d) {
   const std::uint64_t cs = popped(d, 1), ss = popped(d, 4), code = descriptor_of(d, cs);
   return is(d, "iretq") && !((cs | ss) & 4) && !(is_conforming(code) && dpl_of(code) != (cs & 3));
 }
-bool is_64_bit_code(std::uint64_t descriptor) { return (descriptor >> 43 & 3) == 3 && (descriptor >> 53 & 1); }
+bool is_64_bit_code(std::uint64_t descriptor) { return (descriptor >> 43 & 3) == 3 && (descriptor >> 53 & 3) == 1; }
+bool is_writable_data(std::uint64_t descriptor) { return (descriptor >> 40 & 0x1a) == 0x12; }
 bool is_sysret_for_amd(const SystemDifference& d) { return starts(d, "sysret") && d.amd; }
 
 constexpr Explanation kExplanations[] = {
@@ -42,11 +43,11 @@ constexpr Explanation kExplanations[] = {
      [](const SystemDifference& d) {
        return is(d, "iretq") && d.first_vector == kProtection && !kvm_faulted_at_once(d) &&
               (!is_canonical(popped(d, 0)) || (popped(d, 4) & 0xfffc) == 0 ||
-               !is_64_bit_code(descriptor_of(d, popped(d, 1))));
+               !is_64_bit_code(descriptor_of(d, popped(d, 1))) || !is_writable_data(descriptor_of(d, popped(d, 4))));
      },
-     "SDM vol. 2, IRET: #GP for CS that is no code, an address that is not canonical or beyond the limit, and a null "
-     "SS with CPL 3 or "
-     "outside of 64-bit code",
+     "SDM vol. 2, IRET: #GP for CS that is no code, or 64-bit code with D, an address that is not canonical or beyond "
+     "the "
+     "limit, SS that is not writable data, and a null SS with CPL 3 or outside of 64-bit code",
      "KVM's IRET of long mode loads them all the same"},
     {"iret-flags",
      [](const SystemDifference& d) {
@@ -219,8 +220,8 @@ constexpr Explanation kExplanations[] = {
      "KVM runs what follows natively, without NT, IOPL and AC, and raises #GP where it is not canonical"},
     {"sysexit-null-selector",
      [](const SystemDifference& d) {
-       return is(d, "sysexit") && cpl(d) == 0 && has_rex_w(d) && d.c.state.msr(kSysenterCs) - 1 < 3 &&
-              d.first_vector == kProtection && !kvm_faulted_at_once(d);
+       return is(d, "sysexit") && cpl(d) == 0 && has_rex_w(d) && d.c.state.msr(kSysenterCs) != 0 &&
+              (d.c.state.msr(kSysenterCs) & 0xfffc) == 0 && d.first_vector == kProtection && !kvm_faulted_at_once(d);
      },
      "SDM vol. 2, SYSEXIT: #GP(0) if IA32_SYSENTER_CS[15:2] is 0",
      "KVM's SYSEXIT to 64-bit code looks whether all of IA32_SYSENTER_CS is 0"},

@@ -17,7 +17,8 @@ constexpr Explanation kExplanations[] = {
               kvm_raises(d, kPageFault) && at < 0x800000000000 && at > 0x800000000000 - 0x40 &&
               only(d, {"rip", "cr2"}) && only_frame(d, 8);
      },
-     "SDM vol. 3, 5.12 with 5.3.1: #SS(0) and #GP(0) come before paging; a processor raises #GP(0) for such a MOV",
+     "SDM vol. 3, 5.12, and vol. 1, 3.3.7.1: #SS(0) and #GP(0) come before paging; a processor raises #GP(0) for such "
+     "a MOV",
      "of an access that reaches beyond the canonical half KVM's emulator looks at the first page only"},
     {"split-update",
      [](const SystemDifference& d) {
@@ -135,8 +136,16 @@ constexpr Explanation kExplanations[] = {
      },
      "SDM vol. 3, 6.12.1: writes where no memory is are writes",
      "KVM shuts down, or tries for ever, when a frame goes where there is no RAM"},
+    {"code-base-ignored",
+     [](const SystemDifference& d) {
+       const X86State& s = d.c.state;
+       return !s.segment[kCs].l && s.segment[kCs].base != 0 && is_paged(d) && d.kvm.state.cr2 == s.rip &&
+              d.software.state.cr2 != s.rip;
+     },
+     "SDM vol. 3, 3.4: code is at CS:EIP",
+     "of what it cannot emulate KVM reads the bytes at EIP, without the base of CS"},
     {"code-beyond-ram", [](const SystemDifference& d) { return !is_paged(d) && d.last_rip > L::kRam; },
-     "SDM vol. 3, 3.1: what is where no memory is is not the processor's",
+     "SDM vol. 3, 3.3: what is where in the physical address space is not the processor's",
      "KVM does not fetch code where there is no RAM"},
     {"popa-beyond-ram",
      [](const SystemDifference& d) { return !is_paged(d) && is(d, "popa") && stack_of(d) + 0x40 > L::kRam; },

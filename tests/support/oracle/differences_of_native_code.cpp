@@ -15,10 +15,13 @@ bool is_native(const SystemDifference& d) { return native(d.c.state); }
 constexpr Explanation kExplanations[] = {
     {"native-segment-load",
      [](const SystemDifference& d) {
-       return is_native(d) && is_family(d, "segment") && d.first_vector < 0 && kvm_went_on_to(d, kProtection) &&
-              only(d, {"es.", "ds.", "fs.", "gs."}) && d.memory.empty();
+       // Into the handler of the HLT behind it in any case; the register is that of LFS and LGS.
+       const bool loaded = only(d, {"es.", "ds.", "fs.", "gs."}) && d.memory.empty();
+       const bool faulted = only(d, {"es.", "ds.", "fs.", "gs.", "rax", "rcx", "rdx", "rbp", "rsi", "rdi", "rip"});
+       return is_native(d) && is_family(d, "segment") && kvm_went_on_to(d, kProtection) &&
+              (d.first_vector < 0 ? loaded : faulted && only_frame(d));
      },
-     "SDM vol. 2, MOV, POP, LFS/LGS: the segment is loaded",
+     "SDM vol. 2, MOV, POP, LFS/LGS: the segment is loaded, or is not, by its descriptor",
      "natively run code loads data segments from the host's tables, and KVM does not look at what came of it"},
     {"native-far",
      [](const SystemDifference& d) { return is_native(d) && is_family(d, "far") && kvm_raises(d, kUndefined); },
@@ -26,10 +29,12 @@ constexpr Explanation kExplanations[] = {
     {"native-iret",
      [](const SystemDifference& d) {
        const bool faults = kvm_raises(d, kProtection) || kvm_raises(d, kNotPresent) || kvm_raises(d, kPageFault);
+       const bool nested = d.c.state.rflags & kFlagNt;
        return is_native(d) && starts(d, "iret") &&
-              (faults || (kvm_vector(d) == kProtection && only(d, {"rflags", "rsp", "rip", "cr2"})));
+              (faults || (nested && d.first_vector == kProtection) ||
+               (kvm_vector(d) == kProtection && only(d, {"rflags", "rsp", "rip", "cr2"})));
      },
-     "SDM vol. 2, IRET", "natively run IRET goes by the host's descriptors"},
+     "SDM vol. 2, IRET", "natively run IRET goes by the host's descriptors, and without NT"},
     {"native-query",
      [](const SystemDifference& d) {
        return is_native(d) && is_family(d, "query") && d.first_vector < 0 && kvm_went_on_to(d, kProtection) &&

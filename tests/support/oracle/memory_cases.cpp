@@ -97,6 +97,25 @@ std::uint64_t random_entry(SystemBuilder& b, std::uint64_t address, bool narrow)
   return e;
 }
 
+/// SMEP and SMAP, on pages of which a supervisor has its own: SDM vol. 3, 4.6.1.
+void separate_supervisor(SystemBuilder& b) {
+  constexpr std::uint64_t kPage = 0x1000, kSmep = 1U << 20, kSmap = 1U << 21, kFlagAc = 1U << 18;
+  const bool narrow = b.paging() == PagingMode::Bits32;
+  const std::uint64_t table = narrow ? L::kTable32 : L::kTable;
+  const unsigned width = narrow ? 4 : 8;
+  b.state().cr4 |= b.one_of({kSmep, kSmap, kSmep | kSmap});
+  if (b.chance(40)) b.state().rflags |= kFlagAc;
+  // At CPL 3 code, data and the stack that it starts with are the user's; at another, data now and then.
+  const bool user = b.cpl() == 3, user_data = user || b.chance(30);
+  for (std::uint64_t at = 0; at < L::kRam; at += kPage) {
+    const bool is_data = at >= L::kData && at < L::kStack;
+    const bool is_code = (at >= L::kCode && at < L::kHandlers) || at == L::kTargets;
+    const bool is_stack = at == L::kStack + 0x3000 || at == L::kStack + 0x4000;
+    const bool shared = is_data ? user_data : user && (is_code || is_stack);
+    b.put(table + at / kPage * width, at | 3 | (shared ? 4 : 0), width);
+  }
+}
+
 /// A window of the directory that leads to `page` by entries of its own: the linear address of that page.
 std::uint64_t make_window(SystemBuilder& b, std::uint64_t page) {
   const bool narrow = b.paging() == PagingMode::Bits32;
@@ -124,7 +143,13 @@ std::uint64_t make_window(SystemBuilder& b, std::uint64_t page) {
   if (high) {
     // By another entry of the upper levels as well.
     const std::uint64_t upper = 1 + b.below(510), top = b.chance(50) ? 256 + b.below(256) : b.below(256);
-    if (b.chance(50)) {
+    if (b.chance(25)) {
+      std::uint64_t e = random_entry(b, 0, false) | 0x80;  // a page of 1 GiB
+      if (b.chance(20)) e |= 0x1000;                       // PAT
+      if (b.chance(10)) e |= (b.any() & 0x1ffff) << 13;    // reserved
+      b.put(L::kPdpt + 8 * upper, e, 8);
+      linear = (upper << 30) + page;
+    } else if (b.chance(50)) {
       b.put(L::kPdpt + 8 * upper, random_entry(b, L::kDirectory, false) & ~std::uint64_t{0x80}, 8);
       linear += upper << 30;
     } else {
@@ -150,6 +175,7 @@ void start_with_paging(SystemBuilder& b) {
 
 void make_paging(SystemBuilder& b) {
   start_with_paging(b);
+  if (b.chance(20)) separate_supervisor(b);
   // Offsets near the end of a page, so that some accesses need two.
   const std::uint64_t page = L::kData + 0x1000 + 0x1000 * b.below(4);
   const std::uint64_t within = b.chance(70) ? 8 * b.below(500) : 0xff0 + b.below(16);
@@ -242,6 +268,7 @@ void make_delivery(SystemBuilder& b) {
   X86State& s = b.state();
   if (b.chance(60)) b.spoil_gates();
   if (b.chance(40)) b.spoil_tss();
+  if (b.paging() != PagingMode::None && b.chance(10)) separate_supervisor(b);
   if (b.chance(30)) b.spoil_page_tables();
   if (b.chance(15))
     s.idt.limit = static_cast<std::uint16_t>(b.below((b.long_mode() ? 16 : b.is_protected() ? 8 : 4) * 16));

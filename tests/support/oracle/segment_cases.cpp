@@ -95,9 +95,13 @@ void make_far_transfer(SystemBuilder& b) {
     b.emit(width, {0xca});
     return b.append(extra, 2);
   }
-  const std::uint16_t selector = real ? real_selector : gate ? b.far_gate() : b.selector(Wanted::Code, 75);
+  const bool task = !real && !gate && b.chance(5);
+  const std::uint16_t selector = real   ? real_selector
+                                 : gate ? b.far_gate()
+                                        : b.selector(task ? Wanted::Tss : Wanted::Code, 75);
   const bool call = b.chance(50);
-  b.name(gate ? call ? "callf by gate" : "jmpf by gate" : call ? "callf" : "jmpf");
+  const std::string to = gate ? " by gate" : task ? " to task" : "";
+  b.name(((call ? "callf" : "jmpf") + to).c_str());
   if (b.chance(50)) b.spoil_tss();
   if (kind < 2 && !b.is_64()) {
     b.emit(width, {call ? 0x9aU : 0xeaU});
@@ -129,7 +133,10 @@ void make_interrupt_return(SystemBuilder& b) {
   if (b.chance(80)) flags &= ~std::uint64_t{0x4000};
   if (b.cpl() == 0 && !b.long_mode() && b.chance(15)) flags |= 1U << 17;
   if (b.chance(80) && b.is_protected()) b.state().rflags &= ~std::uint64_t{0x4000};
-  if (b.chance(3)) b.state().rflags |= 0x4000;  // NT
+  if (b.chance(3)) {
+    b.state().rflags |= 0x4000;  // NT: back to the task that the TSS names
+    b.put(b.long_mode() ? SystemLayout::kTss64 : SystemLayout::kTss32, b.selector(Wanted::Tss, 80), 2);
+  }
   b.name(width == 8 ? "iretq" : "iret");
   b.stack_values({offset, cs, flags, b.stack_linear() + 0x100, ss}, width);
   for (unsigned i = 0; i < 4; ++i) b.put(b.stack_linear() + (5 + i) * width, SystemLayout::kData >> 4, width);

@@ -75,7 +75,7 @@ void mask_undefined(const SystemCase& /*c*/, SystemOutcome& kvm, SystemOutcome& 
     X86Segment& ss = o->state.segment[kSs];
     if ((o->state.efer & 0x400) && (ss.selector & 0xfffc) == 0) ss.unusable = true;
   }
-  // A null or unusable segment's limit and rights mean nothing: SDM vol. 3, 24.4.1. The bases of FS and GS do.
+  // A null or unusable segment's limit and rights mean nothing: SDM vol. 3, 25.4.1. The bases of FS and GS do.
   for (SystemOutcome* o : {&kvm, &software}) {
     for (unsigned i = 0; i < 6; ++i) {
       X86Segment& s = o->state.segment[i];
@@ -91,6 +91,21 @@ void mask_undefined(const SystemCase& /*c*/, SystemOutcome& kvm, SystemOutcome& 
       s.type = 0;
     }
   }
+}
+
+const Explanation& accessed_flags() {
+  static constexpr Explanation kRow = {
+      "accessed-flags", nullptr, "SDM vol. 3, 4.8 and 4.10.2.3",
+      "accessed flags of entries that need not have been used, or of a walk that faulted, are set or not"};
+  return kRow;
+}
+
+const Explanation& flags_of_delivery() {
+  static constexpr Explanation kRow = {
+      "flags-of-delivery", nullptr,
+      "SDM vol. 3, 2.3: IOPL is changed by POPF and IRET at CPL 0 only; 6.12.1.3: AC stays on the way to a handler",
+      "KVM runs 64-bit code of CPL 3 with IOPL 0 and forgets the guest's, and clears AC on its way to a handler"};
+  return kRow;
 }
 
 bool drop_open_accessed_flags(SystemDifference& d) {
@@ -128,15 +143,17 @@ bool drop_flags_of_delivery(SystemDifference& d) {
   if (kvm_vector(d) >= 0 && software_vector(d) >= 0 && !is_real(d) && (d.software.state.rflags & kFlagAc))
     changed &= ~kFlagAc;
   if (changed == 0) any = std::erase(d.fields, "rflags") != 0;
-  if (native(d.c.state) || native(d.software.state) || is_native_frame()) {
-    // RFLAGS is the third number of a frame of 64 bits, behind an error code if there is one; IOPL is in its second
-    // byte.
-    const std::uint64_t frame = d.kvm.state.gpr[kRsp];
-    any |= std::erase_if(d.memory, [frame](const MemoryDifference& m) {
-             return (m.physical == frame + 0x11 || m.physical == frame + 0x19) && ((m.kvm ^ m.software) & ~0x30) == 0 &&
-                    (m.kvm & 0x30) == 0;
-           }) != 0;
-  }
+  // RFLAGS is the third number of a frame, behind an error code if there is one. IOPL is in its second byte, AC in its
+  // third: seen in the frame of an exception that came on the way to a handler.
+  const bool was_native = native(d.c.state) || native(d.software.state) || is_native_frame();
+  const std::uint64_t width = in_long_mode(d) ? 8 : 4, flags = d.kvm.state.gpr[kRsp] + 2 * width;
+  any |= std::erase_if(d.memory, [=](const MemoryDifference& m) {
+           const std::uint64_t byte = m.physical - flags;
+           const bool iopl = was_native && (byte == 1 || byte == width + 1) && ((m.kvm ^ m.software) & ~0x30) == 0 &&
+                             (m.kvm & 0x30) == 0;
+           const bool ac = (byte == 2 || byte == width + 2) && (m.kvm ^ m.software) == 4 && (m.kvm & 4) == 0;
+           return iopl || ac;
+         }) != 0;
   return any;
 }
 

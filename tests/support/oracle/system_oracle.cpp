@@ -8,7 +8,6 @@
 #include <array>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <optional>
@@ -28,11 +27,6 @@ namespace {
 constexpr std::uint64_t kPage = 4096, kPages = SystemLayout::kRam / kPage;
 constexpr std::string_view kCannotEmulate = "cannot emulate";  // of KvmCpu
 constexpr const char* kCannotEmulateOutside = "cannot emulate, #UD outside of CPL 0";
-constexpr const char *kAccessedFlags = "accessed-flags", *kFlags = "flags-of-delivery";
-constexpr const char* kAccessedFlagsText =
-    "accessed flags of entries that need not have been used, or of a walk that faulted (SDM vol. 3, 4.8 and 4.10.2.3)";
-constexpr const char* kFlagsText =
-    "KVM runs 64-bit code of CPL 3 with IOPL 0, and clears AC on its way to a handler (SDM vol. 3, 2.3 and 6.12.1.2)";
 constexpr std::uint64_t kEferLma = 0x400;
 constexpr std::uint32_t kAuthenticAmd = 0x68747541;  // "Auth"
 /// Ticks of the watch after which a case counts as endless, at first and for good.
@@ -101,9 +95,12 @@ class SystemOracle {
 
   SystemOracleResult run() {
     const Watch watch;
-    for (std::uint64_t i = share_; i < options_.cases; i += options_.threads) {
-      make_case(options_.seed, options_.first + i, options_.family, kvm_.abilities(), case_);
-      run_case();
+    for (const std::uint64_t seed : options_.seeds) {
+      seed_ = seed;
+      for (std::uint64_t i = share_; i < options_.cases; i += options_.threads) {
+        make_case(seed, options_.first + i, options_.family, kvm_.abilities(), case_);
+        run_case();
+      }
     }
     return std::move(result_);
   }
@@ -285,7 +282,10 @@ class SystemOracle {
   }
 
   void explain(bool same_memory) {
-    SystemDifference d{case_, kvm_full_, software_full_, software_.first_vector(), {}, {}, kvm_.ram()};
+    start_ = rest_;
+    for (const MemoryPatch& p : case_.patches) std::memcpy(start_.data() + p.physical, &p.value, p.width);
+    std::copy(case_.code.begin(), case_.code.end(), start_.begin() + static_cast<std::ptrdiff_t>(case_.code_physical));
+    SystemDifference d{case_, kvm_full_, software_full_, software_.first_vector(), {}, {}, kvm_.ram(), start_.data()};
     d.amd = kvm_.cpuid().find(0).ebx == kAuthenticAmd;
     if (const FaultChain::Delivery* failed = software_.failed_delivery()) {
       d.failed = true;
@@ -295,10 +295,11 @@ class SystemOracle {
     if (const FaultChain::Delivery* last = software_.last_delivery()) {
       d.last_vector = last->vector;
       d.last_rip = last->rip;
+      d.last_address = last->address;
     }
     if (!same_memory)
       for (std::uint64_t i = 0; i < SystemLayout::kRam; ++i)
-        if (kvm_.ram()[i] != software_.ram()[i]) d.memory.push_back({i, rest_[i], kvm_.ram()[i], software_.ram()[i]});
+        if (kvm_.ram()[i] != software_.ram()[i]) d.memory.push_back({i, start_[i], kvm_.ram()[i], software_.ram()[i]});
     for (const std::string& line : differences(kvm_full_.state, software_full_.state))
       d.fields.push_back(line.substr(0, line.find(':')));
     if (kvm_full_.end != software_full_.end) d.fields.emplace_back("end");
@@ -306,7 +307,7 @@ class SystemOracle {
     const bool accessed = drop_open_accessed_flags(d), flags = drop_flags_of_delivery(d);
     if ((accessed || flags) && d.memory.empty() && d.fields.empty()) {
       ++result_.families[case_.family].explained;
-      ++result_.explained[flags ? kFlags : kAccessedFlags];
+      ++result_.explained[(flags ? flags_of_delivery() : accessed_flags()).name];
       return;
     }
     if (software_.strayed()) {
@@ -357,7 +358,7 @@ class SystemOracle {
   }
 
   std::string headline() const {
-    return fmt::format("seed {} case {} [{}, {}, cpl {}]: {}", options_.seed, case_.number, case_.family, case_.mode,
+    return fmt::format("seed {} case {} [{}, {}, cpl {}]: {}", seed_, case_.number, case_.family, case_.mode,
                        case_.state.segment[kCs].dpl, code());
   }
 
@@ -383,7 +384,7 @@ class SystemOracle {
       text += fmt::format("  {}   (kvm / software)\n", line);
     for (std::size_t i = 0; i < std::min<std::size_t>(d.memory.size(), 40); ++i)
       text += fmt::format("  [{:x}] was {:02x}: kvm {:02x}  software {:02x}\n", d.memory[i].physical,
-                          rest_[d.memory[i].physical], d.memory[i].kvm, d.memory[i].software);
+                          d.memory[i].before, d.memory[i].kvm, d.memory[i].software);
     if (kvm_full_.ports != software_full_.ports)
       for (const SystemOutcome* o : {&kvm_full_, &software_full_}) {
         text += o == &kvm_full_ ? "  ports of kvm:" : "\n  ports of software:";
@@ -398,10 +399,12 @@ class SystemOracle {
 
   SystemOracleOptions options_;
   unsigned share_;
+  std::uint64_t seed_ = 0;
   const std::vector<std::uint8_t> rest_ = memory_at_rest();
   KvmCpu kvm_;
   SystemCpu software_;
   SystemCase case_;
+  std::vector<std::uint8_t> start_;  // memory that the case starts with, once a difference asks for it
   SystemOutcome by_kvm_, by_software_, kvm_full_, software_full_;
   std::array<bool, kPages> same_page_{};
   std::map<std::string, bool, std::less<>> unemulated_;  // by mnemonic and mode
@@ -431,79 +434,6 @@ SystemOracleResult compare_with_kvm(const SystemOracleOptions& options) {
   for (const SystemOracleResult& part : parts) all.add(part);
   all.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return all;
-}
-
-void SystemOracleResult::add(const SystemOracleResult& o) {
-  const auto add_map = [](auto& to, const auto& from) {
-    for (const auto& [name, count] : from) to[name] += count;
-  };
-  cases += o.cases, equal += o.equal, endless += o.endless, strayed += o.strayed, unexplained += o.unexplained;
-  shutdowns += o.shutdowns;
-  add_map(refused, o.refused);
-  add_map(explained, o.explained);
-  add_map(kinds, o.kinds);
-  add_map(unexplained_kinds, o.unexplained_kinds);
-  add_map(vectors, o.vectors);
-  for (const auto& [name, f] : o.families) {
-    Family& to = families[name];
-    to.cases += f.cases, to.succeeded += f.succeeded, to.equal += f.equal, to.refused += f.refused;
-    to.explained += f.explained;
-  }
-  kvm_seconds += o.kvm_seconds, software_seconds += o.software_seconds;
-  report += o.report;
-}
-
-SystemOracleOptions from_environment(SystemOracleOptions o) {
-  const auto number = [](const char* name, auto& value) {
-    if (const char* text = std::getenv(name))
-      value = static_cast<std::remove_reference_t<decltype(value)>>(std::strtoull(text, nullptr, 0));
-  };
-  number("MACHINA_ORACLE_SEED", o.seed);
-  number("MACHINA_ORACLE_CASES", o.cases);
-  number("MACHINA_ORACLE_FIRST", o.first);
-  number("MACHINA_ORACLE_THREADS", o.threads);
-  number("MACHINA_ORACLE_DIFFERENCES", o.differences);
-  if (const char* family = std::getenv("MACHINA_ORACLE_FAMILY")) o.family = family;
-  if (const char* rule = std::getenv("MACHINA_ORACLE_RULE")) o.rule = rule;
-  o.verbose = std::getenv("MACHINA_ORACLE_VERBOSE") != nullptr;
-  return o;
-}
-
-std::string summary(const SystemOracleResult& r) {
-  const auto percent = [](std::uint64_t part, std::uint64_t whole) {
-    return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
-  };
-  std::uint64_t refused = 0, explained = 0;
-  for (const auto& [name, count] : r.refused) refused += count;
-  for (const auto& [name, count] : r.explained) explained += count;
-  std::string text = fmt::format(
-      "{} cases in {:.1f} s ({:.0f} a second; KVM {:.1f} s, software CPU {:.1f} s): {} equal ({:.2f} %), {} refused, "
-      "{} explained, {} endless, {} strayed, {} unexplained\n",
-      r.cases, r.seconds, r.seconds > 0 ? static_cast<double>(r.cases) / r.seconds : 0.0, r.kvm_seconds,
-      r.software_seconds, r.equal, percent(r.equal, r.cases), refused, explained, r.endless, r.strayed, r.unexplained);
-  text += "family       cases  carried out by KVM   equal  explained  instruction succeeds\n";
-  for (const auto& [name, f] : r.families)
-    text += fmt::format("  {:<10} {:>7}  {:>18} {:>7}  {:>9}  {:.1f} %\n", name, f.cases, f.cases - f.refused, f.equal,
-                        f.explained, percent(f.succeeded, f.cases));
-  text += "first event of the instruction:";
-  for (const auto& [vector, count] : r.vectors)
-    text += vector < 0 ? fmt::format(" none {}", count) : fmt::format(", #{} {}", vector, count);
-  text += fmt::format("; shutdowns {}\nrefused by KVM:\n", r.shutdowns);
-  for (const auto& [name, count] : r.refused) text += fmt::format("  {:<40} {}\n", name, count);
-  if (!r.unexplained_kinds.empty()) text += "unexplained:\n";
-  for (const auto& [name, count] : r.unexplained_kinds) text += fmt::format("  {:>6} {}\n", count, name);
-  for (const auto& [name, count] : r.kinds) text += fmt::format("{}|{}\n", count, name);
-  text += "explained:\n";
-  for (const auto& [name, count] : r.explained) {
-    const auto e = std::find_if(explanations().begin(), explanations().end(),
-                                [&name = name](const Explanation& x) { return name == x.name; });
-    if (e != explanations().end()) {
-      text += fmt::format("  {:<28} {:>7}  {} ({})\n", name, count, e->text, e->manual);
-    } else {
-      text += fmt::format("  {:<28} {:>7}  {}\n", name, count, name == kFlags ? kFlagsText : kAccessedFlagsText);
-    }
-  }
-  return text;
 }
 
 }  // namespace machina::jit

@@ -5,18 +5,19 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace machina::jit {
 
 struct SystemOracleOptions {
-  std::uint64_t seed = 1;
-  std::uint64_t cases = 20000;
-  std::uint64_t first = 0;    ///< number of the first case
-  unsigned threads = 1;       ///< that share the cases; each has a VM
-  unsigned differences = 10;  ///< so many kinds that nobody has explained are told of in full
-  std::string family;         ///< only this one
-  std::string rule;           ///< whose cases are told of by kind: an explanation's name, or "all"
-  bool verbose = false;       ///< tells of every case
+  std::vector<std::uint64_t> seeds = {1};
+  std::uint64_t cases = 20000;  ///< of each seed
+  std::uint64_t first = 0;      ///< number of the first case
+  unsigned threads = 1;         ///< that share the cases; each has a VM
+  unsigned differences = 10;    ///< so many kinds that nobody has explained are told of in full
+  std::string family;           ///< only this one
+  std::string rule;             ///< whose cases are told of by kind: an explanation's name, or "all"
+  bool verbose = false;         ///< tells of every case
 };
 
 struct SystemOracleResult {
@@ -41,9 +42,11 @@ struct SystemOracleResult {
 
 /// Throws Error where KVM cannot be used.
 SystemOracleResult compare_with_kvm(const SystemOracleOptions& options);
-/// MACHINA_ORACLE_SEED, _CASES, _FIRST, _THREADS, _FAMILY, _RULE, _DIFFERENCES, _VERBOSE.
+/// MACHINA_ORACLE_SEED (one, or several: 1,2,3), _CASES, _FIRST, _THREADS, _FAMILY, _RULE, _DIFFERENCES, _VERBOSE.
 SystemOracleOptions from_environment(SystemOracleOptions options);
 /// All figures, for people.
 std::string summary(const SystemOracleResult& result);
+/// Every explained difference with its citation, as a table in Markdown.
+std::string list_of_differences();
 
 }  // namespace machina::jit

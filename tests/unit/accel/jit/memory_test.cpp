@@ -41,7 +41,7 @@ TEST_F(JitMemory, AnAddressThatIsNotCanonicalFaultsAsThatOfItsOwner) {
 }
 
 // SDM vol. 3, 5.12: what a segment forbids comes before what a page does, and in 64-bit mode that is an address that is
-// not canonical (5.3.1), of whichever byte.
+// not canonical (vol. 1, 3.3.7.1), of whichever byte. An Intel processor that was asked raises #GP(0) for the first one.
 TEST_F(JitMemory, AnAccessThatEndsBeyondTheCanonicalHalfDoesNotGetToItsFirstPage) {
   m.long_64();
   make_tables();
