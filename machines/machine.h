@@ -51,6 +51,9 @@ class Machine final : public qom::Object,
   /// Takes the accelerator into the tree (as "accel") and initialises it. Throws Error.
   void set_accelerator(qom::Ref<Accelerator> accelerator, unsigned max_cpus);
   Accelerator& accelerator() const { return *accelerator_; }
+  /// The machine, which does not run, goes on under `fresh`: an accelerator that no machine has had. All or nothing.
+  /// Throws Error. machine_move.cpp
+  void change_accelerator(qom::Ref<Accelerator> fresh);
   /// Allocates and maps guest RAM. Throws Error.
   void set_ram(const RamConfig& ram);
   const RamConfig& ram() const { return ram_; }
@@ -128,6 +131,7 @@ class Machine final : public qom::Object,
   // start() and stop() without their events.
   void run_vcpus();
   bool halt_vcpus(RunState why);
+  void require_movable(const Accelerator& fresh) const;
   void unrealize_all();
   qom::Ref<X86Cpu> make_cpu(unsigned index);
   void handle_requests();

@@ -119,6 +119,10 @@ struct Cpu {
   unsigned physical_bits = 40;  ///< CPUID 80000008h: address bits above are reserved in page tables
   bool has_1g_pages = false;    ///< CPUID 80000001h EDX bit 26
   std::uint64_t tsc_khz = 0;    ///< what Environment::tsc() runs at; 0: not known, and there is no kvmclock
+  /// The paravirtual clock stood at `ns` when the TSC, without IA32_TSC_ADJUST, was `tsc`.
+  struct ClockOrigin {
+    std::uint64_t tsc = 0, ns = 0;
+  } kvmclock;
 
   FloatState x87;
   VectorState vector;

@@ -83,6 +83,17 @@ void JitAccelerator::empty_cache() {
               });
 }
 
+std::optional<std::uint64_t> JitAccelerator::guest_clock() {
+  const std::lock_guard guard(vcpus_mutex_);
+  if (vcpus_.empty()) return {};
+  return vcpus_.front()->guest_clock();
+}
+
+// A block tells one watcher, and another software CPU may have been it.
+void JitAccelerator::take_over() {
+  for (const auto& [ram, uses] : watched_) ram->watch_writes(this);
+}
+
 // --- memory ---
 
 void JitAccelerator::range_added(const FlatRange& range) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "accel/jit/block_cache.h"
@@ -34,6 +35,12 @@ class JitAccelerator final : public Accelerator, public CpuidSource, private Mem
   void init_machine(System& system, unsigned max_cpus) override;
   std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) override;
   CpuidTable supported_cpuid() const override;
+  std::optional<std::uint64_t> guest_clock() override;
+  void go_on_from(std::optional<std::uint64_t> guest_clock) override { clock_before_ = guest_clock; }
+  void take_over() override;
+
+  /// The guest_clock() of the accelerator that the machine had before, if any.
+  std::optional<std::uint64_t> clock_before() const { return clock_before_; }
 
   System& system() const { return *system_; }
   /// Memory as a CPU in system management mode sees it.
@@ -69,6 +76,7 @@ class JitAccelerator final : public Accelerator, public CpuidSource, private Mem
   void forget_blocks(const FlatRange& range);
 
   System* system_ = nullptr;
+  std::optional<std::uint64_t> clock_before_;
   ContainerRegion smm_root_{"smm", MemoryRegion::kWholeSpace};
   std::unique_ptr<AliasRegion> smm_memory_alias_, smm_smram_alias_;
   std::unique_ptr<AddressSpace> smm_memory_;

@@ -70,13 +70,16 @@ void load_registers(Cpu& cpu, const X86State& s) {
   cpu.mid_repetition = false;
   cpu.undelivered.reset();
   const X86Events& e = s.events;
-  if (e.exception_injected)
-    cpu.undelivered =
-        GuestFault{static_cast<Vector>(e.exception_vector), e.exception_has_error_code, e.exception_error_code, s.cr2};
   // A #DB that is due is an exception that waits, with what DR6 will say.
   const bool debug = e.exception_pending && !e.exception_injected && e.exception_has_payload &&
                      e.exception_vector == static_cast<std::uint8_t>(Vector::Debug);
   cpu.pending_debug = debug ? static_cast<std::uint32_t>(e.exception_payload) & kDr6Pending : 0;
+  if (e.exception_injected || (e.exception_pending && !debug)) {
+    const auto vector = static_cast<Vector>(e.exception_vector);
+    const bool has_cr2 = !e.exception_injected && e.exception_has_payload && vector == Vector::PageFault;
+    cpu.undelivered =
+        GuestFault{vector, e.exception_has_error_code, e.exception_error_code, has_cr2 ? e.exception_payload : s.cr2};
+  }
   cpu.cpl = cpu.privilege();
   cpu.environment.refresh();  // before memory is used
   cpu.flush_tlb();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpuid_leaf.h"
 #include "accel/jit/fault_chain.h"
@@ -16,6 +18,7 @@
 #include "core/units.h"
 #include "hw/intc/apic.h"
 #include "hw/x86/cpu_model.h"
+#include "hw/x86/cpuid_support.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina::jit {
@@ -37,6 +40,7 @@ JitVcpu::JitVcpu(JitAccelerator& accelerator, X86Cpu& cpu)
       smm_memory_(accelerator.smm_memory()),
       cpu_(std::make_unique<Cpu>(static_cast<Environment&>(*this), accelerator.blocks())),
       debugger_(std::make_unique<Debugger>(*cpu_)) {
+  clock_before_ = accelerator.clock_before();
   set_cpu_model();
   refresh();
   accelerator_.add_vcpu(*this);
@@ -49,6 +53,13 @@ JitVcpu::~JitVcpu() {
 }
 
 void JitVcpu::set_cpu_model() {
+  if (x86_.has_cpuid()) {
+    require_supported(x86_.cpuid, supported_cpuid(), "the software CPU");
+    if (const std::uint64_t khz = x86_.vcpu()->tsc_khz(); khz != 0) tsc_hz_ = khz * 1000;
+    set_cpuid(*cpu_, x86_.cpuid);
+    cpu_->tsc_khz = tsc_hz_ / 1000;
+    return;
+  }
   const CpuModelSpec spec = parse_cpu_model(x86_.model());
   tsc_hz_ = spec.tsc_hz ? spec.tsc_hz : kDefaultTscHz;
   CpuidTable supported = supported_cpuid();
@@ -95,7 +106,14 @@ void JitVcpu::load_state(const X86State& state) {
   const std::uint64_t offset = tsc_offset_;
   jit::load_state(*cpu_, state);
   // A state that comes back, as that of a CPU does which takes an INIT: its counter went on meanwhile.
-  if (state.msr(kMsrTsc) == stored_tsc_) set_tsc_offset(offset);
+  if (state.msr(kMsrTsc) == stored_tsc_) {
+    set_tsc_offset(offset);
+  } else {
+    cpu_->kvmclock = {};
+    if (const auto clock = std::exchange(clock_before_, {})) cpu_->kvmclock = {tsc() - cpu_->msrs.tsc_adjust, *clock};
+    update_kvmclock(*cpu_);
+  }
+  take_pending(state.events);
   apic_page_ = ~std::uint64_t{0};
   if (x86_.local_apic() && (state.apic_base & apic::kBaseEnable) && !(state.apic_base & apic::kBaseExtended))
     apic_page_ = state.apic_base & apic::kBaseAddress;
@@ -106,8 +124,20 @@ void JitVcpu::load_state(const X86State& state) {
   refresh();
 }
 
+// KVM takes an interrupt from its controller, or an NMI, some time before it delivers it.
+void JitVcpu::take_pending(const X86Events& events) {
+  accepted_vector_.reset();
+  if (events.interrupt_injected) accepted_vector_ = events.interrupt_vector;
+  nmi_pending_ = events.nmi_pending || events.nmi_injected;
+  smi_pending_ = events.smi_pending;
+}
+
 void JitVcpu::store_state(X86State& state) {
   jit::store_state(*cpu_, state);
+  state.events.interrupt_injected = accepted_vector_.has_value();
+  state.events.interrupt_vector = accepted_vector_.value_or(0);
+  state.events.nmi_pending = nmi_pending_;
+  state.events.smi_pending = smi_pending_;
   stored_tsc_ = state.msr(kMsrTsc);
   state.tsc_khz = static_cast<std::uint32_t>(tsc_hz_ / 1000);
   if (!x86_.local_apic()) return;
@@ -224,11 +254,14 @@ void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.cpus().protect(*c
 
 // --- interrupts and MSRs of the local APIC ---
 
-bool JitVcpu::interrupt_pending() { return x86_.interrupt_pending(); }
-int JitVcpu::acknowledge_interrupt() { return x86_.acknowledge_interrupt(); }
-bool JitVcpu::take_nmi() { return x86_.take_nmi(); }
+bool JitVcpu::interrupt_pending() { return accepted_vector_ || x86_.interrupt_pending(); }
+int JitVcpu::acknowledge_interrupt() {
+  if (const auto vector = std::exchange(accepted_vector_, {})) return *vector;
+  return x86_.acknowledge_interrupt();
+}
+bool JitVcpu::take_nmi() { return std::exchange(nmi_pending_, false) || x86_.take_nmi(); }
 void JitVcpu::merge_nmis() { x86_.merge_nmis(); }
-bool JitVcpu::take_smi() { return x86_.take_smi(); }
+bool JitVcpu::take_smi() { return std::exchange(smi_pending_, false) || x86_.take_smi(); }
 
 unsigned JitVcpu::send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector) {
   if (!x86_.local_apic()) return 0;

@@ -4,10 +4,12 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "accel/jit/cpu.h"
 #include "accel/jit/debugger.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/kvmclock.h"
 #include "core/memory/address_space.h"
 #include "hw/x86/accelerator.h"
 
@@ -32,6 +34,9 @@ class JitVcpu final : public Vcpu, public Environment {
   DebugStop debug_stop() const override { return debugger_->stop(); }
   std::uint64_t tsc() const override;
   std::uint64_t tsc_frequency() const override { return tsc_hz_; }
+  std::uint64_t tsc_khz() const override { return tsc_hz_ / 1000; }
+  /// Accelerator::guest_clock(). While parked.
+  std::uint64_t guest_clock() { return kvmclock_now(*cpu_); }
 
   // --- by the accelerator, any thread ---
   void memory_changed() { cpu_->request(kRequestFlush); }
@@ -67,6 +72,7 @@ class JitVcpu final : public Vcpu, public Environment {
 
   void set_cpu_model();
   void set_tsc_offset(std::uint64_t offset);
+  void take_pending(const X86Events& events);
   void report_triple_fault();
   MemoryDispatch& memory() { return cpu_->smm ? smm_memory_ : main_memory_; }
   bool in_apic_page(std::uint64_t physical) const;
@@ -82,6 +88,11 @@ class JitVcpu final : public Vcpu, public Environment {
   std::uint64_t tsc_hz_ = 0;
   std::atomic<std::uint64_t> tsc_offset_{0};
   std::uint64_t stored_tsc_ = ~std::uint64_t{0};  ///< as store_state() gave it last
+  std::optional<std::uint64_t> clock_before_;     ///< JitAccelerator::clock_before(), until the first state is there
+
+  // Events of a state that came from elsewhere, which an interrupt controller has handed over already.
+  std::optional<std::uint8_t> accepted_vector_;
+  bool nmi_pending_ = false, smi_pending_ = false;
 
   // The memory map as of the last refresh(): it keeps the RAM alive that translations lead to.
   struct CachedPage {

@@ -65,14 +65,6 @@ void publish(Cpu& cpu, std::uint64_t physical, T info) {
   write_word(cpu, physical, version + 1);
 }
 
-/// Nanoseconds of the clock now, as the guest computes them.
-std::uint64_t clock_now(Cpu& cpu) {
-  const KvmclockScale scale = kvmclock_scale(cpu.tsc_khz);
-  const std::uint64_t ticks = cpu.environment.tsc() - cpu.msrs.tsc_adjust;
-  const std::uint64_t shifted = scale.shift < 0 ? ticks >> -scale.shift : ticks << scale.shift;
-  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(shifted) * scale.multiplier >> 32);
-}
-
 }  // namespace
 
 KvmclockScale kvmclock_scale(std::uint64_t tsc_khz) {
@@ -88,11 +80,20 @@ KvmclockScale kvmclock_scale(std::uint64_t tsc_khz) {
   return scale;
 }
 
+std::uint64_t kvmclock_now(Cpu& cpu) {
+  if (cpu.tsc_khz == 0) return 0;
+  const KvmclockScale scale = kvmclock_scale(cpu.tsc_khz);
+  const std::uint64_t ticks = cpu.environment.tsc() - cpu.msrs.tsc_adjust - cpu.kvmclock.tsc;
+  const std::uint64_t shifted = scale.shift < 0 ? ticks >> -scale.shift : ticks << scale.shift;
+  return cpu.kvmclock.ns + static_cast<std::uint64_t>(static_cast<unsigned __int128>(shifted) * scale.multiplier >> 32);
+}
+
 void update_kvmclock(Cpu& cpu) {
   if (!(cpu.msrs.system_time & kEnabled) || cpu.tsc_khz == 0) return;
   const KvmclockScale scale = kvmclock_scale(cpu.tsc_khz);
   TimeInfo info;
-  info.tsc_timestamp = cpu.msrs.tsc_adjust;
+  info.tsc_timestamp = cpu.msrs.tsc_adjust + cpu.kvmclock.tsc;
+  info.system_time = cpu.kvmclock.ns;
   info.tsc_to_system_mul = scale.multiplier;
   info.tsc_shift = scale.shift;
   info.flags = kTscStable;
@@ -101,7 +102,7 @@ void update_kvmclock(Cpu& cpu) {
 
 void write_wall_clock(Cpu& cpu) {
   if (cpu.tsc_khz == 0) return;
-  const std::uint64_t zero = cpu.environment.wall_clock() - clock_now(cpu);
+  const std::uint64_t zero = cpu.environment.wall_clock() - kvmclock_now(cpu);
   WallClock wall;
   wall.seconds = static_cast<std::uint32_t>(zero / kNanoseconds);
   wall.nanoseconds = static_cast<std::uint32_t>(zero % kNanoseconds);

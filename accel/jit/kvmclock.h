@@ -25,6 +25,8 @@ KvmclockScale kvmclock_scale(std::uint64_t tsc_khz);
 /// Writes the page that MSR_KVM_SYSTEM_TIME_NEW names, when it is enabled. After a change of the TSC by the guest, and
 /// of the CPU's whole state.
 void update_kvmclock(Cpu& cpu);
+/// Nanoseconds of the clock now, as the guest computes them; 0 where there is none.
+std::uint64_t kvmclock_now(Cpu& cpu);
 /// Writes where MSR_KVM_WALL_CLOCK_NEW points to when the clock was 0, in seconds and nanoseconds since 1970.
 void write_wall_clock(Cpu& cpu);
 

@@ -227,6 +227,7 @@ std::string KvmAccelerator::implementation_of(const std::string& model) const {
 }
 
 std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) {
+  if (goes_on_ && emulates_kernel_mode()) msrs_->tsc().leave_to_host();
   map_memory();
   irqchip_parts_->create();
   return std::make_unique<kvm::KvmVcpu>(*this, cpu);
@@ -257,6 +258,20 @@ void KvmAccelerator::clock_running(bool running) {
     clock_stopped_ = false;
   }
 }
+
+// --- from and to another accelerator ---
+
+std::optional<std::uint64_t> KvmAccelerator::guest_clock() {
+  return clock_stopped_ ? std::optional(clock_at_stop_) : std::nullopt;
+}
+
+void KvmAccelerator::go_on_from(std::optional<std::uint64_t> guest_clock) {
+  goes_on_ = true;
+  clock_stopped_ = guest_clock.has_value();
+  clock_at_stop_ = guest_clock.value_or(0);
+}
+
+void KvmAccelerator::hand_over() { slots_->sync_all(); }
 
 Accelerator::Probe KvmAccelerator::probe() {
   try {

@@ -42,6 +42,10 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::unique_ptr<InterruptEvent> connect_event(IrqIn& sink, int fd, int resample_fd) override;
   std::unique_ptr<InterruptEvent> connect_event(const MsiMessage& message, int fd) override;
 
+  std::optional<std::uint64_t> guest_clock() override;
+  void go_on_from(std::optional<std::uint64_t> guest_clock) override;
+  void hand_over() override;
+
   /// A local APIC in the kernel has ended a level-triggered interrupt of a user-space IOAPIC. vCPU thread.
   void end_of_interrupt(std::uint8_t vector);
 
@@ -115,6 +119,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::vector<kvm::KvmVcpu*> vcpus_;
   kvm::SharedSteps steps_;
   std::size_t vcpu_map_size_ = 0;
+  bool goes_on_ = false;  ///< the guest has run under another accelerator before
   std::uint64_t clock_at_stop_ = 0;
   bool clock_stopped_ = false;
   // Of a local APIC in user space: which of its MSRs come to it.

@@ -176,6 +176,11 @@ void MemorySlots::sync_dirty_log(const FlatRange& range) {
     if (slot.logging && slot.first >= range.first && slot.first <= range.last) sync(slot);
 }
 
+void MemorySlots::sync_all() {
+  for (const Slot& slot : slots_)
+    if (slot.logging) sync(slot);
+}
+
 void MemorySlots::sync(const Slot& slot) {
   const std::uint64_t pages = slot.size / kPage;
   std::vector<std::uint64_t> bitmap((pages + 63) / 64);

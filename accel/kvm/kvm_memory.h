@@ -31,6 +31,9 @@ class MemorySlots final : public MemoryListener {
   void commit() override;
   void sync_dirty_log(const FlatRange& range) override;
 
+  /// Of all that is logged.
+  void sync_all();
+
   /// Pages that the kernel is not to have, so that each access to them exits: reads and writes (true), or writes alone.
   /// Instead of those before. Machine lock.
   void hold(std::map<std::uint64_t, bool> pages);

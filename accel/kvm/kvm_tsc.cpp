@@ -46,6 +46,7 @@ bool TscOffsets::set(const Fd& vcpu, std::uint64_t value) {
   attribute.addr = reinterpret_cast<std::uintptr_t>(&offset);
   if (vcpu.call(KVM_HAS_DEVICE_ATTR, &attribute) < 0) return false;
   const std::lock_guard guard(mutex_);
+  if (of_host_) return vcpu.call(KVM_SET_DEVICE_ATTR, &attribute) == 0;
   const bool again = std::find(done_.begin(), done_.end(), vcpu.get()) != done_.end();
   if (!standing_ || value != value_ || again) {
     // From what the guest would read now, so that scaling need not be known here.
@@ -61,6 +62,11 @@ bool TscOffsets::set(const Fd& vcpu, std::uint64_t value) {
   if (vcpu.call(KVM_SET_DEVICE_ATTR, &attribute) < 0) return false;
   done_.push_back(vcpu.get());
   return true;
+}
+
+void TscOffsets::leave_to_host() {
+  const std::lock_guard guard(mutex_);
+  of_host_ = true;
 }
 
 void TscOffsets::guest_runs() {

@@ -26,11 +26,15 @@ class TscOffsets {
   /// the guest stands still get one offset: a reset leaves them equal to the cycle. False where this KVM has no such
   /// attribute: the caller then writes the MSR, and KVM makes equal what is written within a second.
   bool set(const Fd& vcpu, std::uint64_t value);
+  /// This KVM ignores offsets: the guest reads the host's TSC. Then KVM, too, is to think so (its paravirtual clock is
+  /// told by TSC and offset), and set() sets an offset of 0 whatever the value.
+  void leave_to_host();
   /// The guest goes on: what is set from now on is a new moment.
   void guest_runs();
 
  private:
   std::mutex mutex_;
+  bool of_host_ = false;
   bool standing_ = false;  ///< value_, offset_ and done_ are of this standstill
   std::uint64_t value_ = 0, offset_ = 0;
   std::vector<int> done_;  ///< descriptors of the vCPUs that have it

@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/system.h"
 #include "hw/x86/cpu_model.h"
+#include "hw/x86/cpuid_support.h"
 #include "hw/x86/x86_cpu.h"
 
 namespace machina::kvm {
@@ -61,9 +62,23 @@ KvmVcpu::~KvmVcpu() {
   if (run_) fd_.calls().unmap(run_, run_size_);
 }
 
+// The guest has seen its CPU under another accelerator: it stays the same to the bit.
+void KvmVcpu::keep_cpu_model() {
+  require_supported(cpu_.cpuid, accelerator_.supported_cpuid(), "KVM");
+  host_khz_ = kvm::tsc_khz(fd_);
+  guest_khz_ = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, cpu_.vcpu()->tsc_khz());
+  kvm::set_cpuid(fd_, cpu_.cpuid);
+  CpuidTable table = cpu_.cpuid;
+  const Fd& system = accelerator_.system_fd();
+  bool changed = load_feature_msrs(system, fd_, accelerator_.msrs(), table, false);
+  changed = set_up_machine_check(system, fd_, accelerator_.capability(KVM_CAP_MCE), table) || changed;
+  if (changed) require_supported(cpu_.cpuid, table, "this host's KVM");
+}
+
 void KvmVcpu::set_cpu_model() {
+  if (cpu_.has_cpuid()) return keep_cpu_model();
   const CpuModelSpec spec = parse_cpu_model(cpu_.model());
-  host_khz_ = tsc_khz(fd_);
+  host_khz_ = kvm::tsc_khz(fd_);
   guest_khz_ = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, spec.tsc_hz / 1000);
   CpuidTable supported = accelerator_.supported_cpuid();
   if (!has_local_apic()) {

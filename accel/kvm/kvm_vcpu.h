@@ -39,6 +39,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   DebugStop debug_stop() const override { return debug_.stop(); }
   std::uint64_t tsc() const override;            // kvm_vcpu_interrupts.cpp
   std::uint64_t tsc_frequency() const override;  // kvm_vcpu_interrupts.cpp
+  std::uint64_t tsc_khz() const override { return guest_khz_; }
 
   /// The guest's watchdog is told that time passed without it (kvmclock); while parked, before running again.
   void tell_paused() const;
@@ -80,6 +81,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   void inject();
   void inject_interrupt();
   void set_cpu_model();
+  void keep_cpu_model();
   void forget_interrupts(const X86State& state);
   // A local APIC in user space: its page and MSRs, and what the kernel holds of it (CR8, IA32_APIC_BASE).
   void sync_local_apic();

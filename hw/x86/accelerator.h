@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "hw/x86/vcpu_debug.h"
@@ -47,6 +48,8 @@ class Vcpu {
   /// space; 0: not known, and there is no such mode. Any thread, machine lock held.
   virtual std::uint64_t tsc() const { return 0; }
   virtual std::uint64_t tsc_frequency() const { return 0; }
+  /// What the guest's time stamp counter runs at, in kHz, whoever has its local APIC; 0: not known.
+  virtual std::uint64_t tsc_khz() const { return 0; }
 };
 
 /// An event descriptor that raises an interrupt without user space, as long as this object lives.
@@ -100,6 +103,16 @@ class Accelerator : public qom::Object {
   /// accelerator cannot: the caller then waits for `fd` itself. Machine lock held.
   virtual std::unique_ptr<InterruptEvent> connect_event(IrqIn& /*sink*/, int /*fd*/, int /*resample_fd*/) { return {}; }
   virtual std::unique_ptr<InterruptEvent> connect_event(const MsiMessage& /*message*/, int /*fd*/) { return {}; }
+
+  // --- a stopped machine changes its accelerator: Machine::change_accelerator(), docs/crossing.md ---
+  /// KVM's paravirtual clock as the guest would read it now, in ns; nothing: not known.
+  virtual std::optional<std::uint64_t> guest_clock() { return {}; }
+  /// The machine has run under another accelerator, with this guest_clock(). Before init_machine().
+  virtual void go_on_from(std::optional<std::uint64_t> /*guest_clock*/) {}
+  /// Of what a machine has one for all (who is told of writes to its RAM), this accelerator's is in force from now on.
+  virtual void take_over() {}
+  /// Another one has taken over: what this one alone knows (the dirty log) goes to where all find it.
+  virtual void hand_over() {}
 };
 
 }  // namespace machina

@@ -14,6 +14,7 @@
 #include "hw/intc/apic_regs.h"
 #include "hw/intc/interrupt_acknowledge.h"
 #include "hw/x86/cpu_model.h"
+#include "hw/x86/x86_state_check.h"
 
 namespace machina {
 namespace {
@@ -37,6 +38,17 @@ std::string thread_name_of(std::uint32_t index, std::string accelerator) {
   std::transform(accelerator.begin(), accelerator.end(), accelerator.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return fmt::format("CPU {}/{}", index, accelerator);
+}
+
+/// A guest measures its TSC once. 250 ppm is what clocks are steered by: to be taken as equal.
+void require_same_tsc(const Vcpu& from, const Vcpu& to, const std::string& model) {
+  const std::uint64_t here = from.tsc_khz(), there = to.tsc_khz();
+  const std::uint64_t distance = here > there ? here - there : there - here;
+  if (here == 0 || there == 0 || distance * 4000 <= here) return;
+  const std::string name = model.substr(0, model.find(','));
+  throw Error("the guest's time stamp counter cannot go on at its frequency")
+      .why(fmt::format("it runs at {} kHz, the other accelerator has {} kHz", here, there))
+      .hint(fmt::format("start the machine with -cpu {},tsc-frequency={}", name, there * 1000));
 }
 
 }  // namespace
@@ -260,6 +272,24 @@ void X86Cpu::set_state(const X86State& state) {
       sleep_ = (state.rflags & 0x200) ? Sleep::Halted : Sleep::HaltedMasked;
       break;
   }
+}
+
+std::unique_ptr<Vcpu> X86Cpu::make_vcpu(Accelerator& accelerator) {
+  const X86State now = state();
+  if (now.events.triple_fault_pending)
+    throw Error("the CPU is in the middle of a triple fault").object(path()).hint("let the machine run, and try again");
+  require_possible(now, cpuid, bootstrap());
+  std::unique_ptr<Vcpu> made = accelerator.create_vcpu(*this);
+  require_same_tsc(*vcpu_, *made, model_);
+  made->load_state(now);
+  return made;
+}
+
+std::unique_ptr<Vcpu> X86Cpu::change_vcpu(Accelerator& accelerator, std::unique_ptr<Vcpu> vcpu) {
+  accelerator_ = &accelerator;
+  vcpu_.swap(vcpu);
+  run_on_thread([this] { name_this_thread(thread_name_of(index_, accelerator_->type_name())); });
+  return vcpu;
 }
 
 void X86Cpu::reset_hold() {

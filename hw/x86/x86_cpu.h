@@ -46,7 +46,8 @@ class X86Cpu final : public Device, public ApicCpu {
   void set_accelerator(Accelerator& accelerator) { accelerator_ = &accelerator; }
   void set_topology(const CpuTopology& topology) { topology_ = topology; }
 
-  /// What the guest sees; made by the accelerator's create_vcpu() from the model and what the accelerator supports.
+  /// What the guest sees; made by the accelerator's create_vcpu() from the model and what the accelerator supports,
+  /// unless has_cpuid().
   CpuidTable cpuid;
   std::uint32_t signature() const { return cpuid.find(1).eax; }
 
@@ -94,6 +95,12 @@ class X86Cpu final : public Device, public ApicCpu {
   /// The state as of now; the vCPU must be parked.
   X86State state();
   void set_state(const X86State& state);
+  // Another accelerator goes on with this CPU, which is parked. First make_vcpu(), which changes nothing here and
+  // throws Error when the other one cannot have the CPU as it is; then change_vcpu(), which returns the vCPU of before.
+  std::unique_ptr<Vcpu> make_vcpu(Accelerator& accelerator);
+  std::unique_ptr<Vcpu> change_vcpu(Accelerator& accelerator, std::unique_ptr<Vcpu> vcpu);
+  /// The guest knows its CPUID: create_vcpu() takes `cpuid` as it is.
+  bool has_cpuid() const { return vcpu_ != nullptr; }
   /// What a debugger asks of this vCPU, which must be parked: Vcpu::set_debug(). It is in force until the next request,
   /// resets included.
   void set_debug(const DebugRequest& request) { vcpu_->set_debug(request); }

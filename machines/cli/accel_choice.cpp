@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/config/option_string.h"
 #include "core/error.h"
 #include "machines/cli/option_reader.h"
 
@@ -171,6 +172,17 @@ AcceleratorChoice best_of(const std::vector<Candidate>& candidates, const std::s
 }
 
 }  // namespace
+
+qom::Ref<Accelerator> make_accelerator(std::string_view command, const std::string& text) {
+  const ConfigTree option = parse_option(command, text, "accel");
+  const ConfigNode name = option["accel"];
+  if (!name)
+    throw Error("an accelerator needs a name").hint(fmt::format("there are: {}", fmt::join(accelerator_names(), ", ")));
+  const auto accelerator = make(name.text(), name.origin());
+  for (const auto& [key, node] : option.root().children())
+    if (key != "accel") set_from_option(*accelerator, key, node);
+  return accelerator;
+}
 
 AcceleratorChoice choose_accelerator(const CommandLine& cl, const std::vector<std::string>& preferred) {
   const ConfigNode given = cl.groups["accel"];

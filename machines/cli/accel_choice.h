@@ -26,6 +26,9 @@ struct AcceleratorChoice {
 AcceleratorChoice choose_accelerator(const CommandLine& cl,
                                      const std::vector<std::string>& preferred = default_accelerators());
 
+/// One accelerator as behind -accel, "kvm,kernel-irqchip=off", for the monitor's command `command`. Throws Error.
+qom::Ref<Accelerator> make_accelerator(std::string_view command, const std::string& text);
+
 /// The option that decides about the accelerator; unknown when there is none.
 Origin accelerator_origin(const CommandLine& cl);
 

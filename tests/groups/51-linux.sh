@@ -28,6 +28,11 @@ shell() {
   timeout -s KILL 240 ./quickstart --check
 }
 
+move() {
+  tests/linux/fetch-guests $guests cloud || return
+  timeout -s KILL 640 python3 tests/linux/move.py build/release/machine-run $guests "$@"
+}
+
 check "cloud kernel, 1 CPU" linux cloud -smp 1
 check "cloud kernel, 4 CPUs" linux cloud -smp 4
 check "cloud kernel without firmware" linux cloud -smp 2 -M pc,firmware=none
@@ -42,6 +47,7 @@ check "four IDE drives, discs that come and go" disks
 check "a floppy is copied to another" floppy
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
+check "cloud kernel from one software CPU to another" move --route jit --smp 2 --moves 100 --stay 0.1
 check "memtest86+" memtest memtest.bin -smp 2
 check "memtest86+ from its disc" memtest memtest.iso -smp 2
 check "memtest86+ from a floppy" memtest memtest.bin -floppy

@@ -37,6 +37,7 @@ class FakeKvm final : public kvm::Calls {
   std::vector<kvm_userspace_memory_region> regions;           ///< every KVM_SET_USER_MEMORY_REGION, in order
   std::map<std::uint32_t, std::vector<std::uint64_t>> dirty;  ///< slot -> bitmap
   std::vector<unsigned long> requests;                        ///< all, in order
+  std::uint64_t tsc_khz = 2'000'000;                          ///< KVM_GET_TSC_KHZ
   std::uint64_t host_tsc = 1'000'000'000;                     ///< goes on by 1000 with each call
   std::map<int, std::uint64_t> tsc_offsets;                   ///< descriptor of a vCPU -> offset
   std::uint64_t supported_mcg_cap = 0x1000100;                ///< KVM_X86_GET_MCE_CAP_SUPPORTED
@@ -70,7 +71,7 @@ class FakeKvm final : public kvm::Calls {
       case KVM_GET_VCPU_MMAP_SIZE:
         return 12288;
       case KVM_GET_TSC_KHZ:
-        return 2000000;
+        return static_cast<int>(tsc_khz);
       case KVM_GET_SUPPORTED_CPUID:
         return get_supported(static_cast<kvm_cpuid2*>(argument));
       case KVM_SET_CPUID2: {

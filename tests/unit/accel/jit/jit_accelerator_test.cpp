@@ -133,5 +133,38 @@ TEST_F(JitMachine, ATrapThatIsDueIsPartOfItsState) {
   EXPECT_EQ(back.events.exception_payload, 0x8000U);
 }
 
+// KVM takes a vector and an NMI from their controllers before it delivers them; a state may have them.
+TEST_F(JitMachine, EventsThatAnotherAcceleratorHadTakenArePartOfItsState) {
+  const MachineLock::Guard guard(lock());
+  X86State state = cpu_->state();
+  state.events.interrupt_injected = state.events.smi_pending = true;
+  state.events.interrupt_vector = 0x41;
+  state.events.nmi_injected = true;
+  cpu_->set_state(state);
+  X86State back = cpu_->state();
+  EXPECT_TRUE(back.events.interrupt_injected);
+  EXPECT_EQ(back.events.interrupt_vector, 0x41);
+  EXPECT_TRUE(back.events.nmi_pending) << "not begun: it waits";
+  EXPECT_TRUE(back.events.smi_pending);
+  back.events = {};
+  cpu_->set_state(back);
+  EXPECT_FALSE(cpu_->state().events.interrupt_injected);
+  EXPECT_FALSE(cpu_->state().events.nmi_pending);
+}
+
+TEST_F(JitMachine, AnExceptionThatWaitedIsDelivered) {
+  const MachineLock::Guard guard(lock());
+  X86State state = cpu_->state();
+  state.events.exception_pending = state.events.exception_has_payload = state.events.exception_has_error_code = true;
+  state.events.exception_vector = 14;
+  state.events.exception_error_code = 2;
+  state.events.exception_payload = 0x123000;
+  cpu_->set_state(state);
+  const X86State back = cpu_->state();
+  EXPECT_TRUE(back.events.exception_injected);
+  EXPECT_EQ(back.events.exception_vector, 14);
+  EXPECT_EQ(back.events.exception_error_code, 2U);
+}
+
 }  // namespace
 }  // namespace machina::test

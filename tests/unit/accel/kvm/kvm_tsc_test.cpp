@@ -56,6 +56,17 @@ TEST_F(KvmTsc, AResetIsANewMoment) {
   EXPECT_LT(read(a), 10'000U);
 }
 
+TEST_F(KvmTsc, WhereTheGuestReadsTheHostsNoOffsetIsSet) {
+  fake.tsc_offsets = {{a.get(), 5}, {b.get(), 123456}};
+  TscOffsets offsets;
+  offsets.leave_to_host();
+  EXPECT_TRUE(offsets.set(a, 0));
+  EXPECT_TRUE(offsets.set(b, 7'000'000));
+  EXPECT_EQ(offset(a), 0U);
+  EXPECT_EQ(offset(b), 0U);
+  EXPECT_GE(read(a), 1'000'000'000U);
+}
+
 TEST_F(KvmTsc, WithoutTheAttributeItIsTheMsr) {
   fake.has_tsc_offset = false;
   TscOffsets offsets;
