@@ -78,9 +78,9 @@ const Block* pusha(Cpu& cpu, const Op* op) {
 }
 template <class T>
 const Block* popa(Cpu& cpu, const Op* op) {
-  std::array<T, 8> values;
-  for (unsigned i = 0; i < 8; ++i)
-    values[i] = load<T>(cpu, op, stack_at<T>(cpu, op, cpu.gpr[kRsp] + i * sizeof(T), false));
+  std::array<T, 8> values{};
+  for (unsigned i = 0; i < 8; ++i)  // what was pushed of RSP is skipped, not read: SDM vol. 2, POPA, Operation
+    if (7 - i != kRsp) values[i] = load<T>(cpu, op, stack_at<T>(cpu, op, cpu.gpr[kRsp] + i * sizeof(T), false));
   for (std::uint8_t i = 0; i < 8; ++i)
     if (i != kRsp) set_register<T>(cpu, static_cast<std::uint8_t>(i * 8), values[7U - i]);
   set_stack_pointer(cpu, cpu.gpr[kRsp] + 8 * sizeof(T));

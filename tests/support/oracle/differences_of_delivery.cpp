@@ -37,7 +37,7 @@ constexpr Explanation kExplanations[] = {
      [](const SystemDifference& d) {
        const X86Segment& ss = d.software.state.segment[kSs];
        return !in_long_mode(d) && !is_real(d) && only(d, {"ss.", "rsp", "cs.rights", "cs.selector"}) &&
-              !d.memory.empty() && d.kvm.end == d.software.end && software_vector(d) >= 0 &&
+              !d.memory.empty() && d.kvm.end == d.software.end && d.last_vector >= 0 &&
               kvm_vector(d) == software_vector(d) && (ss.base != 0 || !ss.db);
      },
      "SDM vol. 3, 6.12.1: the frame is pushed on SS:ESP",

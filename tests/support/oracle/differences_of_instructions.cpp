@@ -16,7 +16,8 @@ bool writes_msr(const SystemDifference& d, std::uint32_t index) {
 /// KVM's IRET of long mode returns within these bounds.
 bool kvm_knows_return(const SystemDifference& d) {
   const std::uint64_t cs = popped(d, 1), ss = popped(d, 4), code = descriptor_of(d, cs);
-  return is(d, "iretq") && !((cs | ss) & 4) && !(is_conforming(code) && dpl_of(code) != (cs & 3));
+  const bool null_stack = (ss & 0xfffc) == 0 && ss != 0;
+  return is(d, "iretq") && !((cs | ss) & 4) && !null_stack && !(is_conforming(code) && dpl_of(code) != (cs & 3));
 }
 bool is_64_bit_code(std::uint64_t descriptor) { return (descriptor >> 43 & 3) == 3 && (descriptor >> 53 & 3) == 1; }
 bool is_writable_data(std::uint64_t descriptor) { return (descriptor >> 40 & 0x1a) == 0x12; }
@@ -29,7 +30,8 @@ constexpr Explanation kExplanations[] = {
        return starts(d, "iret") && in_long_mode(d) && kvm_raises(d, kProtection) && !kvm_knows_return(d);
      },
      "SDM vol. 2, IRET, IA-32e-MODE",
-     "KVM's IRET of long mode raises #GP(0) for operands of 16 and 32 bits, selectors of the LDT, and conforming code "
+     "KVM's IRET of long mode raises #GP(0) for operands of 16 and 32 bits, selectors of the LDT, null selectors with "
+     "an RPL for SS, and conforming code "
      "of "
      "another DPL"},
     {"iret-order",

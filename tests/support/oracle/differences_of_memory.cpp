@@ -41,8 +41,8 @@ constexpr Explanation kExplanations[] = {
      "KVM has written the first page when the second one faults"},
     {"dirty-flag-of-split-write",
      [](const SystemDifference& d) {
-       return d.first_vector == kPageFault && kvm_raises(d, kPageFault) && only(d, {"cr2"}) && d.memory.size() <= 2 &&
-              memory_is(d, [](const MemoryDifference& m) {
+       return d.first_vector == kPageFault && kvm_raises(d, kPageFault) && only(d, {"cr2"}) && !d.memory.empty() &&
+              d.memory.size() <= 2 && memory_is(d, [](const MemoryDifference& m) {
                 return is_page_table(m.physical) && ((m.kvm ^ m.software) & ~0x60) == 0;
               });
      },
@@ -88,6 +88,14 @@ constexpr Explanation kExplanations[] = {
        return is(d, "push sreg") && d.first_vector == kStackFault && !kvm_raises(d, kStackFault);
      },
      "SDM vol. 2, PUSH: an operand size of 32 bits needs room for 32 bits", "KVM looks for room for two bytes"},
+    {"pop-selector-width",
+     [](const SystemDifference& d) {
+       return starts(d, "pop ") && is_family(d, "segment") && d.first_vector < 0 && only(d, {}) &&
+              d.memory.size() == 1 && is_page_table(d.memory[0].physical) &&
+              (d.memory[0].kvm ^ d.memory[0].software) == 0x20 && (d.memory[0].software & 0x20);
+     },
+     "SDM vol. 2, POP; whether more than the selector is read is not said",
+     "KVM reads two bytes of what a selector is popped from, the software CPU all, which may be on another page"},
     {"store-selector-width",
      [](const SystemDifference& d) {
        return (is(d, "str") || is(d, "sldt") || is(d, "smsw")) && only(d, {}) && d.memory.size() <= 6 &&
@@ -106,7 +114,7 @@ constexpr Explanation kExplanations[] = {
        const X86State& x = d.c.state;
        const auto at_the_top = [](std::uint64_t offset) { return offset >= 0xfffffff0 || offset < 0x10; };
        const bool by_stack = at_the_top(x.gpr[kRsp]) || (is(d, "leave") && at_the_top(x.gpr[kRbp]));
-       return is_family(d, "limit") && !x.segment[kCs].l && !is_real(d) &&
+       return (is_family(d, "limit") || is_family(d, "delivery")) && !x.segment[kCs].l && !is_real(d) &&
               ((by_stack && x.segment[kSs].limit == 0xffffffff) ||
                (x.gpr[kRbx] >= 0xfffffff0 && x.segment[kDs].limit == 0xffffffff) ||
                (by_stack && (x.segment[kSs].type & 4)) || (x.gpr[kRbx] >= 0xfffffff0 && (x.segment[kDs].type & 4)));
@@ -131,8 +139,8 @@ constexpr Explanation kExplanations[] = {
     {"stack-beyond-ram",
      [](const SystemDifference& d) {
        const X86State& s = d.software.state;
-       return !is_paged(d) && d.kvm.end != SystemEnd::Halted && software_vector(d) >= 0 &&
-              s.gpr[kRsp] + s.segment[kSs].base + 0x40 > L::kRam;
+       return !is_paged(d) && d.kvm.end != SystemEnd::Halted && d.software.end == SystemEnd::Halted &&
+              d.last_vector >= 0 && s.gpr[kRsp] + s.segment[kSs].base + 0x40 > L::kRam;
      },
      "SDM vol. 3, 6.12.1: writes where no memory is are writes",
      "KVM shuts down, or tries for ever, when a frame goes where there is no RAM"},

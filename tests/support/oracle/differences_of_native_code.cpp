@@ -24,7 +24,11 @@ constexpr Explanation kExplanations[] = {
      "SDM vol. 2, MOV, POP, LFS/LGS: the segment is loaded, or is not, by its descriptor",
      "natively run code loads data segments from the host's tables, and KVM does not look at what came of it"},
     {"native-far",
-     [](const SystemDifference& d) { return is_native(d) && is_family(d, "far") && kvm_raises(d, kUndefined); },
+     [](const SystemDifference& d) {
+       // Without a TSS that has a stack, not even in that.
+       const bool shut_down = d.kvm.end == SystemEnd::Shutdown && d.kvm.state.rip == d.c.state.rip;
+       return is_native(d) && is_family(d, "far") && (kvm_raises(d, kUndefined) || shut_down);
+     },
      "SDM vol. 2, CALL, JMP and RET", "natively run far transfers end in #UD"},
     {"native-iret",
      [](const SystemDifference& d) {
@@ -88,8 +92,10 @@ constexpr Explanation kExplanations[] = {
      "natively run INT3 and INT1 become exceptions of the host, of which KVM knows neither length nor DPL"},
     {"native-syscall",
      [](const SystemDifference& d) {
+       // Where there is no EFER.SCE, LSTAR is anywhere.
+       const bool disabled = (d.c.state.efer & 1) == 0 && d.first_vector == kUndefined;
        return is_native(d) && is(d, "syscall") && !kvm_faulted_at_once(d) &&
-              only(d, {"rcx", "r11", "rsp", "rip", "rflags", "cs.", "ss.", "cr2", "end"});
+              (disabled || only(d, {"rcx", "r11", "rsp", "rip", "rflags", "cs.", "ss.", "cr2", "end"}));
      },
      "SDM vol. 2, SYSCALL: CPL 0 from there on, R11 is RFLAGS",
      "KVM leaves SYSCALL of native code at CPL 3, with the host's RFLAGS in R11"},
@@ -107,10 +113,13 @@ constexpr Explanation kExplanations[] = {
      "SDM vol. 2, SYSRET: #UD without EFER.SCE", "natively run SYSRET goes by the host's EFER, and is #GP(0) of CPL"},
     {"native-upper-half",
      [](const SystemDifference& d) {
-       return native(d.c.state) && kvm_vector(d) == kPageFault && d.kvm.state.cr2 >> 47 != 0 &&
-              software_vector(d) == kPageFault && only(d, {}) && only_frame(d, 8);
+       if (kvm_vector(d) != kPageFault || d.kvm.state.cr2 >> 47 == 0) return false;
+       if (is_native(d) && kvm_faulted_at_once(d) && d.first_vector < 0) return true;
+       const bool goes_native = is_native(d) || starts(d, "sysexit") || starts(d, "sysret");
+       return goes_native && software_vector(d) == kPageFault && only(d, {}) && only_frame(d, 8);
      },
-     "SDM vol. 3, 4.7: P of the error code", "the host keeps the upper half of the address space to itself"},
+     "SDM vol. 3, 4.6 and 4.7: U/S decides, and P of the error code",
+     "the host keeps the upper half of the address space to itself"},
 };
 
 }  // namespace

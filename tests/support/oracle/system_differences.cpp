@@ -140,7 +140,8 @@ bool drop_flags_of_delivery(SystemDifference& d) {
   if (changed != 0 && (native(d.c.state) || native(d.software.state) || is_native_frame()) &&
       (d.kvm.state.rflags & kFlagIopl) == 0)
     changed &= ~kFlagIopl;
-  if (kvm_vector(d) >= 0 && software_vector(d) >= 0 && !is_real(d) && (d.software.state.rflags & kFlagAc))
+  if (d.kvm.end == d.software.end && d.last_vector >= 0 && !differs(d, "rip") && !is_real(d) &&
+      (d.software.state.rflags & kFlagAc))
     changed &= ~kFlagAc;
   if (changed == 0) any = std::erase(d.fields, "rflags") != 0;
   // RFLAGS is the third number of a frame, behind an error code if there is one. IOPL is in its second byte, AC in its

@@ -31,6 +31,7 @@ constexpr std::uint64_t kEferLma = 0x400;
 constexpr std::uint32_t kAuthenticAmd = 0x68747541;  // "Auth"
 /// Ticks of the watch after which a case counts as endless, at first and for good.
 constexpr unsigned kPatience = 3, kMorePatience = 15;
+constexpr std::uint8_t kHlt = 0xf4;
 constexpr int kInvalidOpcode = 6;
 using Clock = std::chrono::steady_clock;
 
@@ -310,7 +311,10 @@ class SystemOracle {
       ++result_.explained[(flags ? flags_of_delivery() : accessed_flags()).name];
       return;
     }
-    if (software_.strayed()) {
+    // What came last was not the instruction, and not the HLT or OUT behind it or where it went to.
+    const bool elsewhere = d.last_vector >= 0 && d.last_rip < SystemLayout::kCode &&
+                           case_.state.segment[kCs].base == 0 && start_[d.last_rip] != kHlt;
+    if (software_.strayed() || elsewhere) {
       ++result_.strayed;
       return;
     }

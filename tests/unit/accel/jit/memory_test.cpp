@@ -41,7 +41,8 @@ TEST_F(JitMemory, AnAddressThatIsNotCanonicalFaultsAsThatOfItsOwner) {
 }
 
 // SDM vol. 3, 5.12: what a segment forbids comes before what a page does, and in 64-bit mode that is an address that is
-// not canonical (vol. 1, 3.3.7.1), of whichever byte. An Intel processor that was asked raises #GP(0) for the first one.
+// not canonical (vol. 1, 3.3.7.1), of whichever byte. An Intel processor that was asked raises #GP(0) for the first
+// one.
 TEST_F(JitMemory, AnAccessThatEndsBeyondTheCanonicalHalfDoesNotGetToItsFirstPage) {
   m.long_64();
   make_tables();
@@ -55,6 +56,19 @@ TEST_F(JitMemory, AnAccessThatEndsBeyondTheCanonicalHalfDoesNotGetToItsFirstPage
   EXPECT_EQ(fault_of({0x58}, kLast), 12) << "pop rax";
   EXPECT_EQ(fault_of({0x50}, kLast + 8), 12) << "push rax";
   EXPECT_EQ(fault_of({0x8b, 0x03}, BareMachine::kStack), 14) << "mov eax, [rbx]: all of it is below";
+}
+
+// SDM vol. 2, POPA, Operation: the place of ESP is skipped, so that a page that only it reaches is not looked at.
+TEST_F(JitMemory, PopaSkipsThePlaceOfTheStackPointer) {
+  m.long_64();
+  make_tables();
+  m.cpu().set_segment(kCs, {.selector = 8, .rights = 0xc09b, .limit = 0xffffffff, .base = 0});
+  m.cpu().update_mode();
+  constexpr std::uint64_t kEnd = BareMachine::kRamSize;  // what lies beyond is not mapped
+  m.cpu().gpr[kRsp] = kEnd - 13;                         // ESP's place crosses it, EBX is what comes next
+  m.run({0x61});
+  EXPECT_EQ(tables->stopped_at(), 14);
+  EXPECT_EQ(m.cpu().cr2, kEnd + 3);
 }
 
 /// A register that makes the page at 30000h show what is at 40000h.
