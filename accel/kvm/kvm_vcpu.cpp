@@ -12,6 +12,7 @@
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_cpuid.h"
 #include "accel/kvm/kvm_mce.h"
+#include "accel/kvm/kvm_syscall.h"
 #include "accel/kvm/kvm_tsc.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -137,6 +138,7 @@ VcpuExit KvmVcpu::run() {
     in_guest_.store(false, std::memory_order_seq_cst);
     exits_.fetch_add(1, std::memory_order_relaxed);
     if (result == 0) last_exits_.add(*run_, run_size_);
+    if (result < 0 && error == EINTR) finish_syscall(fd_);
     if (cpu_.local_apic()) sync_local_apic();
     if (const std::optional<ExitResult> r = debug_exit(result)) {
       if (r->run_again) continue;
