@@ -282,6 +282,24 @@ floating:
         paddq   %xmm0, %xmm0
         cmpq    $0, 0x41ff8
         check   'v'
+# w: a page table that a vector instruction puts in the place of another: 1 GiB leads to 50000h, then to 51000h
+        movq    $1, 0x52000
+        movq    $2, 0x53000
+        movq    $0x52003, 0x50000
+        movq    $0x53003, 0x51000
+        movq    $0x50003, 0x13000
+        mov     %cr3, %rax
+        mov     %rax, %cr3
+        mov     $0x40000000, %esi
+        mov     (%rsi), %rbx
+        movups  0x13000, %xmm0
+        movq    $0x51003, 0x6000
+        movlps  0x6000, %xmm0
+        movups  %xmm0, 0x13000
+        mov     %rax, %cr3
+        add     (%rsi), %rbx
+        cmp     $3, %rbx
+        check   'w'
         xor     %al, %al
         jmp     leave64
 
