@@ -72,14 +72,13 @@ SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const Ker
       view_(memory.view()),
       stepper_(*this, shared.thunks, cpuid) {}
 
-std::vector<std::uint8_t> SoftwareStep::bytes_at_rip(const X86State& state) const {
-  const auto read = [this](std::uint64_t at, std::span<std::uint8_t> to) {
-    const FlatRange* range = ram_at(at);
-    if (!range || range->last - at < to.size() - 1) return false;
+ReadPhysical SoftwareStep::reader() const {
+  return [view = memory_.view()](std::uint64_t at, std::span<std::uint8_t> to) {
+    const FlatRange* range = view->find(at);
+    if (!range || !range->is_ram() || range->last - at < to.size() - 1) return false;
     std::memcpy(to.data(), range->host + (at - range->first), to.size());
     return true;
   };
-  return kvm::bytes_at_rip(state, read);
 }
 
 void SoftwareStep::set_debug(const DebugRequest& request) {
@@ -101,7 +100,7 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, std
   apic_base_ = state.apic_base;
   tsc_ = state.msr(kMsrTsc);
   host_tsc_ = __rdtsc();
-  const std::vector<std::uint8_t> bytes = bytes_at_rip(state);
+  const std::vector<std::uint8_t> bytes = bytes_at_rip(state, reader());
   // Registers that the software CPU does not have would keep their values, or be left out of what is saved.
   const bool more_registers = state.xcr0 & ~jit::kStateKnown;
   if (more_registers && uses_extended_state(state, bytes)) {

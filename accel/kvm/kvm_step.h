@@ -18,6 +18,7 @@
 #include "accel/jit/environment.h"
 #include "accel/jit/stepper.h"
 #include "accel/kvm/kvm_exits.h"
+#include "accel/x86_inspect.h"
 #include "core/memory/address_space.h"
 
 namespace machina::kvm {
@@ -78,6 +79,9 @@ class SoftwareStep final : private jit::Environment {
   /// After an outcome of Debug.
   const DebugStop& debug_stop() const { return stepper_.debug_stop(); }
 
+  /// RAM as it is mapped now.
+  ReadPhysical reader() const;
+
   /// `following` = 0: one instruction. `stop`, when it is not 0, ends the following ones.
   Result step(X86State& state, unsigned following, std::uint8_t* stop);
 
@@ -106,7 +110,6 @@ class SoftwareStep final : private jit::Environment {
   std::uint64_t tsc() override;
   void set_tsc(std::uint64_t value) override;
 
-  std::vector<std::uint8_t> bytes_at_rip(const X86State& state) const;
   const FlatRange* ram_at(std::uint64_t physical) const;
   bool wrote(std::uint64_t physical) const;
 

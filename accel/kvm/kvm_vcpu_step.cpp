@@ -4,6 +4,7 @@
 
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
+#include "accel/kvm/kvm_syscall_fault.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/log.h"
 #include "core/system.h"
@@ -35,6 +36,11 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
     X86State before;
     transfer_.store(before);
     X86State after = before;
+    if (complete_system_call(after, software().reader())) {
+      accelerator_.steps().counts.add("syscall", 1);
+      take_over(before, after);
+      return ExitResult{};
+    }
     const SoftwareStep::Result result = software().step(after, SoftwareStep::kFollowing, &run_->immediate_exit);
     if (!result.why_not.empty()) log::warn_once("kvm-step-xcr0", cpu_.path() + ": " + result.why_not);
     if (result.instructions == 0) return std::nullopt;

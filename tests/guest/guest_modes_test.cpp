@@ -141,6 +141,9 @@ TEST_P(GuestModes, SoftwareCpuCarriesOutWhatKvmCannot) {
   if (is_kvm() && run.stderr_.find("KVM cannot emulate") == std::string::npos) std::printf("KVM needed no help here\n");
 }
 
+// SYSCALL from ring 3, of which a KVM that emulates kernel mode does a part.
+TEST_P(GuestModes, ProgramsCallTheirKernel) { expect_output("syscall", "kkke"); }
+
 // A KVM that emulates kernel mode may show AVX-512, and the software CPU has no such registers to save.
 TEST_P(GuestModes, RegistersThatNobodyCanSaveEndInAReport) {
   const GuestRun run = run_guest(options("xcr0"));

@@ -1,0 +1,78 @@
+#include "accel/kvm/kvm_syscall_fault.h"
+
+#include <array>
+#include <cstring>
+#include <optional>
+
+namespace machina::kvm {
+
+namespace {
+
+constexpr std::uint32_t kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082, kMsrFmask = 0xc0000084;
+constexpr std::uint64_t kEferSce = 1;
+constexpr std::uint64_t kReserved = 2, kIf = 0x200, kIopl = 0x3000, kRf = 0x10000, kVm = 0x20000;
+constexpr unsigned kPageFault = 14, kGateSize = 16;
+// SDM vol. 3, figure 4-12: present, user; and fetch, which is only told with EFER.NXE or CR4.SMEP.
+constexpr std::uint64_t kFromUserMode = 5, kFetch = 0x10;
+
+/// What the processor pushes in 64-bit mode: SDM vol. 3, figure 6-9.
+struct Frame {
+  std::uint64_t error, rip, cs, rflags, rsp, ss;
+};
+
+/// Byte by byte, since it may be on two pages.
+template <class T>
+std::optional<T> at_linear(const X86State& s, std::uint64_t linear, const ReadPhysical& read) {
+  std::array<std::uint8_t, sizeof(T)> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const std::optional<std::uint64_t> physical = translate(s, linear + i, read);
+    if (!physical || !read(*physical, std::span(&bytes[i], 1))) return std::nullopt;
+  }
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+bool at_page_fault_handler(const X86State& s, const ReadPhysical& read) {
+  if (!is_64_bit_code(s) || (s.segment[kCs].selector & 3) != 0) return false;
+  const auto gate = at_linear<std::array<std::uint64_t, 2>>(s, s.idt.base + kPageFault * kGateSize, read);
+  if (!gate) return false;
+  const std::uint64_t low = (*gate)[0];
+  return s.rip == ((low & 0xffff) | (low >> 48 << 16) | (*gate)[1] << 32);
+}
+
+X86Segment flat(std::uint64_t selector, std::uint8_t type) {
+  X86Segment segment;
+  segment.selector = static_cast<std::uint16_t>(selector);
+  segment.limit = 0xffffffff;
+  segment.type = type;
+  segment.g = true;
+  return segment;
+}
+
+}  // namespace
+
+bool complete_system_call(X86State& s, const ReadPhysical& read) {
+  const std::uint64_t entry = s.msr(kMsrLstar);
+  if (!(s.efer & kEferSce) || s.cr2 != entry || !at_page_fault_handler(s, read)) return false;
+  const auto frame = at_linear<Frame>(s, s.gpr[kRsp], read);
+  if (!frame || (frame->error & ~kFetch) != kFromUserMode || frame->rip != entry || (frame->cs & 3) != 3) return false;
+  // The instruction before RCX, and flags that user mode can have had: nobody else's word is taken for either.
+  constexpr std::uint16_t kSyscall = 0x050f;
+  if (at_linear<std::uint16_t>(s, s.gpr[kRcx] - 2, read) != kSyscall) return false;
+  const std::uint64_t flags = s.gpr[kR11];
+  if ((flags & kVm) || !(flags & kIf) || (flags & kIopl)) return false;
+
+  s.rip = entry;
+  s.gpr[kRsp] = frame->rsp;
+  s.rflags = (flags & ~s.msr(kMsrFmask) & ~kRf) | kReserved;
+  const std::uint64_t selector = s.msr(kMsrStar) >> 32 & 0xfffc;
+  constexpr std::uint8_t kExecuteRead = 11, kReadWrite = 3;
+  s.segment[kCs] = flat(selector, kExecuteRead);
+  s.segment[kCs].l = true;
+  s.segment[kSs] = flat(selector + 8, kReadWrite);
+  s.segment[kSs].db = true;
+  return true;
+}
+
+}  // namespace machina::kvm
