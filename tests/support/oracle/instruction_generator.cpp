@@ -43,7 +43,35 @@ bool repeats(const ZydisDecodedInstruction& i) {
   return false;
 }
 
+/// What Intel's processors do unlike AMD's, after which the software CPU goes: PAUSE stays one with REX.B; a repetition
+/// with addresses of 32 bits clears the upper half of RCX even when nothing is repeated, or the first element faults; a
+/// store of an MMX register that faults has changed to MMX; and one by VCVTPS2PH has raised its numeric exceptions.
+bool is_disputed(const ZydisDecodedInstruction& i) {
+  const bool memory = i.raw.modrm.mod != 3;
+  switch (i.mnemonic) {
+    case ZYDIS_MNEMONIC_PAUSE:
+      return i.raw.rex.B;
+    case ZYDIS_MNEMONIC_VCVTPS2PH:
+    case ZYDIS_MNEMONIC_MOVNTQ:
+      return memory;
+    case ZYDIS_MNEMONIC_MOVD:
+    case ZYDIS_MNEMONIC_MOVQ:
+      return memory && (i.opcode == 0x7e || i.opcode == 0x7f) && i.meta.isa_ext == ZYDIS_ISA_EXT_MMX;
+    default:
+      break;
+  }
+  return i.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 && i.address_width == 32 && repeats(i);
+}
+
+/// OF is what the processor likes: SDM vol. 2, RCL/RCR/ROL/ROR. AMD's like the same whatever the encoding.
+bool leaves_overflow_open(const ZydisDecodedInstruction& i) {
+  const bool rotates = i.mnemonic == ZYDIS_MNEMONIC_ROL || i.mnemonic == ZYDIS_MNEMONIC_ROR;
+  return rotates && (i.opcode & 0xfe) != 0xd0;  // those by one
+}
+
 }  // namespace
+
+bool host_is_intels() { return __builtin_cpu_is("intel"); }
 
 InstructionGenerator::InstructionGenerator(std::vector<InstructionFamily> families, bool compatibility,
                                            std::uint64_t seed)
@@ -418,6 +446,11 @@ InstructionSequence InstructionGenerator::sequence(std::uint64_t address, unsign
     const std::uint32_t before_pointers = pointers_, before_small = small_;
     if (!emit_random(one)) continue;
     decode(one, i, operands);
+    if (host_is_intels() && is_disputed(i)) {
+      pointers_ = before_pointers;
+      small_ = before_small;
+      continue;
+    }
     bool relative = false;
     for (unsigned n = 0; n < i.operand_count; ++n)
       relative =
@@ -450,6 +483,9 @@ InstructionSequence InstructionGenerator::sequence(std::uint64_t address, unsign
     add(one);
     if (i.meta.category == ZYDIS_CATEGORY_DECIMAL) {
       s.undefined_flags.back() = i.cpu_flags->undefined & kArithmetic;
+      add(Bytes(kUd2.begin(), kUd2.end()));
+    } else if (host_is_intels() && leaves_overflow_open(i)) {
+      s.undefined_flags.back() = kOf;
       add(Bytes(kUd2.begin(), kUd2.end()));
     }
   }

@@ -99,6 +99,9 @@ class InstructionGenerator {
   std::uint32_t small_ = 0, initial_small_ = 0;        // registers that hold small numbers
 };
 
+/// The processor that tests run on.
+bool host_is_intels();
+
 std::string disassemble(std::span<const std::uint8_t> bytes, std::uint64_t address, bool compatibility);
 
 }  // namespace machina::jit
