@@ -3,6 +3,10 @@
 #include <Zydis/Zydis.h>
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/memory/address_space.h"
 
 namespace machina {
 namespace {
@@ -100,6 +104,15 @@ class PageWalk {
 };
 
 }  // namespace
+
+ReadPhysical ram_reader(std::shared_ptr<const FlatView> view) {
+  return [view = std::move(view)](std::uint64_t address, std::span<std::uint8_t> to) {
+    const FlatRange* range = view->find(address);
+    if (!range || !range->is_ram() || range->last - address < to.size() - 1) return false;
+    std::memcpy(to.data(), range->host + (address - range->first), to.size());
+    return true;
+  };
+}
 
 bool paging_enabled(const X86State& s) { return s.cr0 & kCr0Pg; }
 bool is_long_mode(const X86State& s) { return s.efer & kEferLma; }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,8 +14,13 @@
 
 namespace machina {
 
+class FlatView;
+
 /// Reads `size` bytes of guest-physical memory; false where there is no RAM.
 using ReadPhysical = std::function<bool(std::uint64_t address, std::span<std::uint8_t> to)>;
+
+/// RAM and ROM of a memory map: reads of registers have effects.
+ReadPhysical ram_reader(std::shared_ptr<const FlatView> view);
 
 /// Linear to physical by the page tables of `state`; nullopt when not mapped. SDM vol. 3, 4.3 to 4.5.
 std::optional<std::uint64_t> translate(const X86State& state, std::uint64_t linear, const ReadPhysical& read);

@@ -33,9 +33,11 @@ struct Item {
 constexpr Item kItems[] = {
     {"guest_errors", Category::GuestErrors, "what the guest does against its hardware's datasheet"},
     {"unimp", Category::Unimp, "what the guest uses and Machina does not model"},
-    {"int", Category::Int, "each interrupt and exception, as it is delivered to a vCPU"},
-    {"exit", Category::Exit, "each exit of a vCPU from guest mode"},
-    {"cpu_reset", Category::CpuReset, "CPU state before resets"},
+    {"int", Category::Int, "each interrupt and exception, as it is delivered to a vCPU; of KVM those that it is given"},
+    {"exit", Category::Exit, "each exit of a vCPU from guest mode: ports, registers in memory, halts, …"},
+    {"mmu", Category::Mmu, "page faults, control registers of paging, changes of the memory map; of KVM only these"},
+    {"cpu_reset", Category::CpuReset, "why a CPU ended in a triple fault: the whole report of each"},
+    {"in_asm", Category::InAsm, "guest code, a block as it is decoded; of the software CPU only"},
 };
 constexpr std::string_view kTracePrefix = "trace:";
 

@@ -18,6 +18,8 @@ void Machine::class_init(qom::ObjectClass& c) {
   c.description = "Machine";
   c.property("kernel-entry", &Machine::kernel_entry, boot::KernelEntry::Auto)
       .doc("entry of a Linux kernel that -kernel starts");
+  auto& no_reboot = c.property("no-reboot", &Machine::no_reboot, false);
+  no_reboot.doc("a reset that the guest asks for ends the machine: -no-reboot, -action reboot=").read_only = true;
 }
 
 Machine::Machine() { trace::set_clock(&system_.clock); }

@@ -1,9 +1,11 @@
 #include "accel/jit/control.h"
 
 #include "accel/jit/control_registers.h"
+#include "accel/jit/cpu_log.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/features.h"
 #include "accel/jit/system.h"
+#include "core/log.h"
 
 namespace machina::jit {
 
@@ -53,6 +55,8 @@ void load_cr0(Cpu& cpu, std::uint64_t value) {
   if (pae_paging(value, cpu.cr4, efer) && (changed & (kCr0Pg | kCr0Cd | kCr0Nw))) reload_pdptrs(cpu, cpu.cr3);
   cpu.cr0 = value;
   cpu.efer = efer;
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log_paging(cpu, "CR0", value);
   // WP: entries know whether they may be written without a check.
   if (changed & (kCr0Pg | kCr0Wp)) cpu.flush_tlb();
 }
@@ -67,6 +71,8 @@ void load_cr3(Cpu& cpu, std::uint64_t value) {
   if (pae_paging(cpu.cr0, cpu.cr4, cpu.efer)) reload_pdptrs(cpu, value);
   if (keep && value == cpu.cr3) return;
   cpu.cr3 = value;
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log_paging(cpu, "CR3", value);
   cpu.flush_tlb_non_global();
 }
 
@@ -93,6 +99,8 @@ void load_cr4(Cpu& cpu, std::uint64_t value) {
   if (pae_paging(cpu.cr0, value, cpu.efer) && (changed & (kCr4Pae | kCr4Pge | kCr4Pse | kCr4Smep)))
     reload_pdptrs(cpu, cpu.cr3);
   cpu.cr4 = value;
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log_paging(cpu, "CR4", value);
   // SDM vol. 3, 4.10.4.1; SMAP and PKE because entries hold rights that have been checked.
   if (changed & (kCr4Pge | kCr4Pae | kCr4Pse | kCr4La57 | kCr4Pcide | kCr4Smep | kCr4Smap | kCr4Pke)) cpu.flush_tlb();
 }
@@ -123,6 +131,8 @@ void load_efer(Cpu& cpu, std::uint64_t value) {
   const std::uint64_t changed = value ^ cpu.efer;
   if ((changed & kEferLme) && (cpu.cr0 & kCr0Pg)) refuse();
   cpu.efer = (value & ~kEferLma) | (cpu.efer & kEferLma);
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log_paging(cpu, "EFER", cpu.efer);
   if (changed & kEferNxe) cpu.flush_tlb();
 }
 

@@ -110,6 +110,7 @@ struct Cpu {
   bool skip_trap = false;  ///< the instruction leaves no single-step trap behind: INT n, IRET and the like
   VcpuExit exit = VcpuExit::Interrupted;
   FaultChain fault_chain;
+  bool rehearses = false;  ///< what it does is played again for a report: neither logged nor traced
 
   WaitState wait;
 

@@ -31,10 +31,17 @@ void change_rights(Cpu& cpu, const Descriptor& descriptor, std::uint8_t clear, s
 }  // namespace
 
 bool read_descriptor(Cpu& cpu, std::uint16_t selector, Descriptor& descriptor) {
+  TableRead& read = cpu.fault_chain.descriptor;
+  read = {.table = selector & 4 ? TableRead::Table::Ldt : TableRead::Table::Gdt,
+          .result = TableRead::Result::BeyondLimit,
+          .index = selector};
   if (!find(cpu, selector, 8, descriptor.linear)) return false;
+  read.linear = descriptor.linear;
+  read.result = TableRead::Result::Fault;
   descriptor.raw = read_system(cpu, descriptor.linear, 8);
   descriptor.upper = 0;
-  cpu.fault_chain.last_read = {descriptor.linear, descriptor.raw, 0};
+  read.low = descriptor.raw;
+  read.result = TableRead::Result::Done;
   return true;
 }
 
@@ -42,6 +49,8 @@ bool complete_descriptor(Cpu& cpu, std::uint16_t selector, Descriptor& descripto
   if (!cpu.long_mode() || descriptor.code_or_data()) return true;
   if (!find(cpu, selector, 16, descriptor.linear)) return false;
   descriptor.upper = read_system(cpu, descriptor.linear + 8, 8);
+  cpu.fault_chain.descriptor.high = descriptor.upper;
+  cpu.fault_chain.descriptor.size = 16;
   return true;
 }
 

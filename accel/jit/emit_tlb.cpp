@@ -2,8 +2,10 @@
 /// (INVD does not lose what was written: SDM vol. 2 lets it, and no program can depend on a loss.)
 
 #include "accel/jit/control_registers.h"
+#include "accel/jit/cpu_log.h"
 #include "accel/jit/emitters.h"
 #include "accel/jit/system.h"
+#include "core/log.h"
 
 namespace machina::jit {
 
@@ -15,6 +17,8 @@ const Block* invlpg(Cpu& cpu, const Op* op) {
   std::uint64_t linear = linear_flat(cpu, op);
   if (!cpu.long_code()) linear &= 0xffffffff;
   cpu.flush_tlb_page(linear);
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log_paging(cpu, "INVLPG", linear);
   return leave(cpu, op);
 }
 void emit_invlpg(Decoding& d) {

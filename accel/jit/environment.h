@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <string>
 
 #include "accel/jit/mmu.h"
 
@@ -19,6 +20,8 @@ struct HostPage {
 
 class Environment : public PhysicalMemory {
  public:
+  /// The CPU's path, for logs.
+  virtual std::string name() const { return "cpu"; }
   /// The page at a physical address that is a multiple of kPageSize, as this CPU sees it (A20, SMM).
   virtual HostPage page(std::uint64_t physical) = 0;
   /// Any physical access but the plain ones to RAM; registers are reached here. Width 1, 2, 4, 8, within a page. The

@@ -5,6 +5,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "accel/fault_record.h"
 
 namespace machina::jit {
 
@@ -14,23 +17,7 @@ struct Cpu;
 struct FaultChain {
   static constexpr unsigned kDeliveries = 16, kJumps = 8;
 
-  /// A descriptor or gate as it was read from its table.
-  struct TableEntry {
-    std::uint64_t linear = 0, low = 0, high = 0;
-  };
-  struct Delivery {
-    std::uint8_t vector = 0;
-    std::uint8_t cpl = 0;
-    bool external = false;  ///< INTR
-    bool software = false;  ///< INT n and its like
-    bool has_error_code = false;
-    bool failed = false;  ///< another event took its place
-    std::uint16_t cs = 0;
-    std::uint32_t error_code = 0;
-    std::uint64_t address = 0;  ///< CR2 of a page fault
-    std::uint64_t rip = 0, rsp = 0;
-    TableEntry last_read;  ///< what of the tables was read last on the way
-  };
+  using Delivery = FaultRecord;
   /// From the block that begins at the one address to the other: jumps that a block does not know the way of yet.
   struct Jump {
     std::uint64_t from = 0, to = 0;
@@ -39,13 +26,19 @@ struct FaultChain {
   std::array<Delivery, kDeliveries> deliveries{};
   std::array<Jump, kJumps> jumps{};
   std::uint64_t delivery_count = 0, jump_count = 0;
-  TableEntry last_read{};
+  TableRead gate{}, descriptor{};  ///< read last, by INT n and loads of segments, too
 
   Delivery& add_delivery() { return deliveries[delivery_count++ % kDeliveries] = {}; }
+  Delivery& last_delivery() { return deliveries[(delivery_count - 1) % kDeliveries]; }
   void add_jump(std::uint64_t from, std::uint64_t to) { jumps[jump_count++ % kJumps] = {from, to}; }
+
+  /// The events that ended in a shutdown: the last one, and those before it that gave rise to it.
+  FaultRecords shutdown() const;
+  /// Those that are still known of before them, oldest first, and then the jumps, in words.
+  std::vector<std::string> earlier() const;
 };
 
-/// The chain as text of several lines, the oldest event first, with the registers that decide about delivery.
+/// The registers that decide about delivery and all that is remembered, as text of several lines.
 std::string describe(const Cpu& cpu);
 
 }  // namespace machina::jit

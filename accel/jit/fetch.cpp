@@ -4,11 +4,13 @@
 #include <optional>
 
 #include "accel/jit/block_cache.h"
+#include "accel/jit/cpu_log.h"
 #include "accel/jit/debugger.h"
 #include "accel/jit/decoder.h"
 #include "accel/jit/environment.h"
 #include "accel/jit/host_float.h"
 #include "accel/jit/memory.h"
+#include "core/log.h"
 
 namespace machina::jit {
 
@@ -123,6 +125,8 @@ const Block* decode(Cpu& cpu, std::uint64_t linear, const CodePage& page) {
     Bytes bytes(cpu, linear, page);
     std::unique_ptr<Block> made =
         decode_block(bytes, cpu.features, cpu.mode | (keeps ? 0U : kModeSingle), cpu.blocks.thunks());
+    if (log::on(log::Category::InAsm)) [[unlikely]]
+      log_code(cpu, linear, {bytes.data(), made->size});
     const bool across = bytes.has_second() && made->size > bytes.in_page();
     if (!keeps || (across && !bytes.second().host)) {
       cpu.uncached = std::move(made);

@@ -1,7 +1,9 @@
 #include "accel/jit/interrupt.h"
 
+#include "accel/jit/cpu_log.h"
 #include "accel/jit/debug.h"
 #include "accel/jit/interrupt_gate.h"
+#include "core/log.h"
 #include "core/trace/trace_event.h"
 
 namespace machina::jit {
@@ -74,6 +76,20 @@ void note_address(Cpu& cpu, const Event& event) {
     cpu.cr2 = event.address;
 }
 
+/// Is `read` what the error code of `event` is about? SDM vol. 3, 6.13.
+bool names(const FaultRecord& event, const TableRead& read) {
+  if (!read || !event.has_error_code || event.vector == static_cast<std::uint8_t>(Vector::PageFault)) return false;
+  switch (read.table) {
+    case TableRead::Table::Vectors:  // there is no error code in real mode
+      return read.result == TableRead::Result::BeyondLimit;
+    case TableRead::Table::Idt:  // INT n
+      return (event.error_code & 2) && event.error_code >> 3 == read.index;
+    default:
+      return (event.error_code & 2) == 0 && event.error_code > 3 &&
+             (event.error_code & 0xfffc) == (read.index & 0xfffcU);
+  }
+}
+
 void record(Cpu& cpu, const Event& event) {
   auto& d = cpu.fault_chain.add_delivery();
   d.vector = event.vector;
@@ -86,6 +102,12 @@ void record(Cpu& cpu, const Event& event) {
   d.cs = cpu.segment[kCs].selector;
   d.rip = cpu.rip;
   d.rsp = cpu.gpr[kRsp];
+  if (d.exception())
+    for (const TableRead* read : {&cpu.fault_chain.gate, &cpu.fault_chain.descriptor})
+      if (names(d, *read)) d.cause = *read;
+  if (log::on(log::Category::Int) || log::on(log::Category::Mmu)) [[unlikely]]
+    log_event(cpu, d);
+  if (cpu.rehearses) return;
   if (d.external) {
     jit_interrupt(d.vector, d.cs, cpu.rip);
   } else if (d.software) {
@@ -99,7 +121,7 @@ void record(Cpu& cpu, const Event& event) {
 bool fails(Cpu& cpu, const Event& event, Event& fault) {
   FaultChain& chain = cpu.fault_chain;
   record(cpu, event);
-  chain.last_read = {};
+  chain.gate = chain.descriptor = {};
   bool failed = false;
   try {
     enter_handler(cpu, event, cpu.rip);
@@ -107,16 +129,18 @@ bool fails(Cpu& cpu, const Event& event, Event& fault) {
     fault = event_of(is_external(event) ? of_external_event(f) : f);
     failed = true;
   }
-  auto& recorded = chain.deliveries[(chain.delivery_count - 1) % FaultChain::kDeliveries];
-  recorded.last_read = chain.last_read;
+  FaultRecord& recorded = chain.last_delivery();
+  recorded.gate = chain.gate;
+  recorded.descriptor = chain.descriptor;
   recorded.failed = failed;
+  if (!failed) chain.gate = chain.descriptor = {};
   return failed;
 }
 
 }  // namespace
 
 void shut_down(Cpu& cpu) {
-  jit_shutdown(cpu.rip);
+  if (!cpu.rehearses) jit_shutdown(cpu.rip);
   cpu.exit = VcpuExit::Shutdown;
   cpu.request(kRequestExit);
 }

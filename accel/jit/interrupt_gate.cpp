@@ -36,8 +36,15 @@ void clear_flags(Cpu& cpu, bool interrupt_gate) {
 /// SDM vol. 3, 20.1.4.
 void enter_real(Cpu& cpu, const Event& event, std::uint64_t return_rip) {
   const std::uint32_t entry = event.vector * 4U;
+  TableRead& read = cpu.fault_chain.gate;
+  read = {
+      .table = TableRead::Table::Vectors, .result = TableRead::Result::BeyondLimit, .size = 4, .index = event.vector};
   if (entry + 3 > cpu.idt.limit) raise(Vector::GeneralProtection, 0);
-  const auto to = static_cast<std::uint32_t>(read_system(cpu, cpu.idt.base + entry, 4));
+  read.linear = cpu.idt.base + entry;
+  read.result = TableRead::Result::Fault;
+  const auto to = static_cast<std::uint32_t>(read_system(cpu, read.linear, 4));
+  read.low = to;
+  read.result = TableRead::Result::Done;
   FarStack stack(cpu);
   stack.push(2, cpu.eflags());
   stack.push(2, cpu.segment[kCs].selector);
@@ -60,11 +67,19 @@ Gate find_gate(Cpu& cpu, const Event& event) {
   const unsigned size = cpu.long_mode() ? 16 : 8;
   Gate gate{{}, event.vector * 8U | kIdtError, 0, false};
   Descriptor& d = gate.descriptor;
+  TableRead& read = cpu.fault_chain.gate;
+  read = {.table = TableRead::Table::Idt,
+          .result = TableRead::Result::BeyondLimit,
+          .size = static_cast<std::uint8_t>(size),
+          .index = event.vector};
   if (event.vector * size + size - 1 > cpu.idt.limit) raise(Vector::GeneralProtection, gate.error);
   d.linear = cpu.idt.base + event.vector * size;
+  read.linear = d.linear;
+  read.result = TableRead::Result::Fault;
   d.raw = read_system(cpu, d.linear, 8);
   if (size == 16) d.upper = read_system(cpu, d.linear + 8, 8) & 0xffffffff;
-  cpu.fault_chain.last_read = {d.linear, d.raw, d.upper};
+  read.low = d.raw, read.high = d.upper;
+  read.result = TableRead::Result::Done;
   const bool wide = d.is(SystemType::InterruptGate32) || d.is(SystemType::TrapGate32);
   const bool narrow = d.is(SystemType::InterruptGate16) || d.is(SystemType::TrapGate16);
   const bool known = wide || (!cpu.long_mode() && (narrow || d.is(SystemType::TaskGate)));

@@ -11,6 +11,7 @@
 #include "accel/jit/block_cache.h"
 #include "accel/jit/cpu_group.h"
 #include "accel/jit/world.h"
+#include "accel/triple_fault.h"
 #include "core/memory/address_space.h"
 #include "core/memory/memory_region.h"
 #include "core/memory/ram_block.h"
@@ -55,8 +56,7 @@ class JitAccelerator final : public Accelerator, public CpuidSource, private Mem
   void add_vcpu(jit::JitVcpu& vcpu);
   void remove_vcpu(jit::JitVcpu& vcpu);
 
-  /// The next report of a triple fault is among the first few of this machine. Any thread.
-  bool tells_triple_fault() { return triple_faults_.fetch_add(1, std::memory_order_relaxed) < kToldTripleFaults; }
+  TripleFaults& triple_faults() { return triple_faults_; }
 
   /// How often the memory map has changed. Any thread.
   std::uint64_t map_changes() const { return map_changes_; }
@@ -96,8 +96,7 @@ class JitAccelerator final : public Accelerator, public CpuidSource, private Mem
   std::vector<Removed> removed_;
   std::atomic<std::uint64_t> map_changes_{0};
   std::map<std::shared_ptr<RamBlock>, unsigned> watched_;  ///< how many ranges show it; machine lock
-  static constexpr unsigned kToldTripleFaults = 3;
-  std::atomic<unsigned> triple_faults_{0};
+  TripleFaults triple_faults_;
 };
 
 }  // namespace machina

@@ -85,21 +85,67 @@ void JitVcpu::set_cpu_model() {
 VcpuExit JitVcpu::run() {
   if (x86_.a20_enabled() != a20_) memory_changed();  // another CPU, or a device, moved the gate
   if (accelerator_.blocks().full()) accelerator_.empty_cache();
-  const VcpuExit exit = [this] {
-    const World::Visit visit(accelerator_.world());
-    return run_blocks(*cpu_);
-  }();
-  if (exit == VcpuExit::Shutdown) report_triple_fault();
+  const VcpuExit exit = run_until_exit();
+  switch (exit) {
+    case VcpuExit::Halted:
+      note({.kind = ExitRecord::Kind::Halt});
+      break;
+    case VcpuExit::HaltedMasked:
+      note({.kind = ExitRecord::Kind::HaltMasked});
+      break;
+    case VcpuExit::Debug:
+      note({.kind = ExitRecord::Kind::Debug});
+      break;
+    case VcpuExit::Shutdown:
+      note({.kind = ExitRecord::Kind::Shutdown});
+      report_triple_fault();
+      break;
+    default:  // kicks come all the time, and tell nothing
+      break;
+  }
   return exit;
 }
 
-// A guest may reset itself so as often as it likes: the first times are told, and then only where it is asked for.
-void JitVcpu::report_triple_fault() {
-  if (log::on(log::Category::CpuReset)) {
-    log::write(log::Category::CpuReset, "{}: triple fault\n{}", x86_.path(), describe(*cpu_));
-  } else if (accelerator_.tells_triple_fault()) {
-    log::warning("{}: triple fault, the machine resets\n{}", x86_.path(), describe(*cpu_));
+VcpuExit JitVcpu::run_until_exit() {
+  try {
+    const World::Visit visit(accelerator_.world());
+    return run_blocks(*cpu_);
+  } catch (const std::exception& e) {
+    // A host without memory, or a device that cannot do what it must. RIP is that of the block at work.
+    X86State state;
+    jit::store_state(*cpu_, state);
+    log::error("{}", make_report(report(e.what(), StopKind::Other, state)));
+    return VcpuExit::InternalError;
   }
+}
+
+std::string JitVcpu::name() const { return x86_.path(); }
+
+void JitVcpu::note(const ExitRecord& exit) {
+  last_exits_.add(exit);
+  if (log::on(log::Category::Exit)) [[unlikely]]
+    log::write(log::Category::Exit, "{}: {}", x86_.path(), describe(exit));
+}
+
+StopReport JitVcpu::report(std::string why, StopKind kind, const X86State& state) const {
+  return {.cpu = x86_.path(),
+          .why = std::move(why),
+          .kind = kind,
+          .state = &state,
+          .read = ram_reader(view_),
+          .earlier = cpu_->fault_chain.earlier(),
+          .last_exits = last_exits_.describe([](const ExitRecord& e) { return describe(e); })};
+}
+
+void JitVcpu::report_triple_fault() {
+  TripleFaults& told = accelerator_.triple_faults();
+  const TripleFaults::Detail detail = told.detail(x86_, accelerator_.system());
+  if (detail == TripleFaults::Detail::None) return;
+  X86State state;
+  jit::store_state(*cpu_, state);
+  StopReport stop = report("triple fault", StopKind::TripleFault, state);
+  stop.chain = cpu_->fault_chain.shutdown();
+  told.tell(stop, detail);
 }
 
 void JitVcpu::load_state(const X86State& state) {
@@ -177,6 +223,8 @@ void JitVcpu::refresh() {
   smm_view_ = cpu_->smm;
   a20_ = x86_.a20_enabled();
   pages_.fill({});
+  if (log::on(log::Category::Mmu)) [[unlikely]]
+    log::write(log::Category::Mmu, "{}: the memory map may have changed", x86_.path());
   accelerator_.forget_removed();
 }
 
@@ -216,6 +264,13 @@ bool JitVcpu::in_apic_page(std::uint64_t physical) const { return (physical & kP
 std::uint64_t JitVcpu::read_physical(std::uint64_t physical, unsigned width) {
   leave_guest_float(*cpu_);
   physical = through_a20(physical);
+  const std::uint64_t value = read_device(physical, width);
+  // The way of what crosses pages of RAM, too.
+  if (!page(physical & kPageMask).host) note_access(ExitRecord::Kind::MemoryRead, width, physical, value);
+  return value;
+}
+
+std::uint64_t JitVcpu::read_device(std::uint64_t physical, unsigned width) {
   if (!in_apic_page(physical)) return memory().read(physical, static_cast<Width>(width));
   const MachineLock::Guard guard(accelerator_.system().lock);
   return x86_.local_apic()->mmio_read(physical % kPageSize, static_cast<Width>(width));
@@ -224,6 +279,7 @@ std::uint64_t JitVcpu::read_physical(std::uint64_t physical, unsigned width) {
 void JitVcpu::write_physical(std::uint64_t physical, unsigned width, std::uint64_t value) {
   leave_guest_float(*cpu_);
   physical = through_a20(physical);
+  if (!page(physical & kPageMask).host) note_access(ExitRecord::Kind::MemoryWrite, width, physical, value);
   if (!in_apic_page(physical)) return memory().write(physical, static_cast<Width>(width), value);
   const MachineLock::Guard guard(accelerator_.system().lock);
   x86_.local_apic()->mmio_write(physical % kPageSize, static_cast<Width>(width), value);
@@ -240,10 +296,13 @@ void JitVcpu::note_write(std::uint64_t physical, unsigned width) {
 }
 
 std::uint64_t JitVcpu::read_port(std::uint16_t port, unsigned width) {
-  return x86_.ports().read(port, static_cast<Width>(width));
+  const std::uint64_t value = x86_.ports().read(port, static_cast<Width>(width));
+  note_access(ExitRecord::Kind::PortRead, width, port, value);
+  return value;
 }
 
 void JitVcpu::write_port(std::uint16_t port, unsigned width, std::uint64_t value) {
+  note_access(ExitRecord::Kind::PortWrite, width, port, value);
   x86_.ports().write(port, static_cast<Width>(width), value);
   if (x86_.a20_enabled() != a20_) memory_changed();
 }
@@ -256,12 +315,22 @@ void JitVcpu::protect(std::uintptr_t host_page) { accelerator_.cpus().protect(*c
 
 bool JitVcpu::interrupt_pending() { return accepted_vector_ || x86_.interrupt_pending(); }
 int JitVcpu::acknowledge_interrupt() {
-  if (const auto vector = std::exchange(accepted_vector_, {})) return *vector;
-  return x86_.acknowledge_interrupt();
+  const auto accepted = std::exchange(accepted_vector_, {});
+  const int vector = accepted ? *accepted : x86_.acknowledge_interrupt();
+  if (vector >= 0) note({.kind = ExitRecord::Kind::Interrupt, .address = static_cast<std::uint64_t>(vector)});
+  return vector;
 }
-bool JitVcpu::take_nmi() { return std::exchange(nmi_pending_, false) || x86_.take_nmi(); }
+bool JitVcpu::take_nmi() {
+  const bool taken = std::exchange(nmi_pending_, false) || x86_.take_nmi();
+  if (taken) note({.kind = ExitRecord::Kind::Nmi});
+  return taken;
+}
 void JitVcpu::merge_nmis() { x86_.merge_nmis(); }
-bool JitVcpu::take_smi() { return std::exchange(smi_pending_, false) || x86_.take_smi(); }
+bool JitVcpu::take_smi() {
+  const bool taken = std::exchange(smi_pending_, false) || x86_.take_smi();
+  if (taken) note({.kind = ExitRecord::Kind::Smi});
+  return taken;
+}
 
 unsigned JitVcpu::send_ipis(std::uint32_t first, std::uint64_t set, bool nmi, std::uint8_t vector) {
   if (!x86_.local_apic()) return 0;
@@ -284,11 +353,16 @@ void JitVcpu::set_cr8(std::uint64_t value) {
 bool JitVcpu::read_msr(std::uint32_t index, std::uint64_t& value) {
   if (!x86_.local_apic()) return false;
   const MachineLock::Guard guard(accelerator_.system().lock);
-  return x86_.local_apic()->msr_read(index, value);
+  const bool known = x86_.local_apic()->msr_read(index, value);
+  if (known && cpu_->in_blocks.load(std::memory_order_relaxed))  // else it is the state that is stored
+    note({.kind = ExitRecord::Kind::MsrRead, .address = index, .value = value});
+  return known;
 }
 
 bool JitVcpu::write_msr(std::uint32_t index, std::uint64_t value) {
   if (!x86_.local_apic()) return false;
+  if (cpu_->in_blocks.load(std::memory_order_relaxed))
+    note({.kind = ExitRecord::Kind::MsrWrite, .address = index, .value = value});
   const MachineLock::Guard guard(accelerator_.system().lock);
   if (!x86_.local_apic()->msr_write(index, value)) return false;
   if (index == kMsrApicBase) {

@@ -5,11 +5,15 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 
+#include "accel/exit_ring.h"
 #include "accel/jit/cpu.h"
 #include "accel/jit/debugger.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/exit_record.h"
 #include "accel/jit/kvmclock.h"
+#include "accel/stop_report.h"
 #include "core/memory/address_space.h"
 #include "hw/x86/accelerator.h"
 
@@ -73,6 +77,14 @@ class JitVcpu final : public Vcpu, public Environment {
   void set_cpu_model();
   void set_tsc_offset(std::uint64_t offset);
   void take_pending(const X86Events& events);
+  std::string name() const override;
+  VcpuExit run_until_exit();
+  std::uint64_t read_device(std::uint64_t physical, unsigned width);
+  void note(const ExitRecord& exit);
+  void note_access(ExitRecord::Kind kind, unsigned width, std::uint64_t address, std::uint64_t value) {
+    note({kind, static_cast<std::uint8_t>(width), address, value});
+  }
+  StopReport report(std::string why, StopKind kind, const X86State& state) const;
   void report_triple_fault();
   MemoryDispatch& memory() { return cpu_->smm ? smm_memory_ : main_memory_; }
   bool in_apic_page(std::uint64_t physical) const;
@@ -85,6 +97,7 @@ class JitVcpu final : public Vcpu, public Environment {
   std::unique_ptr<Cpu> cpu_;
   std::unique_ptr<Debugger> debugger_;
 
+  ExitRing<ExitRecord> last_exits_;
   std::uint64_t tsc_hz_ = 0;
   std::atomic<std::uint64_t> tsc_offset_{0};
   std::uint64_t stored_tsc_ = ~std::uint64_t{0};  ///< as store_state() gave it last

@@ -16,6 +16,7 @@
 #include "accel/kvm/kvm_state.h"
 #include "accel/kvm/kvm_step.h"
 #include "accel/kvm/kvm_watch.h"
+#include "accel/triple_fault.h"
 #include "hw/x86/accelerator.h"
 #include "hw/x86/cpuid_source.h"
 
@@ -77,6 +78,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   bool emulates_kernel_mode();
   /// Of the instructions that the software CPU has carried out: docs/kvm.md.
   kvm::SharedSteps& steps() { return steps_; }
+  TripleFaults& triple_faults() { return triple_faults_; }
   bool software_steps() const { return software_steps_; }
   /// Each state that is loaded into a vCPU is read back and compared.
   bool verify_state() const { return verify_state_; }
@@ -118,6 +120,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   CpuidTable supported_cpuid_;
   std::vector<kvm::KvmVcpu*> vcpus_;
   kvm::SharedSteps steps_;
+  TripleFaults triple_faults_;
   std::size_t vcpu_map_size_ = 0;
   bool goes_on_ = false;  ///< the guest has run under another accelerator before
   std::uint64_t clock_at_stop_ = 0;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "accel/kvm/kvm_api.h"
+#include "accel/kvm/kvm_report.h"
 #include "core/trace/trace_event.h"
 
 // Exit reasons and suberrors that are younger than the header of Debian 12 (Linux 6.1).
@@ -238,8 +239,8 @@ ExitResult handle_exit(kvm_run& run, std::size_t size, ExitActions& actions) {
         if (const std::optional<ExitResult> result = actions.carry_out()) return *result;
       return fail(actions, internal_error(run));
     case KVM_EXIT_FAIL_ENTRY:
-      return fail(actions, fmt::format("the processor refuses to enter the guest, hardware reason {:#x} on host CPU {}",
-                                       std::uint64_t{run.fail_entry.hardware_entry_failure_reason},
+      return fail(actions, fmt::format("{}, on host CPU {}",
+                                       describe_entry_failure(run.fail_entry.hardware_entry_failure_reason),
                                        std::uint32_t{run.fail_entry.cpu}));
     case KVM_EXIT_UNKNOWN:
       return fail(actions,

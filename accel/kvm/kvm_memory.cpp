@@ -59,6 +59,8 @@ bool MemorySlots::set(const Slot& slot, std::uint64_t size) {
   const int error = errno;
   kvm_set_user_memory(region.slot, region.flags, std::uint64_t{region.guest_phys_addr},
                       std::uint64_t{region.memory_size}, std::uint64_t{region.userspace_addr}, taken);
+  log::write(log::Category::Mmu, "KVM slot {}: {:#x}, {:#x} bytes{}{}", slot.id, slot.first, size,
+             slot.readonly ? ", read-only" : "", taken ? "" : ", refused");
   if (taken) return true;
   refused(fmt::format("KVM refuses guest memory {:#x} to {:#x}: {}", slot.first, slot.first + slot.size - 1,
                       std::strerror(error)));

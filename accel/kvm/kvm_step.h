@@ -58,6 +58,7 @@ class SoftwareStep final : private jit::Environment {
     virtual ~KernelDevices() = default;
     virtual bool in_kernel(std::uint64_t physical) const = 0;
     virtual bool port_in_kernel(std::uint16_t port) const = 0;
+    virtual std::string cpu_path() const { return "cpu"; }
   };
 
   /// All must outlive it. Throws Error.
@@ -79,6 +80,8 @@ class SoftwareStep final : private jit::Environment {
   /// After an outcome of Debug.
   const DebugStop& debug_stop() const { return stepper_.debug_stop(); }
 
+  /// Of what it met last, after an outcome of Shutdown.
+  const jit::FaultChain& fault_chain() { return stepper_.cpu().fault_chain; }
   /// RAM as it is mapped now.
   ReadPhysical reader() const;
 
@@ -87,6 +90,7 @@ class SoftwareStep final : private jit::Environment {
 
  private:
   // PhysicalMemory, Environment
+  std::string name() const override { return kernel_.cpu_path(); }
   std::uint64_t load_entry(std::uint64_t physical, unsigned width) override;
   bool replace_entry(std::uint64_t physical, unsigned width, std::uint64_t expected, std::uint64_t value) override;
   jit::HostPage page(std::uint64_t physical) override;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "accel/jit/replay.h"
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_cpuid.h"
@@ -127,6 +128,15 @@ void KvmVcpu::bind_to_thread() {
 }
 
 VcpuExit KvmVcpu::run() {
+  try {
+    return run_until_exit();
+  } catch (const std::exception& e) {  // the host has no memory, or a device cannot do what it must
+    fail(e.what());
+    return VcpuExit::InternalError;
+  }
+}
+
+VcpuExit KvmVcpu::run_until_exit() {
   if (!bound_) bind_to_thread();
   if (debug_.active()) find_out_if_halting();
   for (;;) {
@@ -137,7 +147,7 @@ VcpuExit KvmVcpu::run() {
     const int error = errno;
     in_guest_.store(false, std::memory_order_seq_cst);
     exits_.fetch_add(1, std::memory_order_relaxed);
-    if (result == 0) last_exits_.add(*run_, run_size_);
+    if (result == 0) note_exit(kvm::note_exit(*run_, run_size_));
     if (result < 0 && error == EINTR) finish_syscall(fd_);
     if (cpu_.local_apic()) sync_local_apic();
     if (const std::optional<ExitResult> r = debug_exit(result)) {
@@ -152,8 +162,7 @@ VcpuExit KvmVcpu::run() {
       std::atomic_ref<std::uint8_t>(run_->immediate_exit).exchange(0, std::memory_order_seq_cst);
     }
     if (r.run_again) continue;
-    if (r.exit == VcpuExit::Shutdown && log::on(log::Category::CpuReset))
-      log::write(log::Category::CpuReset, "{}", report("triple fault"));
+    if (r.exit == VcpuExit::Shutdown) report_triple_fault();
     return r.exit;
   }
 }
@@ -203,27 +212,50 @@ void KvmVcpu::request_panic() {
 
 void KvmVcpu::note(std::string_view what) { log::unimp(cpu_.path(), "{}", what); }
 
-std::string KvmVcpu::report(const std::string& why) {
-  ReportInput input;
-  input.cpu = cpu_.path();
-  input.why = why;
-  input.run = run_;
-  X86State state;
+StopReport KvmVcpu::report(const std::string& why, X86State& state) {
+  StopReport stop{.cpu = cpu_.path(),
+                  .why = why,
+                  .kind = stop_kind(*run_),
+                  .state = &state,
+                  .read = ram_reader(accelerator_.system().memory.view()),
+                  .instruction = emulation_bytes(*run_),
+                  .last_exits = last_exits_.describe([](const KernelExit& e) { return describe(e); })};
   try {
     transfer_.store(state);
-    input.state = &state;
   } catch (const Error& e) {
-    input.why += std::string("; its registers cannot be read: ") + e.what();
+    stop.state = nullptr;
+    stop.why += std::string("; its registers cannot be read: ") + e.what();
   }
-  const std::shared_ptr<const FlatView> view = accelerator_.system().memory.view();
-  input.read = [&view](std::uint64_t address, std::span<std::uint8_t> to) {
-    const FlatRange* range = view->find(address);  // RAM and ROM only: a report must not touch registers
-    if (!range || !range->is_ram() || range->last - address < to.size() - 1) return false;
-    std::memcpy(to.data(), range->host + (address - range->first), to.size());
-    return true;
-  };
-  input.last_exits = last_exits_.describe();
-  return make_report(input);
+  return stop;
+}
+
+void KvmVcpu::note_exit(const KernelExit& exit) {
+  last_exits_.add(exit);
+  if (log::on(log::Category::Exit)) [[unlikely]]
+    log::write(log::Category::Exit, "{}: {}", cpu_.path(), describe(exit));
+}
+
+void KvmVcpu::report_triple_fault() {
+  TripleFaults& told = accelerator_.triple_faults();
+  const TripleFaults::Detail detail = told.detail(cpu_, accelerator_.system());
+  if (detail == TripleFaults::Detail::None) return;
+  X86State state;
+  StopReport stop = report("triple fault", state);
+  stop.kind = StopKind::TripleFault;
+  stop.instruction.clear();
+  try {
+    if (run_->exit_reason != KVM_EXIT_SHUTDOWN && software_) {
+      stop.chain = software_->fault_chain().shutdown();  // it was the one that met it
+    } else if (stop.state) {
+      const std::shared_ptr<const FlatView> view = accelerator_.system().memory.view();
+      jit::Replayed replayed = jit::replay_shutdown(state, *view, accelerator_.steps().thunks, cpu_.cpuid);
+      stop.chain = std::move(replayed.chain);
+      stop.chain_note = std::move(replayed.note);
+    }
+  } catch (const std::exception& e) {
+    stop.chain_note = std::string("The fault chain could not be reconstructed: ") + e.what();
+  }
+  told.tell(stop, detail);
 }
 
 void KvmVcpu::fail(const std::string& why) {
@@ -232,7 +264,8 @@ void KvmVcpu::fail(const std::string& why) {
     return;
   }
   reported_ = true;
-  log::error("{}", report(why));
+  X86State state;
+  log::error("{}", make_report(report(why, state)));
 }
 
 void KvmVcpu::load_state(const X86State& state) {

@@ -71,8 +71,12 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   // SoftwareStep::KernelDevices; kvm_vcpu_step.cpp
   bool in_kernel(std::uint64_t physical) const override;
   bool port_in_kernel(std::uint16_t port) const override;
+  std::string cpu_path() const override;
 
-  std::string report(const std::string& why);
+  VcpuExit run_until_exit();
+  StopReport report(const std::string& why, X86State& state);
+  void note_exit(const KernelExit& exit);
+  void report_triple_fault();
   SoftwareStep& software();                                       // kvm_vcpu_step.cpp
   void take_over(const X86State& before, const X86State& after);  // kvm_vcpu_step.cpp
 
@@ -80,6 +84,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   bool has_local_apic() const;
   void inject();
   void inject_interrupt();
+  void note_injected(int vector);
   void set_cpu_model();
   void keep_cpu_model();
   void forget_interrupts(const X86State& state);
@@ -117,7 +122,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   pthread_t thread_{};                 ///< set at the first run(); valid once in_guest_ has been true
   bool bound_ = false;
   bool reported_ = false;  ///< a full report has been given
-  ExitRing last_exits_;
+  ExitRing<KernelExit> last_exits_;
   std::atomic<std::uint64_t> exits_{0};
   int held_vector_ = -1;         ///< acknowledged, not yet taken by KVM
   std::uint64_t apic_base_ = 0;  ///< IA32_APIC_BASE and CR8 as the APIC in user space knows them

@@ -9,6 +9,7 @@
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
 #include "accel/kvm/kvm_vcpu.h"
+#include "core/log.h"
 #include "core/system.h"
 #include "core/trace/trace_event.h"
 #include "core/units.h"
@@ -36,7 +37,10 @@ void KvmVcpu::inject() {
     run_->request_interrupt_window = 0;
     return;
   }
-  while (cpu_.take_nmi()) fd_.call(KVM_NMI);
+  while (cpu_.take_nmi()) {
+    fd_.call(KVM_NMI);
+    if (log::on(log::Category::Int)) log::write(log::Category::Int, "{}: NMI injected", cpu_.path());
+  }
   if (cpu_.take_smi()) fd_.call(KVM_SMI);  // refused by a KVM without SMM, which then loses it as the guest's chip set
   if (accelerator_.irqchip() != KernelIrqchip::On) inject_interrupt();
   if (cr8_ != 0 && !tells_cr8_ && cpu_.local_apic()) watch_task_priority();
@@ -58,10 +62,18 @@ void KvmVcpu::inject_interrupt() {
       // EEXIST: the one before is still waiting in the kernel (split). It was acknowledged, so it may not be lost.
       if (fd_.call(KVM_INTERRUPT, &interrupt) < 0 && errno == EEXIST) held_vector_ = vector;
       kvm_inject_interrupt(cpu_.index(), vector, held_vector_ >= 0);
+      note_injected(vector);
       run_->ready_for_interrupt_injection = 0;  // until KVM says so again
     }
   }
   run_->request_interrupt_window = held_vector_ >= 0 || cpu_.interrupt_pending();
+}
+
+void KvmVcpu::note_injected(int vector) {
+  if (held_vector_ >= 0) return;  // it is tried again
+  last_exits_.add({.reason = KernelExit::kInjected + static_cast<std::uint32_t>(vector)});
+  if (log::on(log::Category::Int)) [[unlikely]]
+    log::write(log::Category::Int, "{}: interrupt {:#04x} injected", cpu_.path(), vector);
 }
 
 void KvmVcpu::forget_interrupts(const X86State& state) {

@@ -76,6 +76,8 @@ void KvmVcpu::take_over(const X86State& before, const X86State& after) {
   sync_local_apic();
 }
 
+std::string KvmVcpu::cpu_path() const { return cpu_.path(); }
+
 bool KvmVcpu::in_kernel(std::uint64_t physical) const {
   const KernelIrqchip irqchip = accelerator_.irqchip();
   if (irqchip == KernelIrqchip::Off) return false;

@@ -100,7 +100,7 @@ const std::vector<OptionSpec>& option_table() {
       {"qtest", "as -serial", "a qtest server, and no CPU: for tests of devices", kRun},
       {"trace", "[enable=]PATTERN | events=FILE | lifecycle [,file=FILE]",
        "shows trace events that match, or the steps in the life of the machine; 'help' lists them", kRun},
-      {"d", "ITEM[,ITEM…]", "logs guest_errors, unimp, int, exit, cpu_reset; 'help' lists them", kRun},
+      {"d", "ITEM[,ITEM…]", "logs guest_errors, unimp, int, exit, mmu, cpu_reset, in_asm; 'help' lists them", kRun},
       {"D", "FILE", "where the log goes (default: stderr)", kRun},
       {"pidfile", "FILE", "writes the process id there", kRun},
       {"daemonize", nullptr, "goes on in the background once the machine is there", kRun},

@@ -290,8 +290,12 @@ class SystemOracle {
     d.amd = kvm_.cpuid().find(0).ebx == kAuthenticAmd;
     if (const FaultChain::Delivery* failed = software_.failed_delivery()) {
       d.failed = true;
-      d.failed_at = failed->last_read.linear;
-      d.failed_entry = failed->last_read.low;
+      const auto done = [](const TableRead& r) { return r && r.result == TableRead::Result::Done; };
+      const TableRead read = done(failed->descriptor) ? failed->descriptor
+                             : done(failed->gate)     ? failed->gate
+                                                      : TableRead{};
+      d.failed_at = read.linear;
+      d.failed_entry = read.low;
     }
     if (const FaultChain::Delivery* last = software_.last_delivery()) {
       d.last_vector = last->vector;

@@ -76,7 +76,7 @@ TEST_F(LogTest, UnknownItemNamesTheNearestAndEnablesNothing) {
 
 TEST_F(LogTest, HelpNamesEveryItem) {
   const std::string text = log::help();
-  for (const char* item : {"guest_errors", "unimp", "int", "exit", "cpu_reset", "trace:PATTERN"})
+  for (const char* item : {"guest_errors", "unimp", "int", "exit", "mmu", "cpu_reset", "in_asm", "trace:PATTERN"})
     EXPECT_NE(text.find(item), std::string::npos) << item;
 }
 

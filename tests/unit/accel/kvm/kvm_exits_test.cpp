@@ -315,7 +315,7 @@ TEST_F(KvmExits, InternalErrorsSayWhatHappened) {
 TEST_F(KvmExits, FailuresOfEntryAndHardware) {
   run().fail_entry.hardware_entry_failure_reason = 0x80000021;
   run().fail_entry.cpu = 3;
-  expect_failure(handle(KVM_EXIT_FAIL_ENTRY), "0x80000021 on host CPU 3");
+  expect_failure(handle(KVM_EXIT_FAIL_ENTRY), "0x80000021 (invalid guest state), on host CPU 3");
   run().hw.hardware_exit_reason = 0x2b;
   expect_failure(handle(KVM_EXIT_UNKNOWN), "0x2b");
   run().ex.exception = 14;
