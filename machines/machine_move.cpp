@@ -53,8 +53,8 @@ void Machine::change_accelerator(qom::Ref<Accelerator> fresh) {
   accelerator_->hand_over();
   vcpus.clear();  // now those of before
   remove_child(*accelerator_);
-  accelerator_ = fresh;
-  add_child("accel", std::move(fresh));
+  accelerator_ = std::move(fresh);
+  add_child("accel", accelerator_);
   qom::realize_tree(*accelerator_);
   accelerator_->take_over();
 }

@@ -178,7 +178,7 @@ qom::Ref<Accelerator> make_accelerator(std::string_view command, const std::stri
   const ConfigNode name = option["accel"];
   if (!name)
     throw Error("an accelerator needs a name").hint(fmt::format("there are: {}", fmt::join(accelerator_names(), ", ")));
-  const auto accelerator = make(name.text(), name.origin());
+  auto accelerator = make(name.text(), name.origin());
   for (const auto& [key, node] : option.root().children())
     if (key != "accel") set_from_option(*accelerator, key, node);
   return accelerator;
