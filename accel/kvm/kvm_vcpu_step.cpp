@@ -4,7 +4,7 @@
 
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
-#include "accel/kvm/kvm_syscall_fault.h"
+#include "accel/kvm/kvm_syscall.h"
 #include "accel/kvm/kvm_vcpu.h"
 #include "core/log.h"
 #include "core/system.h"
@@ -36,7 +36,7 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
     X86State before;
     transfer_.store(before);
     X86State after = before;
-    if (complete_system_call(after, software().reader())) {
+    if (complete_faulted_syscall(after, software().reader())) {
       accelerator_.steps().counts.add("syscall", 1);
       take_over(before, after);
       return ExitResult{};
