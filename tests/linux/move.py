@@ -12,14 +12,12 @@ import argparse
 import hashlib
 import os
 import re
-import select
 import subprocess
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "monitor"))
-from machine import Qmp  # noqa: E402
+from guest import HEADLESS, Guest, Qmp, linux, usable_here
 
 # How the accelerators are named: KVM's interrupt controllers must be in user space.
 ACCELERATORS = {"jit": "jit", "kvm": "kvm,kernel-irqchip=off"}
@@ -40,55 +38,11 @@ SLACK_A_SECOND = 0.001
 RESOLUTION = 0.02  # /proc/uptime has hundredths
 
 
-class Guest:
-    """machine-run, its serial line and its monitor."""
-
-    def __init__(self, command, socket, limit):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.ends = time.monotonic() + limit
-        self.text = ""
-        self.qmp = Qmp(socket)
-        self.qmp.run("qmp_capabilities")
-
-    def read(self, seconds):
-        """What comes within this time; false once the machine has ended."""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
-            return True
-        data = os.read(self.process.stdout.fileno(), 65536)
-        self.text += data.decode(errors="replace").replace("\r", "")
-        return bool(data)
-
-    def wait_for(self, pattern, start=0):
-        """The first match after `start` characters of output."""
-        while True:
-            match = re.search(pattern, self.text[start:], re.M)
-            if match:
-                return match
-            if time.monotonic() > self.ends:
-                raise TimeoutError(f"'{pattern}' did not come")
-            if not self.read(1):
-                raise TimeoutError(f"the machine ended before '{pattern}' came")
-
-    def drain(self, seconds):
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if not self.read(left):
-                raise TimeoutError("the machine has ended")
-
-    def ask(self, question, pattern):
-        """The answer, and the times between which it was made."""
-        start, before = len(self.text), time.monotonic()
-        self.process.stdin.write(question.encode() + b"\n")
-        self.process.stdin.flush()
-        return self.wait_for(pattern, start), before, time.monotonic()
-
-
 def why_not(machine_run, route):
-    said = subprocess.run([machine_run, "-accel", "help"], stdout=subprocess.PIPE, text=True, check=True).stdout
     for name in route:
-        match = re.search(rf"^  {name} .*\n +(usable|not usable) here: (.*)", said, re.M)
-        if not match or match.group(1) == "not usable":
-            return f"{name}: {match.group(2) if match else 'not in this machine-run'}"
+        usable, what = usable_here(machine_run, name)
+        if not usable:
+            return f"{name}: {what}"
     return None
 
 
@@ -174,17 +128,13 @@ def main():
     model = model_for(options.machine_run, route)
     faults = []
     with tempfile.TemporaryDirectory() as folder:
-        socket = os.path.join(folder, "qmp")
-        stem = os.path.join(options.guests, "cloud")
         # A KVM without hardware help shows the host's TSC: it jumps there, and back no more.
         # And it loses a program now and then that makes system calls: docs/crossing.md.
         words = ("tsc=unstable work=compute " if "kvm" in route else "") + options.append
         command = [options.machine_run, "-M", "pc", "-accel", ACCELERATORS[route[0]], "-cpu", model, "-m", "256"]
-        command += ["-smp", options.smp, "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]
-        command += ["-qmp", f"unix:{socket},server=on,wait=off", "-kernel", stem + ".vmlinuz"]
-        command += ["-initrd", stem + ".move.cpio.gz", "-append", "console=ttyS0,115200 panic=-1 nokaslr " + words]
-        print(" ".join(command), flush=True)
-        guest = Guest(command, socket, options.limit)
+        command += ["-smp", options.smp, "-nodefaults", *HEADLESS]
+        command += linux(options.guests, "cloud", "move", "nokaslr " + words)
+        guest = Guest(command, options.limit, os.path.join(folder, "qmp"))
         try:
             sums = guest.wait_for(r"^== sums (\w+) (\w+)\n")
             with open(os.path.join(options.guests, "busybox-amd64"), "rb") as file:
