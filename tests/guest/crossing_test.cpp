@@ -14,10 +14,8 @@
 #include "accel/jit/jit_accelerator.h"
 #include "accel/kvm/kvm_accelerator.h"
 #include "accel/kvm/kvm_api.h"
-#include "accel/kvm/kvm_cpuid.h"
 #include "core/error.h"
-#include "hw/x86/cpu_features.h"
-#include "machines/cli/accel_choice.h"
+#include "tests/support/crossing_options.h"
 #include "tests/support/fake_kvm.h"
 #include "tests/support/guest_machine.h"
 #include "tests/support/interrupt_board.h"
@@ -33,42 +31,8 @@ constexpr std::uint64_t kFlags = 0x2f000, kBlocks = 0x30000;
 constexpr unsigned kLoops = 0, kErrors = 8, kTicks = 16, kClock = 32, kVirtual = 40;
 constexpr std::uint64_t kUseAvx = 1, kUseClock = 2;
 
-constexpr const char* kKvm = "kvm,kernel-irqchip=off";
-
-qom::Ref<Accelerator> accelerator(const std::string& text) { return make_accelerator("x-set-accelerator", text); }
-
-/// What a guest may have that is to cross to KVM. Without KVM: whatever.
-struct Host {
-  std::uint64_t tsc_khz = 1'000'000;
-  bool pni = true, avx = true;
-
-  static const Host& get() {
-    static const Host host;
-    return host;
-  }
-
- private:
-  Host() {
-    kvm::Calls& calls = kvm::Calls::system();
-    const int device = calls.open_device();
-    if (device < 0) return;
-    const kvm::Fd system(calls, device);
-    const kvm::Fd vm(calls, system.must(KVM_CREATE_VM, std::uintptr_t{0}, "KVM_CREATE_VM"));
-    const kvm::Fd vcpu(calls, vm.must(KVM_CREATE_VCPU, std::uintptr_t{0}, "KVM_CREATE_VCPU"));
-    tsc_khz = kvm::tsc_khz(vcpu);
-    const FeatureSet features = features_of(kvm::read_supported_cpuid(system));
-    pni = has_feature(features, "pni");
-    avx = has_feature(features, "xsave") && has_feature(features, "avx");
-  }
-};
-
 GuestOptions guest_options(const std::string& first, unsigned cpus, std::uint64_t flags) {
-  GuestOptions o{.guest = "crossing", .cpus = cpus};
-  const Host& host = Host::get();
-  o.cpu_model = fmt::format("qemu64,-kvm-steal-time{}{},tsc-frequency={}", host.pni ? "" : ",-pni",
-                            flags & kUseAvx ? ",+xsave,+avx" : "", host.tsc_khz * 1000);
-  o.accelerator = first.substr(0, first.find(','));
-  if (first != o.accelerator) o.accel = {{"kernel-irqchip", first.substr(first.find('=') + 1)}};
+  GuestOptions o = crossing_options("crossing", first, cpus, flags & kUseAvx);
   o.devices = [](Machine& m) { return add_interrupt_board(m); };
   return o;
 }
@@ -176,9 +140,9 @@ class Crossing : public testing::TestWithParam<Route> {
  protected:
   void SetUp() override {
     const auto& all = GetParam().accelerators;
-    if (std::find(all.begin(), all.end(), kKvm) != all.end()) SKIP_WITHOUT_KVM();
+    if (std::find(all.begin(), all.end(), kKvmOff) != all.end()) SKIP_WITHOUT_KVM();
   }
-  static std::uint64_t avx() { return !has_kvm() || Host::get().avx ? kUseAvx : 0; }
+  static std::uint64_t avx() { return !has_kvm() || CrossingHost::get().avx ? kUseAvx : 0; }
   static bool has_kvm() { return GetParam().name != "jit_jit"; }
 
   /// From accelerator to accelerator, with a stay under each; empty, or what went wrong.
@@ -193,7 +157,7 @@ class Crossing : public testing::TestWithParam<Route> {
       if (i == moves) break;
       const std::vector<X86State> before = g.states();
       const std::string& next = route[(i + 1) % route.size()];
-      if (const std::string wrong = g.go_to(accelerator(next)); !wrong.empty())
+      if (const std::string wrong = g.go_to(crossing_accelerator(next)); !wrong.empty())
         return fmt::format("move {} to {}: {}", i, next, wrong);
       const std::vector<X86State> after = g.states();
       for (unsigned n = 0; n < cpus; ++n)
@@ -220,8 +184,8 @@ TEST_P(Crossing, SeveralProcessorsAndTheParavirtualClockGoOn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Routes, Crossing,
-                         testing::Values(Route{"jit_jit", {"jit"}, 100}, Route{"jit_kvm", {"jit", kKvm}, 60},
-                                         Route{"kvm_jit", {kKvm, "jit"}, 20}, Route{"kvm_kvm", {kKvm}, 20}),
+                         testing::Values(Route{"jit_jit", {"jit"}, 100}, Route{"jit_kvm", {"jit", kKvmOff}, 60},
+                                         Route{"kvm_jit", {kKvmOff, "jit"}, 20}, Route{"kvm_kvm", {kKvmOff}, 20}),
                          [](const auto& tested) { return tested.param.name; });
 
 // --- what cannot be had ---
@@ -265,7 +229,7 @@ TEST(CrossingRefusals, AMachineThatRunsMustBeStoppedFirst) {
       const MachineLock::Guard guard(g.guest().system().lock);
       g.machine().start();
     }
-    const std::string error = g.go_to(accelerator("jit"));
+    const std::string error = g.go_to(crossing_accelerator("jit"));
     return error + (g.guest().run_until([&] { return g.of(0, kLoops) > 5; }, 20) ? "" : "it stands");
   });
   ASSERT_EQ(r.failure(), "");
@@ -273,16 +237,16 @@ TEST(CrossingRefusals, AMachineThatRunsMustBeStoppedFirst) {
 }
 
 TEST(CrossingRefusals, AnAcceleratorThatIsNotThereOrRunsNothing) {
-  EXPECT_THROW(accelerator("hvf"), Error);
-  EXPECT_THROW(accelerator("kvm,irqchips=off"), Error);
-  EXPECT_THROW(accelerator(""), Error);
+  EXPECT_THROW(crossing_accelerator("hvf"), Error);
+  EXPECT_THROW(crossing_accelerator("kvm,irqchips=off"), Error);
+  EXPECT_THROW(crossing_accelerator(""), Error);
   const IsolatedResult r = run_isolated(60, [] {
     Crossed g("jit", 2, 0);
     FakeKvm gone;
     gone.open_error = ENOENT;
-    return refusals(g,
-                    {[] { return accelerator("qtest"); }, [] { return accelerator("kvm"); },
-                     [] { return accelerator("kvm,kernel-irqchip=split"); }, [&] { return fake_accelerator(gone); }});
+    return refusals(
+        g, {[] { return crossing_accelerator("qtest"); }, [] { return crossing_accelerator("kvm"); },
+            [] { return crossing_accelerator("kvm,kernel-irqchip=split"); }, [&] { return fake_accelerator(gone); }});
   });
   ASSERT_EQ(r.failure(), "");
   std::istringstream lines(r.result);
@@ -309,7 +273,7 @@ TEST(CrossingRefusals, AKernelThatRefusesAnything) {
     for (const unsigned long request : requests) {
       FakeKvm fake;
       give_features(fake);
-      fake.tsc_khz = Host::get().tsc_khz;
+      fake.tsc_khz = CrossingHost::get().tsc_khz;
       fake.errors[request] = EINVAL;
       said += refusals(g, {[&] { return fake_accelerator(fake); }});
       if (!fake.open_fds.empty()) said += fmt::format("{} descriptors are open\n", fake.open_fds.size());
@@ -330,8 +294,8 @@ TEST(CrossingRefusals, ACpuThatTheGuestWouldNotKnowAgain) {
     FakeKvm poor, slow;
     give_features(poor);
     give_features(slow);
-    poor.tsc_khz = Host::get().tsc_khz;
-    slow.tsc_khz = Host::get().tsc_khz / 2;
+    poor.tsc_khz = CrossingHost::get().tsc_khz;
+    slow.tsc_khz = CrossingHost::get().tsc_khz / 2;
     slow.capabilities[KVM_CAP_TSC_CONTROL] = 0;
     for (kvm_cpuid_entry2& e : poor.supported)
       if (e.function == 1) e.ecx &= ~(1U << 28 | 1U << 13);
@@ -348,7 +312,7 @@ TEST(CrossingRefusals, AMachineWhoseControllersAreInTheKernelStaysThere) {
   SKIP_WITHOUT_KVM();
   const IsolatedResult r = run_isolated(60, [] {
     Crossed g("kvm,kernel-irqchip=on", 1, 0);
-    return refusals(g, {[] { return accelerator("jit"); }, [] { return accelerator(kKvm); }});
+    return refusals(g, {[] { return crossing_accelerator("jit"); }, [] { return crossing_accelerator(kKvmOff); }});
   });
   ASSERT_EQ(r.failure(), "");
   std::istringstream lines(r.result);

@@ -9,150 +9,20 @@
 #include <string>
 #include <vector>
 
-#include "qom/error.h"
+#include "tests/support/debug_session.h"
 #include "tests/support/guest_test.h"
 
 namespace machina::test {
 namespace {
 
-constexpr std::uint64_t kCode = 0x7c00, kData = 0x20000, kTables = 0x100000;
-using Bytes = std::vector<std::uint8_t>;
-enum class Mode { Real, Protected16, Protected32, Long };
-
-Breakpoint software(std::uint64_t linear) { return {BreakpointKind::Software, linear, 1}; }
-Breakpoint hardware(std::uint64_t linear) { return {BreakpointKind::Hardware, linear, 1}; }
-DebugRequest stops(std::vector<Breakpoint> breakpoints) {
-  DebugRequest r;
-  r.breakpoints = std::move(breakpoints);
-  return r;
-}
-
-/// A machine whose CPUs are at kCode in a mode, with a debugger.
-class Session {
- public:
-  explicit Session(const GuestOptions& options) : machine_(options) {}
-
-  GuestMachine& machine() { return machine_; }
-  void put(std::uint64_t address, const Bytes& bytes) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    for (std::size_t i = 0; i < bytes.size(); ++i) machine_.system().memory.store(address + i, 1, bytes[i]);
-  }
-  std::uint64_t get(std::uint64_t address, unsigned width) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    return machine_.system().memory.load(address, width);
-  }
-  X86State state(unsigned n = 0) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    return machine_.cpu(n).state();
-  }
-  void set(const X86State& state, unsigned n = 0) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    machine_.cpu(n).set_state(state);
-  }
-  void enter(Mode mode, unsigned n = 0, std::uint64_t rip = kCode) {
-    X86State s = state(n);
-    s.rip = rip;
-    s.mp_state = MpState::Runnable;
-    s.gpr[kRsp] = 0x7000;
-    const bool flat = mode == Mode::Protected32 || mode == Mode::Long;
-    for (X86Segment& segment : s.segment) {
-      segment.selector = mode == Mode::Real ? 0 : 0x10;
-      segment.base = 0;
-      segment.limit = flat ? 0xffffffff : 0xffff;
-      segment.g = flat;
-      segment.db = flat;
-    }
-    X86Segment& cs = s.segment[kCs];
-    cs.selector = mode == Mode::Real ? 0 : 8;
-    cs.type = 11;
-    if (mode != Mode::Real) s.cr0 |= 1;
-    if (mode == Mode::Long) {
-      cs.l = true;
-      cs.db = false;
-      // The first 16 MiB in pages of 2 MiB, to themselves, and once more at FFFF800000000000h.
-      put_entry(kTables, kTables + 0x1003);
-      put_entry(kTables + 8 * 256, kTables + 0x1003);
-      put_entry(kTables + 0x1000, kTables + 0x2003);
-      for (std::uint64_t i = 0; i < 8; ++i) put_entry(kTables + 0x2000 + 8 * i, i << 21 | 0x83);
-      s.cr3 = kTables;
-      s.cr4 |= 0x20;
-      s.efer |= 0x500;
-      s.cr0 |= 0x80000030;
-    }
-    set(s, n);
-  }
-  void put_entry(std::uint64_t address, std::uint64_t entry) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    machine_.system().memory.store(address, 8, entry);
-  }
-
-  /// "ok", or why it was refused.
-  std::string ask(const DebugRequest& request) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    try {
-      for (X86Cpu* cpu : machine_.machine().cpus().cpus()) cpu->set_debug(request);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "ok";
-  }
-  void ask_one(unsigned n, const DebugRequest& request) {
-    const MachineLock::Guard guard(machine_.system().lock);
-    machine_.cpu(n).set_debug(request);
-  }
-  /// Runs until the machine stops: "breakpoint 0x7c01", "step 0x7c02", "write 0x20000 before 0x7c05", or the state that
-  /// the machine is in. With several CPUs, of the first one that says something.
-  std::string go(double seconds = 20) {
-    {
-      const MachineLock::Guard guard(machine_.system().lock);
-      machine_.machine().start();
-    }
-    const bool stopped =
-        machine_.run_until([this] { return machine_.machine().run_state() != RunState::Running; }, seconds);
-    const MachineLock::Guard guard(machine_.system().lock);
-    if (!stopped) {
-      machine_.machine().stop();
-      return "runs on";
-    }
-    if (machine_.machine().run_state() != RunState::Debug) return run_state_name(machine_.machine().run_state());
-    for (X86Cpu* cpu : machine_.machine().cpus().cpus())
-      if (const std::optional<DebugStop> stop = cpu->take_debug_stop()) return describe(*cpu, *stop);
-    return "nobody stopped";
-  }
-  std::string step() {
-    DebugRequest r;
-    r.single_step = r.hold_interrupts = true;
-    if (const std::string refusal = ask(r); refusal != "ok") return refusal;
-    return go();
-  }
-
- private:
-  static std::string describe(X86Cpu& cpu, const DebugStop& stop) {
-    const X86State s = cpu.state();
-    const bool long_code = (s.efer & 0x400) && s.segment[kCs].l;
-    const std::uint64_t linear = long_code ? s.rip : (s.segment[kCs].base + s.rip) & 0xffffffff;
-    switch (stop.why) {
-      case DebugStop::Why::Step:
-        return fmt::format("step {:#x}", linear);
-      case DebugStop::Why::Breakpoint:
-        return fmt::format("breakpoint {:#x}{}", linear, stop.linear == linear ? "" : " but says another");
-      case DebugStop::Why::Watchpoint:
-        break;
-    }
-    const char* kinds[] = {"?", "?", "write", "read", "access"};
-    return fmt::format("{} {:#x} before {:#x}", kinds[static_cast<unsigned>(stop.kind)], stop.linear, linear);
-  }
-
-  GuestMachine machine_;
-};
-
 class GuestDebug : public GuestTest {
  protected:
   /// What `script` says, a line for each thing that happened.
-  static std::string play(const std::function<void(Session&, const std::function<void(const std::string&)>&)>& script,
-                          unsigned cpus = 1) {
+  static std::string play(
+      const std::function<void(DebugSession&, const std::function<void(const std::string&)>&)>& script,
+      unsigned cpus = 1) {
     const IsolatedResult r = run_isolated(60, [&] {
-      Session s(options("hello", cpus));
+      DebugSession s(options("hello", cpus));
       std::string text;
       script(s, [&](const std::string& line) { text += line + "\n"; });
       return text;
@@ -172,7 +42,7 @@ const Bytes kStraight = {0x90, 0xb0, 0x01, 0x04, 0x02, 0xe6, 0xf4, 0xeb, 0xfe};
 
 TEST_P(GuestDebug, StopsStepsAndGoesOnInEachMode) {
   for (const Mode mode : kModes) {
-    const std::string said = play([mode](Session& s, const auto& say) {
+    const std::string said = play([mode](DebugSession& s, const auto& say) {
       s.put(kCode, kStraight);
       s.enter(mode);
       say(s.ask(stops({software(kCode + 1)})));
@@ -189,7 +59,7 @@ TEST_P(GuestDebug, StopsStepsAndGoesOnInEachMode) {
 TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
   for (const Mode mode : kModes) {
     if (mode == Mode::Real && is_emulating_kvm()) continue;  // refused there
-    const std::string said = play([mode](Session& s, const auto& say) {
+    const std::string said = play([mode](DebugSession& s, const auto& say) {
       s.put(kCode, Bytes(12, 0x90));
       s.put(kCode + 12, {0xe6, 0xf4, 0xeb, 0xfe});
       s.enter(mode);
@@ -214,7 +84,7 @@ TEST_P(GuestDebug, AnyNumberOfBreakpoints) {
 
 TEST_P(GuestDebug, AnEmulatingKvmSaysWhatItCannotDo) {
   if (!is_emulating_kvm()) GTEST_SKIP() << "not of " << GetParam();
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.enter(Mode::Real);
     say(s.ask(stops({software(1), software(2), software(3), software(4), software(5)})));
     s.enter(Mode::Long);
@@ -228,7 +98,7 @@ TEST_P(GuestDebug, AnEmulatingKvmSaysWhatItCannotDo) {
 
 // The code writes its own page, in which there is more than what is watched.
 TEST_P(GuestDebug, WatchesThePageOfTheCode) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     // mov byte [7d00h], 1; mov byte [7d01h], 2; nop; out
     s.put(kCode,
           {0xc6, 0x04, 0x25, 0x00, 0x7d, 0, 0, 1, 0xc6, 0x04, 0x25, 0x01, 0x7d, 0, 0, 2, 0x90, 0xe6, 0xf4, 0xeb, 0xfe});
@@ -245,7 +115,7 @@ TEST_P(GuestDebug, WatchesThePageOfTheCode) {
 }
 
 TEST_P(GuestDebug, WatchesRepeatedStringsAndLockedInstructions) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     // mov edi, 20000h; mov ecx, 4; rep stosb; lock inc dword [20000h]; nop; out
     s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0xb9, 4, 0,    0,    0,    0xf3, 0xaa, 0xf0,
                   0xff, 0x04, 0x25, 0,    0,    2,    0, 0x90, 0xe6, 0xf4, 0xeb, 0xfe});
@@ -263,7 +133,7 @@ TEST_P(GuestDebug, WatchesRepeatedStringsAndLockedInstructions) {
 // Four CPUs count in one word, which is watched beside: not one is lost.
 TEST_P(GuestDebug, LockedInstructionsOnAWatchedPageAreOnePiece) {
   const std::string said = play(
-      [](Session& s, const auto& say) {
+      [](DebugSession& s, const auto& say) {
         // mov ecx, 2000; l: lock inc dword [20010h]; dec ecx; jnz l; lock inc dword [30000h]; m: pause; jmp m
         s.put(kCode, {0xb9, 0xd0, 7,    0,    0,    0xf0, 0xff, 0x04, 0x25, 0x10, 0,    2,    0,    0xff, 0xc9,
                       0x75, 0xf4, 0xf0, 0xff, 0x04, 0x25, 0,    0,    3,    0,    0xf3, 0x90, 0xeb, 0xfc});
@@ -278,7 +148,7 @@ TEST_P(GuestDebug, LockedInstructionsOnAWatchedPageAreOnePiece) {
 
 TEST_P(GuestDebug, WatchesWrites) {
   for (const Mode mode : {Mode::Protected32, Mode::Long}) {
-    const std::string said = play([mode](Session& s, const auto& say) {
+    const std::string said = play([mode](DebugSession& s, const auto& say) {
       // mov edi, 20000h; mov eax, [rdi]; mov [rdi+8], eax; mov byte [rdi+3], 7; nop; out
       s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6,
                     0xf4, 0xeb, 0xfe});
@@ -300,7 +170,7 @@ const Bytes kExchange = {0xbf, 0x00, 0x00, 0x02, 0x00,         // mov edi, 20000
                          0xff, 0xc3, 0xe6, 0xf4, 0xeb, 0xfe};  // inc ebx; out F4h, al
 
 TEST_P(GuestDebug, StepsOverWhatKvmMayNotKnow) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, kExchange);
     s.enter(Mode::Long);
     say(s.ask(stops({software(kCode + 16)})));
@@ -315,7 +185,7 @@ TEST_P(GuestDebug, StepsOverWhatKvmMayNotKnow) {
 }
 
 TEST_P(GuestDebug, BreakpointsRightBehindWhatKvmMayNotKnow) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, kExchange);
     s.enter(Mode::Long);
     say(s.ask(stops({software(kCode + 21)})));
@@ -327,7 +197,7 @@ TEST_P(GuestDebug, BreakpointsRightBehindWhatKvmMayNotKnow) {
 }
 
 TEST_P(GuestDebug, WatchesWhatKvmMayNotKnow) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, kExchange);
     s.enter(Mode::Long);
     say(s.ask(stops({{BreakpointKind::Write, kData + 8, 4}})));
@@ -338,7 +208,7 @@ TEST_P(GuestDebug, WatchesWhatKvmMayNotKnow) {
 }
 
 TEST_P(GuestDebug, WatchesAccesses) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, {0xbf, 0x00, 0x00, 0x02, 0x00, 0x8b, 0x07, 0x89, 0x47, 0x08, 0xc6, 0x47, 0x03, 0x07, 0x90, 0xe6, 0xf4,
                   0xeb, 0xfe});
     s.enter(Mode::Long);
@@ -354,7 +224,7 @@ TEST_P(GuestDebug, WatchesAccesses) {
 
 // The reset vector: ROM, and the first instruction there is.
 TEST_P(GuestDebug, StopsInRom) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     say(s.ask(stops({software(0xfffffff0)})));
     say(s.go());
     say(s.ask({}));
@@ -365,7 +235,7 @@ TEST_P(GuestDebug, StopsInRom) {
 }
 
 TEST_P(GuestDebug, CodeThatIsWrittenLaterStops) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     // mov byte [7c20h], 90h; jmp 7c20h
     s.put(kCode, {0xc6, 0x04, 0x25, 0x20, 0x7c, 0, 0, 0x90, 0xeb, 0x16});
     s.put(kCode + 0x20, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});
@@ -380,7 +250,7 @@ TEST_P(GuestDebug, CodeThatIsWrittenLaterStops) {
 }
 
 TEST_P(GuestDebug, CodeThatIsMappedLaterStops) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.enter(Mode::Long);
     s.put_entry(kTables + 0x2000 + 8 * 7, 0);
     // mov qword [102038h], E00083h; jmp E00000h by register
@@ -395,7 +265,7 @@ TEST_P(GuestDebug, CodeThatIsMappedLaterStops) {
 }
 
 TEST_P(GuestDebug, AStepOverHltHaltsUntilAnInterrupt) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, {0xf4, 0xe6, 0xf4, 0xeb, 0xfe});  // hlt; out
     s.enter(Mode::Real);
     say(s.step());
@@ -407,7 +277,7 @@ TEST_P(GuestDebug, AStepOverHltHaltsUntilAnInterrupt) {
 }
 
 TEST_P(GuestDebug, TheGuestsFlagsAreItsOwn) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, {0x9c, 0x58, 0x50, 0x9d, 0x90});  // pushf; pop rax; push rax; popf; nop
     for (const Mode mode : {Mode::Real, Mode::Long}) {
       s.enter(mode);
@@ -425,7 +295,7 @@ TEST_P(GuestDebug, TheGuestsFlagsAreItsOwn) {
 // One of four stops, and all do; and go on.
 TEST_P(GuestDebug, OneOfFourCpusStopsAll) {
   const std::string said = play(
-      [](Session& s, const auto& say) {
+      [](DebugSession& s, const auto& say) {
         // Each counts in its own word: inc dword [rbx]; jmp; CPU 3 goes to kCode + 0x40, which joins the others
         s.put(kCode, {0xff, 0x03, 0xeb, 0xfc});
         s.put(kCode + 0x40, {0xff, 0x03, 0x90, 0xeb, 0xfb});
@@ -455,7 +325,7 @@ TEST_P(GuestDebug, OneOfFourCpusStopsAll) {
 
 // A breakpoint in code that a CPU runs at that moment.
 TEST_P(GuestDebug, ARequestFindsTheGuestRunning) {
-  const std::string said = play([](Session& s, const auto& say) {
+  const std::string said = play([](DebugSession& s, const auto& say) {
     s.put(kCode, {0xff, 0xc0, 0x90, 0xeb, 0xfb});
     s.enter(Mode::Long);
     say(s.go(0.2));
