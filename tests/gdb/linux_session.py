@@ -7,28 +7,14 @@ ran, so that each accelerator has them at once.
 
 import os
 import re
-import select
 import subprocess
 import sys
-import time
 
-from debugged import BOOT_LIMIT, expect, gdb, hmp, connect_hmp, machine, run
+from debugged import Shell, expect, gdb, hmp, connect_hmp, machine, run
 
-PROMPT = "guest# "
 NAMES = ("start_kernel", "rest_init", "linux_banner", "jiffies_64", "do_idle")
 TEXT = 0xFFFFFFFF81000000
 START_LIMIT = 900  # seconds: a KVM that emulates kernel mode unpacks the kernel for a minute and starts it for two
-
-
-def read_to_prompt(process):
-    end, text = time.monotonic() + BOOT_LIMIT, ""
-    while not text.replace("\x1b[6n", "").endswith(PROMPT):
-        assert time.monotonic() < end, text
-        if select.select([process.stdout], [], [], 1)[0]:
-            data = os.read(process.stdout.fileno(), 65536)
-            assert data, "the machine has ended:\n" + text
-            text += data.decode(errors="replace").replace("\r", "")
-    return text
 
 
 def linux(program, accel, guests, *arguments):
@@ -40,11 +26,9 @@ def linux(program, accel, guests, *arguments):
                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def make_symbols(process, folder):
+def make_symbols(shell, folder):
     """An ELF file that has the kernel's names where its own list says, and nothing else."""
-    process.stdin.write(("grep -wE '" + "|".join(NAMES) + "' /proc/kallsyms\n").encode())
-    process.stdin.flush()
-    seen = read_to_prompt(process)
+    seen = shell.run("grep -wE '" + "|".join(NAMES) + "' /proc/kallsyms")
     found = {name: int(at, 16) for at, name in re.findall(r"^([0-9a-f]{16}) \w (\w+)$", seen, re.M)}
     assert set(NAMES) <= set(found), seen
     source, built = os.path.join(folder, "vmlinux.S"), os.path.join(folder, "vmlinux")
@@ -75,20 +59,19 @@ def main():
     program, folder, guests = (os.path.abspath(p) for p in (program, folder, guests))
     os.makedirs(folder, exist_ok=True)
     with linux(program, "jit", guests) as process:
-        read_to_prompt(process)
-        vmlinux = make_symbols(process, folder)
+        shell = Shell(process)
+        shell.read_to_prompt()
+        vmlinux = make_symbols(shell, folder)
         # In a system that runs: memory by its names, an idle CPU, and a step of one.
         seen = gdb(process, "x/s &linux_banner", "info threads", "stepi", "stepi", "p $cs & 3", "tbreak do_idle", "detach",
                    files=(vmlinux,))
         expect(seen, r"\"Linux version ", r"Thread 2 ", r"= [03]$", r"detached")
-        process.stdin.write(b"echo still $((1))here | tr -d 1\n")
-        process.stdin.flush()
-        assert "still here" in read_to_prompt(process)
+        assert "still here" in shell.run("echo still $((1))here | tr -d 1")
     for command in ("break", "hbreak"):
         with linux(program, accel, guests, "-S") as process:
             stop_at_start_kernel(process, command, vmlinux)
             if command == "break" and accel == "jit":
-                read_to_prompt(process)
+                Shell(process).read_to_prompt()
                 hmp(process, "quit")
     print(f"Debian's kernel in the software CPU; under {accel} break and hbreak at start_kernel and rest_init")
     return 0

@@ -9,12 +9,11 @@ says why. Else the faults, one a line, below the whole output of the guest.
 """
 
 import argparse
-import os
 import re
-import select
-import subprocess
 import sys
 import time
+
+from guest import HEADLESS, Guest, linux, report, usable_here
 
 # Warnings of the kernel that are right on a machine like this one.
 ALLOWED = {
@@ -28,55 +27,16 @@ FLAGS = "fpu pse tsc msr pae mce cx8 apic sep mtrr pge cmov pat mmx fxsr sse sse
 FLAGS_64 = "syscall nx lm cx16 lahf_lm".split()
 
 
-class Guest:
-    """machine-run as a process; its output with the time of each line since the start."""
-
-    def __init__(self, command, limit):
-        self.started = time.monotonic()
-        self.lines = []
-        self.timed_out = False
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        pending = b""
-        while True:
-            left = self.started + limit - time.monotonic()
-            if left <= 0:
-                self.timed_out = True
-                self.process.kill()
-                break
-            if not select.select([self.process.stdout], [], [], left)[0]:
-                continue
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                break
-            *complete, pending = (pending + data).split(b"\n")
-            for line in complete:
-                self.add(line)
-        if pending:
-            self.add(pending)
-        self.status = self.process.wait()
-        self.seconds = time.monotonic() - self.started
-
-    def add(self, line):
-        text = line.decode(errors="replace").replace("\r", "")
-        self.lines.append((time.monotonic() - self.started, text))
-
-    def text(self):
-        return "\n".join(line for _, line in self.lines)
-
-    def when(self, pattern):
-        """Seconds until the first line that matches; None without one."""
-        return next((at for at, line in self.lines if re.search(pattern, line)), None)
-
-    def parts(self):
-        """What test.init says, by the names of its parts. A part that comes in pieces of other output stays one."""
-        parts, name = {}, None
-        for _, line in self.lines:
-            if line.startswith("== "):
-                name = line[3:]
-                parts[name] = []
-            elif name is not None:
-                parts[name].append(line)
-        return parts
+def parts_of(text):
+    """What test.init says, by the names of its parts. A part that comes in pieces of other output stays one."""
+    parts, name = {}, None
+    for line in text.split("\n"):
+        if line.startswith("== "):
+            name = line[3:]
+            parts[name] = []
+        elif name is not None:
+            parts[name].append(line)
+    return parts
 
 
 def processors(lines):
@@ -181,7 +141,7 @@ def check_memory(parts, mib):
 
 def check_time(guest, parts):
     """The guest's clock and the host's, from the first thing that init says to the last of the kernel."""
-    begin, end = parts.get("uptime", []), re.search(r"\[ *([\d.]+)\] reboot: ", guest.text())
+    begin, end = parts.get("uptime", []), re.search(r"\[ *([\d.]+)\] reboot: ", guest.text)
     if not begin or not end:
         return
     inside = float(end.group(1)) - float(begin[0].split()[0])
@@ -191,15 +151,13 @@ def check_time(guest, parts):
 
 
 def check(guest, options):
-    parts = guest.parts()
-    if guest.timed_out:
-        yield f"not done after {options.limit:.0f} s"
+    parts = parts_of(guest.text)
     if "cpuinfo" not in parts:
         yield "it did not reach its init"
     else:
         yield from check_processors(parts, options.smp, options.kernel != "i686")
         yield from check_interrupts(parts, options.smp)
-        yield from check_messages(parts, guest.text())
+        yield from check_messages(parts, guest.text)
         yield from check_memory(parts, options.m)
         yield from check_time(guest, parts)
         source = parts.get("clocksource", ["none"])[0]
@@ -207,20 +165,13 @@ def check(guest, options):
             yield f"it keeps time by {source}, not by {options.clocksource}"
     if "still there" in parts or guest.when("reboot: Power down") is None:
         yield "its last word was not 'Power down'"
-    if guest.status != 0 and not guest.timed_out:
-        yield f"machine-run ended with status {guest.status}"
 
 
 def why_not(machine_run, accelerator):
     """Why this accelerator runs no Linux here; None when it should."""
-    said = subprocess.run([machine_run, "-accel", "help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    match = re.search(rf"^  {accelerator} .*\n +(usable|not usable) here: (.*)", said, re.M)
-    if not match:
-        return f"this machine-run has no accelerator '{accelerator}'"
-    if match.group(1) == "not usable":
-        return match.group(2)
+    usable, what = usable_here(machine_run, accelerator)
     # No kernel gets along with the instructions that such an emulation lacks.
-    return match.group(2) if "(emulated)" in match.group(2) else None
+    return what if not usable or "(emulated)" in what else None
 
 
 def main():
@@ -242,27 +193,25 @@ def main():
     if reason:
         print(reason)
         return 77
-    stem = os.path.join(options.guests, options.kernel)
-    # A panic ends the machine at once, with the message of it on the console.
-    append = f"console=ttyS0,115200 loglevel=4 panic=-1 {options.append}".strip()
+    append = f"loglevel=4 {options.append}".strip()
     if options.clocksource:
         append += f" clocksource={options.clocksource}"
     command = [options.machine_run, "-M", options.M, "-accel", options.accel, "-cpu", options.cpu]
-    command += ["-m", str(options.m), "-smp", str(options.smp), "-display", "none", "-serial", "stdio", "-no-reboot"]
-    command += ["-kernel", stem + ".vmlinuz", "-initrd", stem + ".test.cpio.gz", "-append", append]
-    print(" ".join(command), flush=True)
-    guest = Guest(command, options.limit)
-    print(guest.text())
-    faults = list(check(guest, options))
-    for fault in faults:
-        print(f"FAULT: {fault}")
+    command += ["-m", str(options.m), "-smp", str(options.smp), *HEADLESS]
+    command += linux(options.guests, options.kernel, "test", append)
+    with Guest(command, options.limit) as guest:
+        faults = guest.attend()
+        seconds = time.monotonic() - guest.started
+    print(guest.text)
+    status = report(faults + list(check(guest, options)))
+    parts = parts_of(guest.text)
     init = guest.when(r"^== uptime")
-    clock = guest.parts().get("uptime", ["?"])[0].split()[0]
-    source = guest.parts().get("clocksource", ["?"])[0]
+    clock = parts.get("uptime", ["?"])[0].split()[0]
+    source = parts.get("clocksource", ["?"])[0]
     print(f"{options.kernel} -accel {options.accel} -smp {options.smp}: init after "
           f"{'-' if init is None else format(init, '.1f')} s ({clock} s by the guest's clock, {source}), "
-          f"end after {guest.seconds:.1f} s")
-    return 1 if faults else 0
+          f"end after {seconds:.1f} s")
+    return status
 
 
 if __name__ == "__main__":

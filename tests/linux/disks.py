@@ -10,16 +10,13 @@ Exit status 0: all of it is right; 77: xorriso is missing. Else the faults, one 
 """
 
 import hashlib
-import json
 import os
-import re
-import select
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from guest import HEADLESS, Guest, linux, report
 
 LIMIT = 150  # seconds; a busy host may need many
 DISK = 2 << 20  # bytes
@@ -48,100 +45,39 @@ class Disc:
         return f"== file {sha256(self.data)}  - {self.name}"
 
 
-class Qmp:
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rw", encoding="utf-8")
-        self.events = []
-        self.file.readline()
-        self.command("qmp_capabilities")
-
-    def command(self, name, **arguments):
-        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.file.flush()
-        while "event" in (answer := json.loads(self.file.readline())):
-            self.events.append(answer)
-        return answer
-
-    def trays(self):
-        """What the drive's tray has done, as far as it is known after another command."""
-        self.command("query-status")
-        return [e["data"]["tray-open"] for e in self.events if e["event"] == "DEVICE_TRAY_MOVED"]
-
-
-class Guest:
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
-        self.end, self.text = time.monotonic() + LIMIT, ""
-
-    def read_until(self, pattern):
-        """Whether the guest says it; None waits for its end."""
-        while pattern is None or not re.search(pattern, self.text):
-            left = self.end - time.monotonic()
-            if left <= 0:
-                self.process.kill()
-                return False
-            if not select.select([self.process.stdout], [], [], left)[0]:
-                continue
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                return pattern is None
-            self.text += data.decode(errors="replace").replace("\r", "")
-        return True
-
-    def say(self, word):
-        self.process.stdin.write(word.encode() + b"\n")
-        self.process.stdin.flush()
-
-
-class Failed(Exception):
-    pass
-
-
-def exchange(guest, qmp, discs):
-    """The CD drive while the guest uses it. Raises Failed."""
+def exchange(guest, discs):
+    """The CD drive while the guest uses it."""
     def drive():
-        return [d for d in qmp.command("query-block")["return"] if d["device"] == "ide1-cd0"][0]
+        return [d for d in guest.qmp.run("query-block") if d["device"] == "ide1-cd0"][0]
 
-    def run(name, **arguments):
-        answer = qmp.command(name, **arguments)
-        if answer != {"return": {}}:
-            raise Failed(f"{name}: {answer}")
+    def trays():
+        """What the drive's tray has done."""
+        guest.qmp.run("query-status")  # events come before the answer
+        return [e["data"]["tray-open"] for e in guest.qmp.events if e["event"] == "DEVICE_TRAY_MOVED"]
 
     def expect(what, found, wanted):
-        if found != wanted:
-            raise Failed(f"{what}: {found}, not {wanted}")
-
-    def step(word, pattern):
-        if word:
-            guest.say(word)
-        if not guest.read_until(pattern):
-            raise Failed(f"the guest did not get to '{pattern}'")
+        assert found == wanted, f"{what}: {found}, not {wanted}"
 
     place = drive()["qdev"]
     expect("removable", drive()["removable"], True)
-    step(None, "== mounted\n")
+    guest.wait_for("== mounted\n")
     expect("locked while mounted", drive()["locked"], True)
-    refusal = qmp.command("blockdev-change-medium", id=place, filename=discs[1].path, format="raw")
-    if "is locked" not in refusal.get("error", {}).get("desc", ""):
-        raise Failed(f"a locked tray: {refusal}")
-    step("locked", "== unmounted\n")
-    run("blockdev-change-medium", id=place, filename=discs[1].path, format="raw")
-    expect("trays", qmp.trays(), [True, False])
-    step("changed", "== read on\n")
-    run("blockdev-open-tray", id=place)
-    expect("trays", qmp.trays(), [True, False, True])
+    refusal = guest.qmp.command("blockdev-change-medium", id=place, filename=discs[1].path, format="raw")
+    assert "is locked" in refusal.get("error", {}).get("desc", ""), f"a locked tray: {refusal}"
+    guest.ask("locked", "== unmounted\n")
+    guest.order("blockdev-change-medium", id=place, filename=discs[1].path, format="raw")
+    expect("trays", trays(), [True, False])
+    guest.ask("changed", "== read on\n")
+    guest.order("blockdev-open-tray", id=place)
+    expect("trays", trays(), [True, False, True])
     expect("still in the tray", drive()["inserted"]["file"], discs[1].path)
-    step("opened", "== closed\n")
-    expect("trays after the guest has closed one", qmp.trays(), [True, False, True, False])
-    run("eject", device="ide1-cd0")
+    guest.ask("opened", "== closed\n")
+    expect("trays after the guest has closed one", trays(), [True, False, True, False])
+    guest.order("eject", device="ide1-cd0")
     expect("empty", "inserted" in drive(), False)
-    step("ejected", "== empty\n")
-    run("blockdev-change-medium", device="ide1-cd0", filename=discs[2].path)
-    step("filled", "== end\n")
+    guest.ask("ejected", "== empty\n")
+    guest.order("blockdev-change-medium", device="ide1-cd0", filename=discs[2].path)
+    guest.ask("filled", "== end\n")
 
 
 def main():
@@ -159,27 +95,13 @@ def main():
             with open(path, "wb") as file:
                 file.write(content)
         discs = [Disc(folder, name, size) for name, size in (("red", 2 << 20), ("green", 3 << 19), ("blue", 1 << 19))]
-        append = f"console=ttyS0,115200 loglevel=4 panic=-1 {more}"
-        command = [machine_run, "-M", "pc", "-accel", "jit", "-cpu", "max", "-m", "512", "-display", "none"]
-        command += ["-no-reboot", "-nic", "none", "-serial", "stdio", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+        command = [machine_run, "-M", "pc", "-accel", "jit", "-cpu", "max", "-m", "512", "-nic", "none", *HEADLESS]
         command += ["-drive", f"file={paths[0]},format=raw", "-hdb", paths[1], "-cdrom", discs[0].path]
         command += ["-drive", f"file={paths[2]},format=raw,index=3"]
-        command += ["-kernel", f"{guests}/generic.vmlinuz", "-initrd", f"{guests}/generic.disks.cpio.gz"]
-        print(" ".join(command + ["-append", append]), flush=True)
-        guest = Guest(command + ["-append", append])
-        while not os.path.exists(f"{folder}/qmp") and guest.process.poll() is None:
-            time.sleep(0.02)
-        faults = []
-        try:
-            exchange(guest, Qmp(f"{folder}/qmp"), discs)
-        except (Failed, OSError, ValueError, LookupError) as failure:
-            faults.append(f"{type(failure).__name__}: {failure}")
-            guest.end = min(guest.end, time.monotonic() + 5)
-        if not guest.read_until(None):
-            faults.append(f"not done after {LIMIT} s")
-        guest.process.wait()
+        command += linux(guests, "generic", "disks", f"loglevel=4 {more}")
+        with Guest(command, LIMIT, f"{folder}/qmp") as guest:
+            faults = guest.attend(lambda: exchange(guest, discs))
         print(guest.text)
-        faults += re.findall(r"^FAULT: (.*)", guest.text, re.M)
         with open(discs[0].path, "rb") as file:
             disc = file.read()
         lines = [f"== disk {place} {len(content) // 512} {sha256(content)}" for place, content in
@@ -189,11 +111,7 @@ def main():
         with open(paths[1], "rb") as file:
             if file.read() != disks[0][-65536:] + disks[1][65536:]:
                 faults.append("the second disk holds something else than what the guest wrote")
-        if guest.process.returncode != 0:
-            faults.append(f"machine-run ended with status {guest.process.returncode}")
-    for fault in faults:
-        print(f"FAULT: {fault}")
-    return 1 if faults else 0
+    return report(faults)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,11 @@ says why.
 import argparse
 import gzip
 import os
-import re
-import select
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "monitor"))
-from machine import Qmp  # noqa: E402
+from guest import HEADLESS, Guest, report, usable_here
 
 # What the kernel says once it has got past an instruction that ends other machine monitors on such a host.
 MILESTONES = [
@@ -38,11 +33,10 @@ APPEND = ("console=ttyS0,115200 panic=-1 nokaslr watchdog_thresh=60 clearcpuid=a
 
 
 def why_not(machine_run):
-    said = subprocess.run([machine_run, "-accel", "help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    match = re.search(r"^  kvm .*\n +(usable|not usable) here: (.*)", said, re.M)
-    if not match or match.group(1) == "not usable":
-        return match.group(2) if match else "this machine-run has no KVM"
-    return None if "(emulated)" in match.group(2) else "the KVM of this host has hardware help: " + match.group(2)
+    usable, what = usable_here(machine_run, "kvm")
+    if not usable:
+        return what
+    return None if "(emulated)" in what else "the KVM of this host has hardware help: " + what
 
 
 def main():
@@ -58,51 +52,34 @@ def main():
         return 77
 
     with tempfile.TemporaryDirectory() as folder:
-        socket = os.path.join(folder, "qmp")
         stem = os.path.join(options.guests, "cloud")
         initrd = os.path.join(folder, "initrd")  # inflated: that alone would take the guest minutes
         with gzip.open(stem + ".test.cpio.gz") as packed, open(initrd, "wb") as file:
             shutil.copyfileobj(packed, file)
         command = [options.machine_run, "-M", "pc", "-accel", "kvm", "-cpu", "host", "-m", "192", "-nodefaults"]
-        command += ["-display", "none", "-serial", "stdio", "-no-reboot", "-qmp", f"unix:{socket},server=on,wait=off"]
-        command += ["-kernel", options.image or stem + ".vmlinuz", "-initrd", initrd]
-        command += ["-append", APPEND]
-        print(" ".join(command), flush=True)
-        started = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        reached, output, ended = {}, b"", False
-        while time.monotonic() - started < options.limit and len(reached) < len(MILESTONES) and not ended:
-            if not select.select([process.stdout], [], [], 1)[0]:
-                continue
-            data = os.read(process.stdout.fileno(), 65536)
-            ended = not data
-            output += data
-            sys.stdout.write(data.decode(errors="replace").replace("\r", ""))
-            sys.stdout.flush()
-            text = output.decode(errors="replace").replace("\r", "")
-            for name, pattern in MILESTONES:
-                if name not in reached and re.search(pattern, text, re.M):
-                    reached[name] = time.monotonic() - started
-        text = output.decode(errors="replace")
-        kvm = "?"
-        if process.poll() is None:
-            qmp = Qmp(socket)
-            qmp.run("qmp_capabilities")
-            kvm = qmp.run("human-monitor-command", command_line="info kvm").replace("\r", "")
-            qmp.run("quit")
-        process.wait(30)
+        command += [*HEADLESS, "-kernel", options.image or stem + ".vmlinuz", "-initrd", initrd, "-append", APPEND]
+        with Guest(command, options.limit, os.path.join(folder, "qmp")) as guest:
+            shown = 0
+            while guest.in_time() and not all(guest.when(pattern) for _, pattern in MILESTONES) and guest.read(1):
+                sys.stdout.write(guest.text[shown:])
+                sys.stdout.flush()
+                shown = len(guest.text)
+            kvm = "?"
+            if guest.process.poll() is None:
+                kvm = guest.qmp.run("human-monitor-command", command_line="info kvm").replace("\r", "")
+                guest.qmp.run("quit")
+            guest.process.wait(30)
 
     print("\n" + kvm)
-    faults = [f"it did not get to: {name}" for name, _ in MILESTONES if name not in reached]
+    reached = {name: guest.when(pattern) for name, pattern in MILESTONES}
+    faults = [f"it did not get to: {name}" for name, seconds in reached.items() if seconds is None]
     for trouble in ("Kernel panic", "Call Trace", "WARNING: CPU", "BUG:", "cannot go on", " stopped: "):
-        if trouble in text:
+        if trouble in guest.text:
             faults.append(f"'{trouble}' in the output")
-    for name, _ in MILESTONES:
-        if name in reached:
-            print(f"{reached[name]:8.1f} s  {name}")
-    for fault in faults:
-        print(f"FAULT: {fault}")
-    return 1 if faults else 0
+    for name, seconds in reached.items():
+        if seconds is not None:
+            print(f"{seconds:8.1f} s  {name}")
+    return report(faults)
 
 
 if __name__ == "__main__":

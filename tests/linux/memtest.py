@@ -11,30 +11,33 @@ With -floppy the firmware starts it from a floppy, and its screen is looked at t
 """
 
 import argparse
-import json
 import os
 import re
-import select
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 
 from boot_linux import why_not
+from guest import HEADLESS, Guest, report
 
 AFTER = 6  # the number of the first test that need not be done
 
 
 class Screen:
-    """What the serial line says of the program's screen."""
+    """The program's screen, as the serial line tells of it."""
 
-    def __init__(self):
-        self.raw = b""
+    def __init__(self, guest):
+        self.guest = guest
+
+    def look(self):
+        """Once a second."""
+
+    def leave(self):
+        self.guest.type("\x1b")
 
     def text(self):
         # Cursor movements stand between fields.
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", self.raw.decode(errors="replace"))
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", self.guest.text)
 
     def tests(self):
         return [int(n) for n in re.findall(r"(?:^ ?|Test )#(\d+)\s+\[", self.text(), re.M)]
@@ -44,13 +47,17 @@ class Screen:
 
 
 class Picture(Screen):
-    """The screen as the monitor shows its memory: characters and attributes of 25 rows."""
+    """As the human monitor on the machine's standard input shows its memory: characters and attributes of 25 rows."""
 
-    ASK = b"xp /2000xh 0xb8000\n"
+    def look(self):
+        self.guest.type("xp /2000xh 0xb8000\n")
+
+    def leave(self):
+        self.guest.type("quit\n")
 
     def text(self):
         cells, last = [], []
-        for line in self.raw.decode(errors="replace").replace("\r", "").split("\n"):
+        for line in self.guest.text.split("\n"):
             row = re.match(r"[0-9a-f]{16}:((?: 0x[0-9a-f]{4})+)$", line)
             if row and line.startswith("00000000000b8000"):
                 cells = []
@@ -65,30 +72,45 @@ class Picture(Screen):
         return [int(n) for n in re.findall(r"#(\d+)\s+\[", self.text())]
 
 
-def look(command, limit):
-    """As run(), through the monitor."""
-    screen = Picture()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end, asked = time.monotonic() + limit, 0
+class Display(Screen):
+    """As QMP gives its memory; all that it has been, one below the other."""
+
+    COLUMNS, TEXT = 80, 0xB8000
+
+    def __init__(self, guest, folder):
+        super().__init__(guest)
+        self.file = os.path.join(folder, "screen")
+        self.seen = ""
+
+    def look(self):
+        self.guest.qmp.run("pmemsave", val=self.TEXT, size=2 * 25 * self.COLUMNS, filename=self.file)
+        with open(self.file, "rb") as file:
+            characters = file.read()[::2].decode("cp437")
+        for at in range(0, len(characters), self.COLUMNS):
+            self.seen += characters[at : at + self.COLUMNS] + "\n"
+
+    def leave(self):
+        self.guest.qmp.run("send-key", keys=[{"type": "qcode", "data": "esc"}])
+
+    def text(self):
+        return self.seen
+
+
+def watch(screen, until):
+    """Leaves the program once it has begun this test, or found errors. The machine's exit status; None if the time was up
+    before, or Escape did not end it."""
+    guest, leaving = screen.guest, False
     try:
-        while time.monotonic() < end:
-            if time.monotonic() - asked > 1:
-                asked = time.monotonic()
-                process.stdin.write(Picture.ASK)
-                process.stdin.flush()
-            if select.select([process.stdout], [], [], 0.2)[0]:
-                data = os.read(process.stdout.fileno(), 65536)
-                if not data:
-                    break
-                screen.raw += data
-            if max(screen.tests(), default=0) >= 1 or any(screen.errors()):
-                process.stdin.write(b"quit\n")
-                process.stdin.flush()
-                return screen, process.wait(timeout=20)
-        return screen, None
-    finally:
-        process.kill()
-        process.wait()
+        while guest.in_time():
+            guest.drain(1)
+            screen.look()
+            if not leaving and (max(screen.tests(), default=0) >= until or any(screen.errors())):
+                leaving = True
+                guest.ends = min(guest.ends, time.monotonic() + 20)
+                screen.leave()
+    except (EOFError, OSError, ValueError):
+        pass  # it has ended
+    return guest.process.returncode if guest.wait_end() else None
 
 
 def check_picture(screen, status):
@@ -101,86 +123,6 @@ def check_picture(screen, status):
         yield f"memory errors: {max(screen.errors())}"
     if status != 0:
         yield f"machine-run ended with status {status}"
-
-
-def run(command, limit):
-    """The screen, and the exit status or None when the time was up."""
-    screen = Screen()
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end, leaving = time.monotonic() + limit, False
-    try:
-        while (left := end - time.monotonic()) > 0:
-            if select.select([process.stdout], [], [], min(left, 1))[0]:
-                data = os.read(process.stdout.fileno(), 65536)
-                if not data:
-                    return screen, process.wait()
-                screen.raw += data
-            if not leaving and (max(screen.tests(), default=0) >= AFTER or any(screen.errors())):
-                leaving = True
-                end = min(end, time.monotonic() + 20)
-                process.stdin.write(b"\x1b")
-                process.stdin.flush()
-        return screen, None
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Monitor:
-    """What is needed of QMP to sit before the machine's screen and keyboard."""
-
-    COLUMNS, TEXT = 80, 0xb8000
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(f"{folder}/qmp")
-        self.file = self.socket.makefile("rw", encoding="utf-8")
-        self.file.readline()
-        self.command("qmp_capabilities")
-
-    def command(self, name, **arguments):
-        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.file.flush()
-        while "event" in (answer := json.loads(self.file.readline())):
-            pass
-        return answer["return"]
-
-    def screen(self):
-        picture = f"{self.folder}/screen"
-        self.command("pmemsave", val=self.TEXT, size=2 * 25 * self.COLUMNS, filename=picture)
-        with open(picture, "rb") as file:
-            characters = file.read()[::2]
-        rows = [characters[at:at + self.COLUMNS] for at in range(0, len(characters), self.COLUMNS)]
-        return b"\n".join(rows) + b"\n"
-
-
-def run_disc(command, limit):
-    """As run(), of a machine that shows its screen on none but its display adapter."""
-    with tempfile.TemporaryDirectory() as folder:
-        screen, leaving = Screen(), False
-        process = subprocess.Popen(command + ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"], stdin=subprocess.DEVNULL)
-        end = time.monotonic() + limit
-        try:
-            while not os.path.exists(f"{folder}/qmp") and process.poll() is None:
-                time.sleep(0.02)
-            monitor = Monitor(folder)
-            while time.monotonic() < end and process.poll() is None:
-                time.sleep(1)
-                try:
-                    screen.raw += monitor.screen()
-                    if not leaving and (max(screen.tests(), default=0) >= AFTER or any(screen.errors())):
-                        leaving = True
-                        end = min(end, time.monotonic() + 20)
-                        monitor.command("send-key", keys=[{"type": "qcode", "data": "esc"}])
-                except (OSError, ValueError):
-                    break  # it has ended
-            return screen, process.wait(20) if leaving else process.poll()
-        except subprocess.TimeoutExpired:
-            return screen, None
-        finally:
-            process.kill()
-            process.wait()
 
 
 def check(screen, status, options):
@@ -211,15 +153,12 @@ def main_floppy(options):
             file.truncate(1440 << 10)
         command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
         command += ["-display", "none", "-serial", "none", "-fda", image, "-boot", "a", "-monitor", "stdio"]
-        print(" ".join(command), flush=True)
-        started = time.monotonic()
-        screen, status = look(command, options.limit)
+        with Guest(command, options.limit) as guest:
+            screen = Picture(guest)
+            status = watch(screen, 1)
     print(screen.text())
-    faults = list(check_picture(screen, status))
-    for fault in faults:
-        print(f"FAULT: {fault}")
-    print(f"memtest86+ from a floppy -accel {options.accel}: {time.monotonic() - started:.1f} s")
-    return 1 if faults else 0
+    print(f"memtest86+ from a floppy -accel {options.accel}: {time.monotonic() - guest.started:.1f} s")
+    return report(list(check_picture(screen, status)))
 
 
 def main():
@@ -239,21 +178,21 @@ def main():
     if options.floppy:
         return main_floppy(options)
     command = [options.machine_run, "-M", "pc", "-accel", options.accel, "-cpu", "max", "-m", str(options.m)]
-    command += ["-smp", str(options.smp), "-display", "none", "-no-reboot"]
-    disc = options.memtest.endswith(".iso")
-    if disc:
-        command += ["-cdrom", options.memtest, "-boot", "d", "-nic", "none"]
-    else:
-        command += ["-serial", "stdio", "-kernel", options.memtest, "-append", "console=ttyS0,115200"]
-    print(" ".join(command), flush=True)
-    started = time.monotonic()
-    screen, status = (run_disc if disc else run)(command, options.limit)
+    command += ["-smp", str(options.smp), *HEADLESS]
+    with tempfile.TemporaryDirectory(prefix="memtest-") as folder:
+        if options.memtest.endswith(".iso"):
+            command += ["-cdrom", options.memtest, "-boot", "d", "-nic", "none"]
+            guest = Guest(command, options.limit, os.path.join(folder, "qmp"))
+            screen = Display(guest, folder)
+        else:
+            command += ["-kernel", options.memtest, "-append", "console=ttyS0,115200"]
+            guest = Guest(command, options.limit)
+            screen = Screen(guest)
+        with guest:
+            status = watch(screen, AFTER)
     print(screen.text()[-100 * 81:])
-    faults = list(check(screen, status, options))
-    for fault in faults:
-        print(f"FAULT: {fault}")
-    print(f"memtest86+ -accel {options.accel}: {time.monotonic() - started:.1f} s")
-    return 1 if faults else 0
+    print(f"memtest86+ -accel {options.accel}: {time.monotonic() - guest.started:.1f} s")
+    return report(list(check(screen, status, options)))
 
 
 if __name__ == "__main__":

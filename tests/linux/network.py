@@ -12,7 +12,6 @@ import hashlib
 import http.server
 import os
 import re
-import select
 import shutil
 import socket
 import subprocess
@@ -20,9 +19,11 @@ import sys
 import threading
 import time
 
+from guest import HEADLESS, Guest, linux, report
+
 LIMIT = 150  # seconds
 MAC = "52:54:00:12:34:99"
-HOST, GUEST = "198.18.77.1", "198.18.77.2"  # of the range for tests between networks, RFC 2544 appendix C.2.2
+HOST, ADDRESS = "198.18.77.1", "198.18.77.2"  # of the range for tests between networks, RFC 2544 appendix C.2.2
 MODULES = {"e1000": "e1000", "rtl8139": "mii,8139cp", "ne2k_pci": "8390,ne2k-pci"}
 
 
@@ -78,8 +79,8 @@ def main():
         print(f"no TAP interface can be made here: {why}")
         return 77
     try:
-        return run(*sys.argv[1:4], HOST, f"NET_HOST={HOST} NET_ADDRESS={GUEST}", f"tap,ifname={tap}",
-                   f"== address {GUEST}")
+        return run(*sys.argv[1:4], HOST, f"NET_HOST={HOST} NET_ADDRESS={ADDRESS}", f"tap,ifname={tap}",
+                   f"== address {ADDRESS}")
     finally:
         remove_tap(tap)
 
@@ -87,44 +88,27 @@ def main():
 def run(machine_run, guests, card, host, settings, backend, address):
     server = http.server.ThreadingHTTPServer((host, 0), Files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    append = f"console=ttyS0,115200 loglevel=4 panic=-1 NET_MODULES={MODULES[card]} NET_PORT={server.server_port} {settings}"
-    command = [machine_run, "-M", "pc", "-accel", "jit", "-cpu", "max", "-m", "512", "-display", "none", "-no-reboot"]
-    command += ["-serial", "stdio", "-kernel", f"{guests}/generic.vmlinuz", "-initrd", f"{guests}/generic.net.cpio.gz"]
-    command += ["-append", append, "-nic", f"{backend},model={card},mac={MAC}"]
-    print(" ".join(command), flush=True)
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end, text, back, faults = time.monotonic() + LIMIT, "", None, []
-    while time.monotonic() < end:
-        if not select.select([process.stdout], [], [], 1)[0]:
-            continue
-        data = os.read(process.stdout.fileno(), 65536)
-        if not data:
-            break
-        text += data.decode(errors="replace").replace("\r", "")
-        port = re.search(r"TCP port 127\.0\.0\.1:(\d+) of the host leads to 10\.0\.2\.15:7000", text)
-        if back is None and "== serving\n" in text:
-            time.sleep(1)  # nc is about to listen
-            try:
-                back = take_back("127.0.0.1", int(port.group(1))) if port else take_back(GUEST, 7000)
-            except OSError as error:
-                back = b""
-                faults.append(f"the forwarded port: {error}")
-    else:
-        faults.append(f"not done after {LIMIT} s")
-        process.kill()
-    process.wait()
-    print(text)
-    faults += re.findall(r"^FAULT: (.*)", text, re.M)
+    append = f"loglevel=4 NET_MODULES={MODULES[card]} NET_PORT={server.server_port} {settings}"
+    command = [machine_run, "-M", "pc", "-accel", "jit", "-cpu", "max", "-m", "512", *HEADLESS]
+    command += [*linux(guests, "generic", "net", append), "-nic", f"{backend},model={card},mac={MAC}"]
+    back = b""
+
+    def visit():
+        nonlocal back
+        guest.wait_for("== serving\n")
+        port = re.search(r"TCP port 127\.0\.0\.1:(\d+) of the host leads to 10\.0\.2\.15:7000", guest.text)
+        time.sleep(1)  # nc is about to listen
+        back = take_back("127.0.0.1", int(port.group(1))) if port else take_back(ADDRESS, 7000)
+
+    with Guest(command, LIMIT) as guest:
+        faults = guest.attend(visit)
+    print(guest.text)
     expected = [address, f"== mac {MAC}",
                 f"== fetched {hashlib.sha256(Files.content).hexdigest()}", "== end"]
-    faults += [f"it did not say '{line}'" for line in expected if line not in text]
+    faults += [f"it did not say '{line}'" for line in expected if line not in guest.text]
     if back != Files.content:
-        faults.append(f"it gave back {len(back or b'')} bytes, which are not those that it was given")
-    if process.returncode != 0:
-        faults.append(f"machine-run ended with status {process.returncode}")
-    for fault in faults:
-        print(f"FAULT: {fault}")
-    return 1 if faults else 0
+        faults.append(f"it gave back {len(back)} bytes, which are not those that it was given")
+    return report(faults)
 
 
 if __name__ == "__main__":

@@ -6,37 +6,13 @@ afterwards as if nothing had happened.
 
 import os
 import re
-import select
 import shutil
 import subprocess
 import sys
-import time
 
-from machine import LIMIT, Qmp, machine
+from machine import LIMIT, Qmp, Shell, machine
 
-BOOT_LIMIT = 150  # seconds; generous, since only a failing test reaches it
-PROMPT = "guest# "
 KERNEL_MAP = 0xFFFFFFFF80000000  # where the kernel has physical memory from 0 on: Documentation/arch/x86/x86_64/mm.rst
-
-
-class Console:
-    def __init__(self, process):
-        self.process = process
-
-    def read_to_prompt(self):
-        end, text = time.monotonic() + BOOT_LIMIT, ""
-        while not text.replace("\x1b[6n", "").endswith(PROMPT):  # with which the shell asks where the cursor is
-            assert time.monotonic() < end, text
-            if select.select([self.process.stdout], [], [], 1)[0]:
-                data = os.read(self.process.stdout.fileno(), 65536)
-                assert data, "the machine has ended:\n" + text
-                text += data.decode(errors="replace").replace("\r", "")
-        return text
-
-    def type(self, line):
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-        return self.read_to_prompt()
 
 
 def gdb(dump, *commands):
@@ -58,9 +34,9 @@ def main():
                  "-no-reboot", "-serial", "stdio", "-kernel", f"{guests}/cloud.vmlinuz",
                  "-initrd", f"{guests}/cloud.shell.cpio.gz", "-append", "console=ttyS0 loglevel=3 nokaslr",
                  "-qmp", "unix:{dir}/q,server=on,wait=off", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        console = Console(process)
-        greeting = console.read_to_prompt()
-        symbols = console.type("grep -w linux_banner /proc/kallsyms")
+        shell = Shell(process)
+        greeting = shell.read_to_prompt()
+        symbols = shell.run("grep -w linux_banner /proc/kallsyms")
         banner = int(re.search(r"^([0-9a-f]{16}) \w linux_banner$", symbols, re.M).group(1), 16)
         assert banner > KERNEL_MAP, symbols
         version = "Linux version " + re.search(r"This is Linux (\S+) with 2 CPUs", greeting).group(1)
@@ -84,7 +60,7 @@ def main():
         assert version in seen and "Cannot access" not in seen, seen
         os.remove(physical)
 
-        assert "still here" in console.type("echo still $((1))here | tr -d 1")
+        assert "still here" in shell.run("echo still $((1))here | tr -d 1")
         client.run("quit")
         assert process.wait(LIMIT) == 0
     print(f"dump-guest-memory: gdb finds {version} at {banner:#x}, and an instruction for each CPU")

@@ -3,13 +3,16 @@
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 
-LIMIT = 60  # seconds until a step counts as failed; generous, since only a failing test reaches it
+# Seconds until a step counts as failed, and the start of a system; generous, since only a failing test reaches them.
+LIMIT = 60
+BOOT_LIMIT = 150
 
 
 class Qmp:
@@ -81,6 +84,44 @@ class Qtest:
         answer = self.command(f"inb {port:#x}")
         assert answer.startswith("OK "), answer
         return int(answer.split()[1], 0)
+
+
+class SerialLine:
+    """What the guest's serial line says, and what is typed there, where it is the machine's standard input and output."""
+
+    def __init__(self, process):
+        self.process = process
+        self.text = ""
+
+    def read(self, seconds):
+        """What comes within this time; false once the machine has ended."""
+        if not select.select([self.process.stdout], [], [], seconds)[0]:
+            return True
+        data = os.read(self.process.stdout.fileno(), 65536)
+        self.text += data.decode(errors="replace").replace("\r", "")
+        return bool(data)
+
+    def type(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+
+class Shell(SerialLine):
+    """The shell of the RAM file systems cloud.shell and the like of tests/linux."""
+
+    PROMPT = "guest# "
+
+    def read_to_prompt(self):
+        """What was said since the last prompt."""
+        start, end = len(self.text), time.monotonic() + BOOT_LIMIT
+        while not self.text[start:].replace("\x1b[6n", "").endswith(self.PROMPT):  # with which it asks where the cursor is
+            assert time.monotonic() < end, self.text
+            assert self.read(1), "the machine has ended:\n" + self.text
+        return self.text[start:]
+
+    def run(self, command):
+        self.type(command + "\n")
+        return self.read_to_prompt()
 
 
 def connect(path):
