@@ -62,6 +62,16 @@
 #endif
         .endm
 
+        # Starts all others in real mode at \target: INIT and start-up. A start-up IPI names a page: 8000h jumps there.
+        .macro  start_others_at target
+        movb    $0xea, 0x8000
+        movw    $\target, 0x8001
+        movw    $0xf000, 0x8003
+        send_ipi 0xc4500, $0            # to all but self
+        call    wait_10ms
+        send_ipi 0xc4608, $0
+        .endm
+
         # Redirection entry of a pin.
         .macro  route_pin pin, low, high
         mov     $(0x10 + 2 * \pin + 1), %ecx

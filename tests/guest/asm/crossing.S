@@ -18,7 +18,6 @@
         .equ    SCRATCH, 0x80
         .equ    COUNTERS, 0x40000       # 64 of 8 bytes, for each CPU in a page of its own
         .equ    STACKS, 0x60000
-        .equ    APIC, 0xfee00000
         .equ    LSTAR, 0xc0000082
         .equ    KERNEL_GS_BASE, 0xc0000102
         .equ    SYSTEM_TIME, 0x4b564d01
@@ -30,70 +29,22 @@
 9:
         .endm
 
-        .section .text16, "ax"
-        .code16
-start_ap:
-        enter_protected ap32
+        define_start_ap each_cpu
 
-        begin_in_protected_mode
-        movb    $0xea, 0x8000           # where the others start: ljmp $0xf000, $start_ap
-        movw    $start_ap, 0x8001
-        movw    $0xf000, 0x8003
-        mov     $0x20000, %edi          # IDT: nothing, but
-        xor     %eax, %eax
-        mov     $4096 / 4, %ecx
-        rep     stosl
-        mov     $on_timer, %eax         # 40h
-        mov     %ax, 0x20400
-        movw    $CODE64, 0x20402
-        movw    $0x8e00, 0x20404
-        shr     $16, %eax
-        mov     %ax, 0x20406
-        mov     $on_spurious, %eax      # FFh
-        mov     %ax, 0x20ff0
-        movw    $CODE64, 0x20ff2
-        movw    $0x8e00, 0x20ff4
-        shr     $16, %eax
-        mov     %ax, 0x20ff6
-        enter_long bootstrap64
-
-        .code32
-ap32:   flat_segments
-        mov     %cr4, %eax
-        or      $0x20, %eax             # PAE
-        mov     %eax, %cr4
-        mov     $0x10000, %eax
-        mov     %eax, %cr3
-        mov     $0xc0000080, %ecx       # EFER.LME
-        rdmsr
-        or      $0x100, %eax
-        wrmsr
-        mov     %cr0, %eax
-        or      $0x80000000, %eax
-        mov     %eax, %cr0
-        ljmp    $CODE64, $start64
-
-        .code64
-bootstrap64:
-        mov     $APIC, %ebx
-        movl    $0x1ff, 0xf0(%rbx)
-        movl    $0xc4500, 0x300(%rbx)   # INIT to all others
-        mov     $5000, %ecx
-1:      pause
-        loop    1b
-        movl    $0xc4608, 0x300(%rbx)   # start-up, page 8
+        begin_in_long_mode
+        make_idt
+        gate64  0x40, on_timer
+        gate64  0xff, on_spurious
+        start_others
         testb   $2, FLAGS
-        jz      start64
+        jz      each_cpu
         mov     $SYSTEM_TIME, %ecx
         mov     $CLOCK_PAGE | 1, %eax
         xor     %edx, %edx
         wrmsr
 
-start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
+each_cpu:
+        flat_segments
         mov     $1, %eax
         cpuid
         shr     $24, %ebx               # APIC ID
@@ -104,7 +55,7 @@ start64:
         mov     %r14, %rbp
         shl     $8, %rbp
         add     $BLOCKS, %rbp
-        lidt    idt_pointer(%rip)
+        lidt    idt_pointer
 
 # What is to stay as it is
         mov     %cr0, %rax
@@ -284,6 +235,3 @@ pattern:
         .byte   0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x01
         .byte   0x21, 0x32, 0x43, 0x54, 0x65, 0x76, 0x87, 0x98, 0xa9, 0xba, 0xcb, 0xdc, 0xed, 0xfe, 0x0f, 0x11
 mxcsr:  .long   0x9fc0
-idt_pointer:
-        .word   4095
-        .quad   0x20000

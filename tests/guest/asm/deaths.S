@@ -1,10 +1,9 @@
-# Ways to a triple fault: the byte at 500h, which the test writes, says which. The IDT is at 20000h, 256 zero bytes of a
-# gate each unless a case fills it; the GDT at 30000h.
+# Ways to a triple fault: the byte at 500h, which the test writes, says which. The IDT has no gates unless a
+# case fills it; the GDT is at 30000h.
 
         .include "lib.inc.S"
 
         .set    WAY, 0x500
-        .set    IDT, 0x20000
         .set    GDT, 0x30000
         .set    TSS64, 0x28
         .set    UNMAPPED, 0x00007f0000001000
@@ -35,11 +34,7 @@ no_vectors:
         .code32
 start32:
         flat_segments
-        mov     $IDT, %edi
-        xor     %eax, %eax
-        mov     $0x1000 / 4, %ecx
-        rep     stosl
-        lidt    idt_32
+        make_idt
         way     1, empty_idt
         way     2, gate_not_present
         way     3, bad_selector
@@ -60,12 +55,8 @@ bad_selector:
 
         .code64
 start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     $0x7000, %rsp
-        lidt    idt_64(%rip)
+        flat_segments
+        lidt    idt_pointer             # which is longer in this mode
         way     4, page_fault
         way     5, stack
         way     6, task_state
@@ -122,9 +113,5 @@ fill_idt:
         ret
 no_idt: .word   0
         .long   0
-idt_32: .word   32 * 8 - 1
-        .long   IDT
-idt_64: .word   32 * 16 - 1
-        .quad   IDT
 gdt_64: .word   TSS64 + 15
         .quad   GDT

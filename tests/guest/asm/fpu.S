@@ -3,11 +3,8 @@
         .include "lib.inc.S"
 
         begin_in_protected_mode
-        mov     $'1', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+        print_char '1'
         fld1
-        mov     $'2', %al
-        out     %al, %dx
+        print_char '2'
         xor     %al, %al
         jmp     leave32

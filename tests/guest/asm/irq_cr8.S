@@ -4,36 +4,16 @@
 
         .include "lib.inc.S"
 
-        .set    IDT, 0x20000
         .set    VECTOR, 0x62
-        .set    LAPIC, 0xfee00000
 
-        begin_in_protected_mode
-        enter_long start64
-
-        .code64
+        begin_in_long_mode
 # R8: runs of the handler; R9: TSC at the last one.
-start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     $0x7000, %rsp
         mov     $0xff, %al              # no interrupt of the PIC
         out     %al, $0x21
         out     %al, $0xa1
-        mov     $IDT, %edi
-        xor     %eax, %eax
-        mov     $256 * 4, %ecx
-        rep     stosl
-        lea     handler(%rip), %rax
-        mov     %ax, IDT + VECTOR * 16
-        movw    $CODE64, IDT + VECTOR * 16 + 2
-        movw    $0x8e00, IDT + VECTOR * 16 + 4
-        shr     $16, %rax
-        mov     %ax, IDT + VECTOR * 16 + 6
-        lidt    idt_pointer(%rip)
-        mov     $LAPIC, %ebx
+        make_idt
+        gate64  VECTOR, handler
+        mov     $APIC, %ebx
         movl    $0x1ff, 0xf0(%rbx)
 
         # A message; 6 holds vector 62h back, 5 does not.
@@ -89,9 +69,7 @@ lower_and_tell:
 tell_runs:
         mov     %r8d, %eax
         call    hex64
-blank:  mov     $' ', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+blank:  print_char ' '
         ret
 
 # 2^26 cycles without an exit.
@@ -118,8 +96,3 @@ handler:
         pop     %rdx
         pop     %rax
         iretq
-
-        .balign 16
-idt_pointer:
-        .word   256 * 16 - 1
-        .quad   IDT

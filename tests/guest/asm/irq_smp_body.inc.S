@@ -18,14 +18,7 @@ start16:
         set_vector 0x45, on_ipi
         init_pic 0xff, 0xff
         enable_apic
-        # Start-up IPIs name a page: 8000h jumps here.
-        movb    $0xea, 0x8000
-        movw    $start_ap, 0x8001
-        movw    $0xf000, 0x8003
-
-        send_ipi 0xc4500, $0            # INIT to all but self
-        call    wait_10ms
-        send_ipi 0xc4608, $0            # start-up, page 8
+        start_others_at start_ap
         call    wait_10ms
         send_ipi 0xc4608, $0            # as the specification wants, twice; the second finds nobody waiting
 1:      pause

@@ -3,16 +3,7 @@
         .include "lib.inc.S"
         .include "check.inc.S"
 
-        begin_in_protected_mode
-        enter_long start64
-
-        .code64
-start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     $0x7000, %rsp
+        begin_in_long_mode
         mov     $SCRATCH_MEMORY, %ebx
 # a to d: 1, 2, 4 and 8 bytes
         movb    $0x5a, (%rbx)
@@ -77,17 +68,8 @@ start64:
         cmpl    $0x77777777, 0x6000
         check   'k'
 # l: an address of 48 bits that no table maps faults, and the handler sees it
-        lea     idt(%rip), %rsi
-        mov     $0x20000, %edi
-        mov     $256 * 2, %ecx
-        rep     movsq
-        lea     page_fault(%rip), %rax
-        mov     %ax, 0x20000 + 14 * 16
-        movw    $CODE64, 0x20000 + 14 * 16 + 2
-        movw    $0x8e00, 0x20000 + 14 * 16 + 4
-        shr     $16, %rax
-        mov     %ax, 0x20000 + 14 * 16 + 6
-        lidt    idt_pointer(%rip)
+        make_idt
+        gate64  14, page_fault
         mov     $0x00007fff12345678, %r11
         xor     %r12d, %r12d
         mov     (%r11), %al
@@ -107,8 +89,3 @@ page_fault:                             # no IRET: a host that emulates kernel m
         .balign 16
 pattern:
         .byte   0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x01
-idt_pointer:
-        .word   256 * 16 - 1
-        .quad   0x20000
-        .balign 16
-idt:    .zero   256 * 16

@@ -3,6 +3,13 @@
         .set    CONSOLE, 0x402
         .set    EXIT, 0xf4
 
+        # Changes AL, DX.
+        .macro  print_char c
+        mov     $\c, %al
+        mov     $CONSOLE, %dx
+        out     %al, %dx
+        .endm
+
 # These encode alike in 32- and 64-bit code; each is assembled for both.
 # print: the zero-terminated text at ESI/RSI. hex: EAX as 8 digits. Both keep all registers but flags.
         .macro  library suffix, a, c, d, si, sp

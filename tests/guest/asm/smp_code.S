@@ -21,66 +21,22 @@
         .equ    REMAPPED, 0x800000      # one page of a large one that is split
         .equ    TABLE, 0x500000
         .equ    PAGES, 0xa00000         # 128 of them, which it may be
-        .equ    IDT, 0x20000
         .equ    FILLER, 0x900000        # the page of code that is rewritten
-        .equ    APIC, 0xfee00000
 
-        begin_in_protected_mode
-        enter_long start64
-
-        # Where start-up IPIs lead, by the jump at 8000h.
-        .section .text16, "ax"
-        .code16
-start_ap:
-        enter_protected ap32
-        .section .text, "ax"
-        .code32
-ap32:   mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     %cr4, %eax
-        or      $0x20, %eax
-        mov     %eax, %cr4
-        mov     $0x10000, %eax
-        mov     %eax, %cr3
-        mov     $0xc0000080, %ecx
-        rdmsr
-        or      $0x100, %eax
-        wrmsr
-        mov     %cr0, %eax
-        or      $0x80000000, %eax
-        mov     %eax, %cr0
-        ljmp    $CODE64, $ap64
-
-        .code64
         .macro  apic reg, value
         mov     $APIC + \reg, %ebx
         movl    $\value, (%rbx)
         .endm
-        .macro  gate vector, handler
-        lea     \handler(%rip), %rax
-        mov     $IDT + 16 * \vector, %edi
-        mov     %ax, (%rdi)
-        movw    $CODE64, 2(%rdi)
-        movw    $0x8e00, 4(%rdi)
-        shr     $16, %rax
-        mov     %eax, 6(%rdi)           # the base is below 1 MiB
-        .endm
 
-start64:
-        mov     $0x7000, %esp
+        define_start_ap ap64
+
+        begin_in_long_mode
         mov     $0xff, %al
         out     %al, $0x21
         out     %al, $0xa1
-        cld
-        xor     %eax, %eax
-        mov     $IDT, %edi
-        mov     $0x1000 / 8, %ecx
-        rep stosq
-        gate    0x45, on_change
-        gate    0x46, on_timer
-        lidt    idt_pointer(%rip)
+        make_idt
+        gate64  0x45, on_change
+        gate64  0x46, on_timer
         mov     $PHASE, %edi
         mov     $0x200 / 8, %ecx
         xor     %eax, %eax
@@ -111,14 +67,7 @@ start64:
         mov     %rax, SITE
         mov     %cr3, %rax
         mov     %rax, %cr3
-        # The others.
-        movb    $0xea, 0x8000
-        movw    $start_ap, 0x8001
-        movw    $0xf000, 0x8003
-        apic    0xf0, 0x1ff
-        apic    0x300, 0xc4500
-        call    wait
-        apic    0x300, 0xc4608
+        start_others
 3:      pause
         cmpq    $OTHERS, ARRIVED
         jb      3b
@@ -181,18 +130,13 @@ change:
         mov     %r11, PHASE
         ret
 
-wait:   mov     $200000, %ecx
-1:      dec     %ecx
-        jnz     1b
-        ret
-
 ap64:   mov     $APIC + 0x20, %ebx
         mov     (%rbx), %eax
         shr     $24, %eax
         mov     $0x6f00, %esp
         shl     $9, %eax
         sub     %eax, %esp
-        lidt    idt_pointer(%rip)
+        lidt    idt_pointer
         apic    0xf0, 0x1ff
         apic    0x3e0, 0xb              # by 1
         apic    0x320, 0x20046          # periodic
@@ -238,7 +182,3 @@ on_timer:
         apic    0xb0, 0
         pop     %rbx
         iretq
-
-idt_pointer:
-        .word   0xfff
-        .quad   IDT

@@ -4,46 +4,23 @@
         .include "lib.inc.S"
         .include "check.inc.S"
 
-        .set    IDT, 0x20000
-
-        .macro  gate64 vector, handler
-        lea     \handler(%rip), %rax
-        mov     %ax, IDT + \vector * 16
-        movw    $CODE64, IDT + \vector * 16 + 2
-        movw    $0x8e00, IDT + \vector * 16 + 4
-        shr     $16, %rax
-        mov     %ax, IDT + \vector * 16 + 6
-        .endm
-
-# Goes on at \absent, where '-' is printed, unless the bit of the register of the leaf is set.
-        .macro  unless_cpuid leaf, reg, bit, absent
-        mov     $\leaf, %eax
-        xor     %ecx, %ecx
-        cpuid
-        bt      $\bit, %\reg
-        jnc     \absent
+        .macro  check32 letter
+        check   \letter, report32
         .endm
 
         begin_in_protected_mode
 # --- 32-bit: an interrupt gate by INT n, and IRET back
-        mov     $handler32, %eax
-        movw    %ax, IDT + 0x40 * 8
-        movw    $CODE32, IDT + 0x40 * 8 + 2
-        movw    $0x8e00, IDT + 0x40 * 8 + 4
-        shr     $16, %eax
-        movw    %ax, IDT + 0x40 * 8 + 6
-        lidt    idt32_pointer
+        make_idt
+        gate32  0x40, handler32
         xor     %ebx, %ebx
         int     $0x40
         cmp     $0x40, %ebx
-        mov     $'a', %al
-        call    report32
+        check32 'a'
 # b: AAA, BOUND, ENTER with a level
         mov     $0x000f, %ax
         aaa
         cmp     $0x0105, %ax
-        mov     $'b', %al
-        call    report32
+        check32 'b'
         mov     $5, %eax
         bound   %eax, bounds
         mov     %esp, %ebp
@@ -52,48 +29,28 @@
         sub     %esp, %ecx
         leave
         cmp     $16, %ecx
-        mov     $'c', %al
-        call    report32
+        check32 'c'
 # d: LAR, LSL, VERR, VERW
         mov     $DATA32, %ecx
         lar     %ecx, %eax
         and     $0xff00, %eax
         cmp     $0x9300, %eax
-        mov     $'d', %al
-        call    report32
+        check32 'd'
         lsl     %ecx, %eax
         cmp     $0xffffffff, %eax
-        mov     $'e', %al
-        call    report32
+        check32 'e'
         verw    %cx
-        mov     $'f', %al
-        call    report32
+        check32 'f'
         jmp     to_long
 
 handler32:
         mov     $0x40, %ebx
         iret
 
-report32:
-        mov     $0x402, %edx
-        je      1f
-        push    %eax
-        mov     $'!', %al
-        out     %al, %dx
-        pop     %eax
-1:      out     %al, %dx
-        ret
+        define_report %eax, %edx, report32
 
 to_long:
-        enter_long start64
-
-        .code64
-start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ds
-        mov     %eax, %es
-        mov     %eax, %ss
-        mov     $0x7000, %rsp
+        go_on_in_long_mode
         mov     %cr4, %rax
         or      $0x600, %eax            # OSFXSR, OSXMMEXCPT
         mov     %rax, %cr4
@@ -101,14 +58,10 @@ start64:
         and     $0xfffffffffffffff3, %rax  # no TS, no EM
         or      $0x22, %eax             # NE, MP
         mov     %rax, %cr0
-        xor     %eax, %eax
-        mov     $IDT, %edi
-        mov     $512, %ecx
-        rep     stosq
+        make_idt
         gate64  3, breakpoint
         gate64  6, undefined
         gate64  0x41, software
-        lidt    idt64_pointer(%rip)
 
 # g, h: CMPXCHG16B that finds what it compares with, and one that does not
         unless_cpuid 1, ecx, 13, no_cx16
@@ -303,9 +256,7 @@ floating:
         xor     %al, %al
         jmp     leave64
 
-absent: mov     $0x402, %edx
-        mov     $'-', %al
-        out     %al, %dx
+absent: print_char '-'
         ret
 
 breakpoint:
@@ -328,9 +279,3 @@ undefined:                              # goes on at RBP
 
         .balign 16
 bounds: .long   0, 10
-idt32_pointer:
-        .word   256 * 8 - 1
-        .long   IDT
-idt64_pointer:
-        .word   256 * 16 - 1
-        .quad   IDT

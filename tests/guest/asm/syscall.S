@@ -4,7 +4,6 @@
         .include "lib.inc.S"
         .include "check.inc.S"
 
-        .set    IDT, 0x20000
         .set    TABLES, 0x24000
         .set    TSS, 0x23000
         .set    GDT64, 0x22000
@@ -14,28 +13,12 @@
         .set    UDATA, 0x1b
         .set    UCODE, 0x23
 
-        .macro  gate64 vector, handler, type
-        lea     \handler(%rip), %rax
-        mov     %ax, IDT + \vector * 16
-        movw    $KCODE, IDT + \vector * 16 + 2
-        movw    $\type, IDT + \vector * 16 + 4
-        shr     $16, %rax
-        mov     %ax, IDT + \vector * 16 + 6
-        movl    $0, IDT + \vector * 16 + 8
-        .endm
-
-        begin_in_protected_mode
-        enter_long start64
-
-        .code64
-start64:
-        mov     $DATA32, %eax
-        mov     %eax, %ss
-        mov     $0x7000, %rsp
+        begin_in_long_mode
+        make_idt
         xor     %eax, %eax
-        mov     $IDT, %edi
-        mov     $0x1400, %ecx                   # the tables up to 2A000h
-        rep     stosq
+        mov     $GDT64, %edi                    # the other tables, up to 2A000h
+        mov     $(0x2a000 - GDT64) / 4, %ecx
+        rep     stosl
 
         movabs  $0x00af9b000000ffff, %rax
         mov     %rax, GDT64 + KCODE
@@ -59,10 +42,9 @@ start64:
         lea     1f(%rip), %rax
         push    %rax
         lretq
-1:      gate64  14, other, 0x8e00
-        gate64  13, other, 0x8e00
-        gate64  6, other, 0x8e00
-        lidt    idt_pointer(%rip)
+1:      gate64  14, other, KCODE
+        gate64  13, other, KCODE
+        gate64  6, other, KCODE
 
         # The program's page, for user mode, where no other is
         movq    $TABLES + 0x1007, 0x11008       # PDPT: the second GiB
@@ -77,15 +59,11 @@ start64:
         mov     $program_end - program, %ecx
         rep     movsb
         # CLAC, where the processor has it
-        mov     $7, %eax
-        xor     %ecx, %ecx
-        cpuid
-        bt      $20, %ebx
-        jnc     2f
+        unless_cpuid 7, ebx, 20, 2f
         mov     %cr4, %rax
         or      $0x200000, %eax
         mov     %rax, %cr4
-        gate64  14, page_fault, 0x8e00
+        gate64  14, page_fault, KCODE
 2:
         mov     $0xc0000080, %ecx
         rdmsr
@@ -112,9 +90,6 @@ start64:
 gdt_pointer:
         .word   0x37
         .quad   GDT64
-idt_pointer:
-        .word   256 * 16 - 1
-        .quad   IDT
 
 program:
         mov     $3, %ebx

@@ -3,13 +3,10 @@
         .include "lib.inc.S"
 
         begin_in_protected_mode
-        mov     $'t', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+        print_char 't'
         lidt    no_idt
         ud2
-        mov     $'!', %al               # not reached
-        out     %al, %dx
+        print_char '!'                  # not reached
         jmp     leave32
 no_idt: .word   0
         .long   0

@@ -49,12 +49,7 @@ start16:
         reach_all_memory
         init_pic 0xff, 0xff
         enable_apic
-        movb    $0xea, 0x8000           # start-up IPIs name a page: 8000h jumps here
-        movw    $start_ap, 0x8001
-        movw    $0xf000, 0x8003
-        send_ipi 0xc4500, $0            # INIT and start-up to all but self
-        call    wait_10ms
-        send_ipi 0xc4608, $0
+        start_others_at start_ap
         xor     %bp, %bp
 4:      take_turn 0, 1
         inc     %bp

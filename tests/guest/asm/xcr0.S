@@ -6,15 +6,8 @@
         .set    AREA, 0x30000
 
         begin_in_protected_mode
-        mov     $1, %eax
-        cpuid
-        bt      $26, %ecx                       # XSAVE
-        jnc     none
-        mov     $7, %eax
-        xor     %ecx, %ecx
-        cpuid
-        bt      $16, %ebx                       # AVX512F
-        jnc     none
+        unless_cpuid 1, ecx, 26, none           # XSAVE
+        unless_cpuid 7, ebx, 16, none           # AVX512F
         mov     %cr4, %eax
         or      $0x40600, %eax                  # OSXSAVE, OSXMMEXCPT, OSFXSR
         mov     %eax, %cr4
@@ -22,9 +15,7 @@
         xor     %edx, %edx
         mov     $0xe7, %eax
         xsetbv
-        mov     $'x', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+        print_char 'x'
         mov     $AREA, %edi
         xor     %eax, %eax
         mov     $1024, %ecx
@@ -36,12 +27,8 @@
         xsave   AREA
         testb   $0x20, AREA + 512               # XSTATE_BV: opmask
         jz      end
-        mov     $'s', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+        print_char 's'
 end:    xor     %al, %al
         jmp     leave32
-none:   mov     $'n', %al
-        mov     $CONSOLE, %edx
-        out     %al, %dx
+none:   print_char 'n'
         jmp     end
