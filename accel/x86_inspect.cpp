@@ -205,7 +205,7 @@ Instruction decode_instruction(const X86State& s, std::uint64_t address, std::sp
   return {d.instruction.length, text};
 }
 
-bool uses_extended_state(const X86State& s, std::span<const std::uint8_t> bytes) {
+bool saves_extended_state(const X86State& s, std::span<const std::uint8_t> bytes) {
   Decoded d;
   if (!decode(s, bytes, d)) return false;
   switch (d.instruction.meta.isa_set) {
@@ -215,23 +215,8 @@ bool uses_extended_state(const X86State& s, std::span<const std::uint8_t> bytes)
     case ZYDIS_ISA_SET_XSAVES:
       return d.instruction.mnemonic != ZYDIS_MNEMONIC_XGETBV && d.instruction.mnemonic != ZYDIS_MNEMONIC_XSETBV;
     default:
-      break;
+      return false;
   }
-  if (d.instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
-  if (d.instruction.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || d.instruction.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
-    return true;
-  return std::any_of(d.operands, d.operands + d.instruction.operand_count, [](const ZydisDecodedOperand& o) {
-    if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-    switch (ZydisRegisterGetClass(o.reg.value)) {
-      case ZYDIS_REGCLASS_XMM:
-      case ZYDIS_REGCLASS_YMM:
-      case ZYDIS_REGCLASS_ZMM:
-      case ZYDIS_REGCLASS_MASK:
-        return true;
-      default:
-        return false;
-    }
-  });
 }
 
 std::string disassemble(const X86State& s, std::span<const std::uint8_t> bytes) {

@@ -45,9 +45,8 @@ struct Instruction {
 };
 /// The instruction that `bytes` start with, which stand at `address`, for the mode that `state` is in.
 Instruction decode_instruction(const X86State& state, std::uint64_t address, std::span<const std::uint8_t> bytes);
-/// Is it one of those whose operands are as large as XCR0 makes them: VEX, EVEX and the like on vector or mask
-/// registers, XSAVE, XRSTOR and their sisters?
-bool uses_extended_state(const X86State& state, std::span<const std::uint8_t> bytes);
+/// Is it XSAVE, XRSTOR or one of their sisters, whose images hold whatever XCR0 names?
+bool saves_extended_state(const X86State& state, std::span<const std::uint8_t> bytes);
 /// Its text at RIP; empty when it is none.
 std::string disassemble(const X86State& state, std::span<const std::uint8_t> bytes);
 

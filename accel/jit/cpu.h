@@ -127,6 +127,8 @@ struct Cpu {
 
   FloatState x87;
   VectorState vector;
+  /// Null: there is no AVX-512, as on any CPU that is not a Stepper's.
+  std::unique_ptr<Avx512State> avx512;
 
   Environment& environment;  ///< ports, registers, APIC, time: what is behind the CPU
   BlockCache& blocks;        ///< of the machine

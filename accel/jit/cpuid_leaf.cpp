@@ -58,6 +58,7 @@ bool apic_enabled(Cpu& cpu) {
 void set_cpuid(Cpu& cpu, const CpuidTable& table) {
   cpu.cpuid = &table;
   cpu.features = features_of(table);
+  set(cpu.features, feature::kAvx512f, cpu.avx512 != nullptr);
   const std::uint32_t bits = table.find(0x80000008).eax & 0xff;
   // Models without that leaf: SDM vol. 3, 4.1.4.
   cpu.physical_bits = bits ? bits : has(cpu.features, feature::kPae) ? 36 : 32;

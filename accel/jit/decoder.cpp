@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "accel/jit/branch.h"
+#include "accel/jit/emit_avx512.h"
 #include "accel/jit/emitters.h"
 #include "accel/jit/feature_gate.h"
 #include "accel/jit/features.h"
@@ -220,9 +221,12 @@ std::unique_ptr<Block> decode_block(CodeBytes& code, const FeatureSet& features,
     op.length = instruction.length;
     Decoding decoding{instruction, {operands, instruction.operand_count}, mode, op, thunks};
     const Emitter emit = emitters()[row_of(instruction, operands)];
-    if (emit && encoding_exists(instruction, mode) && !is_of_coprocessor(instruction) &&
-        available(instruction, features))
+    if (has(features, feature::kAvx512f) && is_avx512_or_widened(instruction, decoding.operands)) {
+      if (encoding_exists(instruction, mode)) emit_avx512(decoding);
+    } else if (emit && encoding_exists(instruction, mode) && !is_of_coprocessor(instruction) &&
+               available(instruction, features)) {
       emit(decoding);
+    }
     if (op.segment == kNoSegment && uses_stack(instruction)) op.segment = kSs;
     if (!op.handler) {
       make_undefined(decoding);

@@ -121,7 +121,7 @@ void emit_fx(Decoding& d, Handler handler, bool wide) {
 
 std::uint64_t requested(const Cpu& cpu) {
   const std::uint64_t mask = cpu.gpr[kRax] & 0xffffffff;  // EDX:EAX; no component has a number above 31
-  return cpu.xcr0 & mask & kStateKnown;
+  return cpu.xcr0 & mask & known_components(cpu);
 }
 
 enum class SaveKind { Save, Optimized, Compacted, Supervisor };
@@ -134,10 +134,7 @@ const Block* xsave(Cpu& cpu, const Op* op) {
     if (cpu.cpl != 0) raise_protection(cpu, op);
   const std::uint64_t mask = requested(cpu);
   const XsaveLayout layout = kCompact ? compacted_layout(mask) : standard_layout(cpu);
-  const unsigned size = kCompact            ? layout.size
-                        : mask & kStatePkru ? std::max(layout.pkru + 4, kExtendedRegion)
-                        : mask & kStateAvx  ? layout.avx + 256
-                                            : kExtendedRegion;
+  const unsigned size = kCompact ? layout.size : layout.end(mask);
   const std::uint64_t linear = area_linear<64>(cpu, op, size, true);
   leave_guest_float(cpu);
   std::uint64_t in_use = components_in_use(cpu);
@@ -196,8 +193,10 @@ const Block* xrstor(Cpu& cpu, const Op* op) {
   const bool compacted = xcomp & kCompacted;
   const XsaveLayout layout = compacted ? compacted_layout(xcomp) : standard_layout(cpu);
   const std::uint64_t loaded = mask & bv;
-  if (loaded & kStateAvx) read_area(cpu, op, linear + layout.avx, area.data() + layout.avx, 256);
-  if (loaded & kStatePkru) read_area(cpu, op, linear + layout.pkru, area.data() + layout.pkru, 4);
+  for (const std::uint64_t component : {kStateAvx, kStateMasks, kStateZmmHigh, kStateZmm16, kStatePkru}) {
+    const auto [offset, size] = layout.place(loaded & component);
+    read_area(cpu, op, linear + offset, area.data() + offset, size);
+  }
   // MXCSR: of the standard form with SSE or AVX asked for, whatever XSTATE_BV says; of the compacted one with SSE.
   const bool takes_mxcsr = compacted ? loaded & kStateSse : mask & (kStateSse | kStateAvx);
   const auto mxcsr = get<std::uint32_t>(area.data(), kMxcsrOffset);

@@ -26,6 +26,10 @@ enum FeatureWordIndex : std::size_t {
 };
 
 constexpr bool has(const FeatureSet& set, FeatureBit f) { return (set[f.word] >> f.bit & 1) != 0; }
+constexpr void set(FeatureSet& features, FeatureBit f, bool on) {
+  const std::uint32_t bit = std::uint32_t{1} << f.bit;
+  features[f.word] = on ? features[f.word] | bit : features[f.word] & ~bit;
+}
 
 namespace feature {
 
@@ -40,8 +44,8 @@ inline constexpr FeatureBit kSse3{kWord1Ecx, 0}, kPclmulqdq{kWord1Ecx, 1}, kMoni
     kAes{kWord1Ecx, 25}, kXsave{kWord1Ecx, 26}, kAvx{kWord1Ecx, 28}, kF16c{kWord1Ecx, 29}, kRdrand{kWord1Ecx, 30},
     kHypervisor{kWord1Ecx, 31};
 inline constexpr FeatureBit kFsgsbase{kWord7Ebx, 0}, kTscAdjust{kWord7Ebx, 1}, kBmi1{kWord7Ebx, 3}, kAvx2{kWord7Ebx, 5},
-    kSmep{kWord7Ebx, 7}, kBmi2{kWord7Ebx, 8}, kInvpcid{kWord7Ebx, 10}, kRdseed{kWord7Ebx, 18}, kAdx{kWord7Ebx, 19},
-    kSmap{kWord7Ebx, 20}, kClflushopt{kWord7Ebx, 23}, kClwb{kWord7Ebx, 24}, kSha{kWord7Ebx, 29};
+    kSmep{kWord7Ebx, 7}, kBmi2{kWord7Ebx, 8}, kInvpcid{kWord7Ebx, 10}, kAvx512f{kWord7Ebx, 16}, kRdseed{kWord7Ebx, 18},
+    kAdx{kWord7Ebx, 19}, kSmap{kWord7Ebx, 20}, kClflushopt{kWord7Ebx, 23}, kClwb{kWord7Ebx, 24}, kSha{kWord7Ebx, 29};
 inline constexpr FeatureBit kUmip{kWord7Ecx, 2}, kPku{kWord7Ecx, 3}, kGfni{kWord7Ecx, 8}, kVaes{kWord7Ecx, 9},
     kVpclmulqdq{kWord7Ecx, 10}, kLa57{kWord7Ecx, 16}, kRdpid{kWord7Ecx, 22}, kMovdiri{kWord7Ecx, 27},
     kMovdir64b{kWord7Ecx, 28};

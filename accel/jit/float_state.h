@@ -49,6 +49,13 @@ struct VectorState {
   std::array<Op, 2> alone{};
 };
 
+/// What AVX-512 adds, each as XSAVE has it: SDM vol. 1, 13.5.4 to 13.5.6.
+struct Avx512State {
+  std::array<std::uint8_t, 64> masks{};    ///< K0 to K7
+  std::array<std::uint8_t, 512> high{};    ///< upper halves of ZMM0 to ZMM15
+  std::array<std::uint8_t, 1024> zmm16{};  ///< ZMM16 to ZMM31
+};
+
 inline constexpr std::uint32_t kMxcsrMasks = 0x1f80, kMxcsrFlags = 0x3f;
 /// No DAZ-less and no misaligned-SSE processors: SDM vol. 1, 11.6.6. Other bits are reserved.
 inline constexpr std::uint32_t kMxcsrMask = 0xffff;

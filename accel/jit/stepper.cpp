@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "accel/jit/cpuid_leaf.h"
+#include "accel/jit/features.h"
+#include "accel/jit/host_avx512.h"
 #include "accel/jit/jit_cpuid.h"
 #include "accel/jit/jit_state.h"
 #include "accel/jit/msr.h"
@@ -19,22 +21,22 @@ constexpr std::uint32_t kUsedMsrs[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc00
                                        0x174,      0x175,      0x176,      0x277,      0x1a0,      0x1d9};
 
 /// The components that this CPU has, put into an area in standard form that may have more of them.
-void put_into(std::vector<std::uint8_t>& area, const std::vector<std::uint8_t>& changed, const XsaveLayout& layout) {
+void put_into(std::vector<std::uint8_t>& area, const std::vector<std::uint8_t>& changed, const Cpu& cpu) {
   if (area.size() < changed.size()) {
     area = changed;
     return;
   }
-  const auto copy = [&](std::size_t at, std::size_t size) {
-    if (at + size <= changed.size()) std::memcpy(area.data() + at, changed.data() + at, size);
-  };
-  constexpr std::size_t kAvxSize = 256, kPkruSize = 4;
+  const std::uint64_t known = known_components(cpu);
+  const XsaveLayout layout = standard_layout(cpu);
   std::uint64_t in_use = 0, before = 0;
   std::memcpy(&in_use, changed.data() + kLegacyRegion, sizeof in_use);
   std::memcpy(&before, area.data() + kLegacyRegion, sizeof before);
-  copy(0, kLegacyRegion);
-  if (in_use & kStateAvx) copy(layout.avx, kAvxSize);
-  if (in_use & kStatePkru) copy(layout.pkru, kPkruSize);
-  in_use |= before & ~kStateKnown;
+  std::memcpy(area.data(), changed.data(), kLegacyRegion);
+  for (std::uint64_t rest = in_use & known & ~(kStateX87 | kStateSse); rest != 0; rest &= rest - 1) {
+    const auto [offset, size] = layout.place(rest & ~(rest - 1));
+    if (offset + size <= changed.size()) std::memcpy(area.data() + offset, changed.data() + offset, size);
+  }
+  in_use |= before & ~known;
   std::memcpy(area.data() + kLegacyRegion, &in_use, sizeof in_use);
 }
 
@@ -47,6 +49,10 @@ Stepper::Stepper(Environment& environment, BlockCache& blocks, const CpuidTable&
   // the instruction; and a KVM without hardware shows its guests more features than it was told (docs/kvm.md).
   const FeatureSet all = features_of(supported_cpuid());
   for (std::size_t i = 0; i < all.size(); ++i) cpu_.features[i] |= all[i];
+  // set_cpuid() has left AVX-512 out, for which there must be registers.
+  if (!host_has_avx512()) return;
+  cpu_.avx512 = std::make_unique<Avx512State>();
+  jit::set(cpu_.features, feature::kAvx512f, true);
 }
 
 void Stepper::load(const X86State& state) {
@@ -84,7 +90,7 @@ void Stepper::store(X86State& state) {
   const X86Events before = state.events;
   std::vector<std::uint8_t> area = std::move(state.xsave);
   store_registers(cpu_, state);
-  put_into(area, state.xsave, standard_layout(cpu_));
+  put_into(area, state.xsave, cpu_);
   state.xsave = std::move(area);
   // What waits for an interrupt controller's or the host's doing is none of an instruction's.
   X86Events& e = state.events;

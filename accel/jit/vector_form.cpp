@@ -97,6 +97,29 @@ std::vector<std::uint8_t> vex_form(const Decoding& d, ZydisRegister pointer, boo
   return out;
 }
 
+/// SDM vol. 2, 2.7.1. Bits that extend register numbers are inverted there and in Zydis; a displacement, which would be
+/// scaled, there is none.
+std::vector<std::uint8_t> evex_form(const Decoding& d, ZydisRegister pointer) {
+  const auto& evex = d.instruction.raw.evex;
+  const bool many = d.mode & kModeLong;  // outside of 64-bit code there are eight registers
+  bool x = many ? evex.X : true, r2 = many ? evex.R2 : true;
+  const ModRm modrm = modrm_of(d, many && !evex.R, many && !evex.B, pointer);
+  if (is_encoded_gpr(d, ZYDIS_OPERAND_ENCODING_MODRM_REG)) r2 = true;
+  if (has_memory(d) || is_encoded_gpr(d, ZYDIS_OPERAND_ENCODING_MODRM_RM)) x = true;
+  const auto vvvv = static_cast<std::uint8_t>(evex.vvvv | (many ? 0 : 8));
+  const bool v2 = many ? evex.V2 : true;
+  std::vector<std::uint8_t> out{
+      0x62,
+      static_cast<std::uint8_t>(!modrm.r << 7 | x << 6 | !modrm.b << 5 | r2 << 4 | evex.mmm),
+      static_cast<std::uint8_t>(evex.W << 7 | vvvv << 3 | 1 << 2 | evex.pp),
+      static_cast<std::uint8_t>(evex.z << 7 | evex.L2 << 6 | evex.L << 5 | evex.b << 4 | v2 << 3 | evex.aaa),
+      d.instruction.opcode,
+      modrm.byte,
+  };
+  add_immediates(d, out);
+  return out;
+}
+
 /// Does the host see in `bytes` what the guest wrote?
 bool means_the_same(const Decoding& d, const std::vector<std::uint8_t>& bytes, ZydisRegister pointer) {
   ZydisDecoder decoder;
@@ -106,6 +129,11 @@ bool means_the_same(const Decoding& d, const std::vector<std::uint8_t>& bytes, Z
   if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands))) return false;
   if (instruction.mnemonic != d.instruction.mnemonic || instruction.length != bytes.size() ||
       instruction.operand_count != d.operands.size())
+    return false;
+  const auto &host_avx = instruction.avx, &guest_avx = d.instruction.avx;
+  if (host_avx.vector_length != guest_avx.vector_length || host_avx.mask.mode != guest_avx.mask.mode ||
+      host_avx.mask.reg != guest_avx.mask.reg || host_avx.broadcast.mode != guest_avx.broadcast.mode ||
+      host_avx.rounding.mode != guest_avx.rounding.mode || host_avx.has_sae != guest_avx.has_sae)
     return false;
   for (unsigned i = 0; i < instruction.operand_count; ++i) {
     const ZydisDecodedOperand& host = operands[i];
@@ -142,6 +170,8 @@ std::optional<std::vector<std::uint8_t>> host_form(const Decoding& d, ZydisRegis
     if (w && !(d.mode & kModeLong))
       if (auto bytes = vex_form(d, pointer, false); means_the_same(d, bytes, pointer)) return bytes;
     if (auto bytes = vex_form(d, pointer, w); means_the_same(d, bytes, pointer)) return bytes;
+  } else if (d.instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
+    if (auto bytes = evex_form(d, pointer); means_the_same(d, bytes, pointer)) return bytes;
   }
   return std::nullopt;
 }

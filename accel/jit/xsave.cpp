@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "accel/jit/host_avx512.h"
 #include "accel/jit/host_float.h"
 #include "accel/jit/x87_environment.h"
 
@@ -14,6 +15,8 @@ constexpr unsigned kMxcsrOffset = 24, kStOffset = 32, kXmmOffset = 160, kStSize 
 constexpr unsigned kIpOffset = 8, kDpOffset = 16;
 constexpr unsigned kAvxSize = 256, kPkruSize = 8;  // PKRU and four reserved bytes: SDM vol. 1, 13.5.7
 constexpr std::uint32_t kXsaveLeaf = 0xd, kAvxIndex = 2, kPkruIndex = 9;
+/// Ascending, as the compacted form has them.
+constexpr std::uint64_t kExtended[] = {kStateAvx, kStateMasks, kStateZmmHigh, kStateZmm16, kStatePkru};
 constexpr std::uint32_t kMxcsrInitial = 0x1f80;
 
 template <class T>
@@ -74,9 +77,37 @@ void take_x87(Cpu& cpu, PointerFormat format, const std::uint8_t* area) {
   update_error_summary(cpu);
 }
 
+/// Outside of 64-bit code the upper halves of ZMM8 and above, and ZMM16 and above, are left alone.
+std::size_t high_size(XsaveForm form) { return std::size_t{32} * form.registers; }
+
 }  // namespace
 
+XsaveLayout::Place XsaveLayout::place(std::uint64_t component) const {
+  switch (component) {
+    case kStateAvx:
+      return {avx, kAvxSize};
+    case kStateMasks:
+      return {masks, sizeof(Avx512State::masks)};
+    case kStateZmmHigh:
+      return {zmm_high, sizeof(Avx512State::high)};
+    case kStateZmm16:
+      return {zmm16, sizeof(Avx512State::zmm16)};
+    case kStatePkru:
+      return {pkru, kPkruSize};
+    default:
+      return {};
+  }
+}
+
+unsigned XsaveLayout::end(std::uint64_t components) const {
+  unsigned last = kExtendedRegion;
+  for (const std::uint64_t component : kExtended)
+    if (components & component) last = std::max(last, place(component).offset + place(component).size);
+  return last;
+}
+
 XsaveLayout standard_layout(const Cpu& cpu) {
+  if (cpu.avx512) return host_layout();
   XsaveLayout layout;
   if (!cpu.cpuid) return layout;
   if (const CpuidLeaf whole = cpu.cpuid->find(kXsaveLeaf, 0); whole.ecx != 0) {
@@ -90,8 +121,12 @@ XsaveLayout standard_layout(const Cpu& cpu) {
 
 XsaveLayout compacted_layout(std::uint64_t components) {
   XsaveLayout layout;
-  layout.pkru = layout.avx + (components & kStateAvx ? kAvxSize : 0);
-  layout.size = layout.pkru + (components & kStatePkru ? kPkruSize : 0);
+  unsigned* const offsets[] = {&layout.avx, &layout.masks, &layout.zmm_high, &layout.zmm16, &layout.pkru};
+  layout.size = kExtendedRegion;
+  for (unsigned i = 0; i < std::size(kExtended); ++i) {
+    *offsets[i] = layout.size;
+    if (components & kExtended[i]) layout.size += layout.place(kExtended[i]).size;
+  }
   return layout;
 }
 
@@ -109,6 +144,11 @@ std::uint64_t components_in_use(const Cpu& cpu) {
     if (!all_zero(ymm.data() + 16, 16)) used |= kStateAvx;
   }
   if (cpu.pkru != 0) used |= kStatePkru;
+  if (const Avx512State* wide = cpu.avx512.get()) {
+    if (!all_zero(wide->masks.data(), wide->masks.size())) used |= kStateMasks;
+    if (!all_zero(wide->high.data(), wide->high.size())) used |= kStateZmmHigh;
+    if (!all_zero(wide->zmm16.data(), wide->zmm16.size())) used |= kStateZmm16;
+  }
   return used;
 }
 
@@ -125,6 +165,12 @@ void put_components(const Cpu& cpu, std::uint64_t components, const XsaveLayout&
     if (components & kStateAvx) std::memcpy(area + layout.avx + 16 * i, ymm + 16, 16);
   }
   if (components & kStatePkru) put(area, layout.pkru, std::uint64_t{cpu.pkru});
+  if (const Avx512State* wide = cpu.avx512.get()) {
+    if (components & kStateMasks) std::memcpy(area + layout.masks, wide->masks.data(), wide->masks.size());
+    if (components & kStateZmmHigh) std::memcpy(area + layout.zmm_high, wide->high.data(), high_size(form));
+    if ((components & kStateZmm16) && form.registers == 16)
+      std::memcpy(area + layout.zmm16, wide->zmm16.data(), wide->zmm16.size());
+  }
 }
 
 void take_components(Cpu& cpu, std::uint64_t components, const XsaveLayout& layout, XsaveForm form,
@@ -142,6 +188,12 @@ void take_components(Cpu& cpu, std::uint64_t components, const XsaveLayout& layo
       cpu.flush_tlb();  // rights are remembered there
     }
   }
+  if (Avx512State* wide = cpu.avx512.get()) {
+    if (components & kStateMasks) std::memcpy(wide->masks.data(), area + layout.masks, wide->masks.size());
+    if (components & kStateZmmHigh) std::memcpy(wide->high.data(), area + layout.zmm_high, high_size(form));
+    if ((components & kStateZmm16) && form.registers == 16)
+      std::memcpy(wide->zmm16.data(), area + layout.zmm16, wide->zmm16.size());
+  }
 }
 
 void initialize_components(Cpu& cpu, std::uint64_t components, XsaveForm form) {
@@ -154,6 +206,11 @@ void initialize_components(Cpu& cpu, std::uint64_t components, XsaveForm form) {
   if ((components & kStatePkru) && cpu.pkru != 0) {
     cpu.pkru = 0;
     cpu.flush_tlb();
+  }
+  if (Avx512State* wide = cpu.avx512.get()) {
+    if (components & kStateMasks) wide->masks = {};
+    if (components & kStateZmmHigh) std::fill_n(wide->high.begin(), high_size(form), std::uint8_t{0});
+    if ((components & kStateZmm16) && form.registers == 16) wide->zmm16 = {};
   }
 }
 
@@ -168,14 +225,15 @@ void store_xsave(const Cpu& cpu, std::vector<std::uint8_t>& area) {
 
 void load_xsave(Cpu& cpu, std::span<const std::uint8_t> area) {
   cpu.x87.window = cpu.vector.window = 0;
-  initialize_components(cpu, kStateKnown, {});
+  initialize_components(cpu, known_components(cpu), {});
   cpu.vector.mxcsr = kMxcsrInitial;
   if (area.size() < kLegacyRegion) return;
   const XsaveLayout layout = standard_layout(cpu);
   std::uint64_t components = kStateX87 | kStateSse;
-  if (area.size() >= kExtendedRegion) components = get<std::uint64_t>(area.data(), kLegacyRegion) & kStateKnown;
-  if (area.size() < layout.avx + kAvxSize) components &= ~kStateAvx;
-  if (area.size() < layout.pkru + kPkruSize) components &= ~kStatePkru;
+  if (area.size() >= kExtendedRegion)
+    components = get<std::uint64_t>(area.data(), kLegacyRegion) & known_components(cpu);
+  for (const std::uint64_t component : kExtended)
+    if (area.size() < layout.end(component)) components &= ~component;
   take_components(cpu, components, layout, {}, area.data());
   if (components & (kStateSse | kStateAvx))
     cpu.vector.mxcsr = get<std::uint32_t>(area.data(), kMxcsrOffset) & kMxcsrMask;

@@ -11,8 +11,14 @@ namespace machina::jit {
 
 /// State components as bits of XCR0 and XSTATE_BV: SDM vol. 1, 13.1.
 inline constexpr std::uint64_t kStateX87 = 1, kStateSse = 2, kStateAvx = 4, kStatePkru = 1U << 9;
+/// Those of AVX-512, which go together: opmasks, the upper halves of ZMM0 to ZMM15, and ZMM16 to ZMM31.
+inline constexpr std::uint64_t kStateMasks = 1U << 5, kStateZmmHigh = 1U << 6, kStateZmm16 = 1U << 7;
+inline constexpr std::uint64_t kStateAvx512 = kStateMasks | kStateZmmHigh | kStateZmm16;
+
 /// All that this CPU has.
-inline constexpr std::uint64_t kStateKnown = kStateX87 | kStateSse | kStateAvx | kStatePkru;
+inline std::uint64_t known_components(const Cpu& cpu) {
+  return kStateX87 | kStateSse | kStateAvx | kStatePkru | (cpu.avx512 ? kStateAvx512 : 0);
+}
 
 inline constexpr unsigned kLegacyRegion = 512, kXsaveHeader = 64, kExtendedRegion = kLegacyRegion + kXsaveHeader;
 
@@ -20,10 +26,19 @@ inline constexpr unsigned kLegacyRegion = 512, kXsaveHeader = 64, kExtendedRegio
 /// AVX-512 where there is no such leaf.
 struct XsaveLayout {
   unsigned avx = kExtendedRegion, pkru = 832;
+  unsigned masks = 0, zmm_high = 0, zmm16 = 0;
   unsigned size = 840;  ///< of the whole area
+
+  /// Of one component beyond the legacy region, by its bit; nothing for others.
+  struct Place {
+    unsigned offset = 0, size = 0;
+  };
+  Place place(std::uint64_t component) const;
+  /// Where the last of these ends.
+  unsigned end(std::uint64_t components) const;
 };
 XsaveLayout standard_layout(const Cpu& cpu);
-/// SDM vol. 1, 13.4.3: components follow one another; neither of the two is aligned to 64 bytes.
+/// SDM vol. 1, 13.4.3: components follow one another; none of them is aligned beyond that.
 XsaveLayout compacted_layout(std::uint64_t components);
 
 /// FIP and FDP of 64 bits (FXSAVE64, XSAVE64), or of 32 with selectors. SDM vol. 1, 10.5.1.

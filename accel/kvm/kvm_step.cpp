@@ -101,13 +101,12 @@ SoftwareStep::Result SoftwareStep::step(X86State& state, unsigned following, std
   tsc_ = state.msr(kMsrTsc);
   host_tsc_ = __rdtsc();
   const std::vector<std::uint8_t> bytes = bytes_at_rip(state, reader());
-  // Registers that the software CPU does not have would keep their values, or be left out of what is saved.
-  const bool more_registers = state.xcr0 & ~jit::kStateKnown;
-  if (more_registers && uses_extended_state(state, bytes)) {
+  // Registers that nobody here has would be left out of what is saved.
+  const bool more_registers = state.xcr0 & ~jit::known_components(stepper_.cpu());
+  if (more_registers && saves_extended_state(state, bytes)) {
     result.why_not = fmt::format(
-        "the guest has set XCR0 to {:#x}, and so uses registers that the software CPU does not have: it cannot carry "
-        "out what KVM cannot emulate. Keep a Linux guest from it by the parameter clearcpuid=avx512f, or take -accel "
-        "jit",
+        "the guest has set XCR0 to {:#x}, and so uses registers that the software CPU cannot save for it when KVM "
+        "cannot. Take a CPU model with fewer, or -accel jit",
         state.xcr0);
     return result;
   }

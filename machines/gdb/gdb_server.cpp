@@ -1,6 +1,6 @@
 #include "machines/gdb/gdb_server.h"
 
-#include <utility>
+#include <algorithm>
 
 #include "core/error.h"
 #include "machines/monitor/human_command.h"
@@ -11,6 +11,8 @@ namespace machina {
 namespace {
 
 constexpr int kDrainMs = 1000;
+/// Two packets of the longest kind.
+constexpr std::size_t kInputLimit = 4 * GdbPacketReader::kMost;
 
 }  // namespace
 
@@ -59,11 +61,11 @@ void GdbServer::unrealize() {
 
 std::size_t GdbServer::can_receive() {
   if (output_.size() > kOutputHigh) return 0;
-  return input_.room();
+  return kInputLimit - std::min(kInputLimit, input_.size());
 }
 
 void GdbServer::receive(std::span<const std::byte> bytes) {
-  input_.push(bytes);
+  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   carry_out();
 }
 
@@ -72,6 +74,7 @@ void GdbServer::event(Event event) {
     session_->interrupt();
     return;
   }
+  ++connection_;
   input_.clear();
   reader_.reset();
   output_.clear();
@@ -95,9 +98,20 @@ void GdbServer::writable() {
 }
 
 void GdbServer::carry_out() {
-  input_.carry_out([this](std::string_view& rest) { return reader_.next(rest); },
-                   [this](const GdbPacketReader::Item& item) { take(item); },
-                   [this] { return output_.size() <= kOutputHigh; });
+  if (busy_) return;  // what is said to the backend may come back as its answer
+  busy_ = true;
+  while (!input_.empty() && output_.size() <= kOutputHigh) {
+    const std::string bytes = std::exchange(input_, {});
+    std::string_view rest = bytes;
+    const unsigned connection = connection_;
+    while (const auto item = reader_.next(rest)) {
+      take(*item);
+      if (connection_ != connection || output_.size() > kOutputHigh) break;
+    }
+    // What another client sends is not put behind the remains of this one's.
+    if (connection_ == connection && !rest.empty()) input_.insert(0, rest);
+  }
+  busy_ = false;
 }
 
 void GdbServer::take(const GdbPacketReader::Item& item) {

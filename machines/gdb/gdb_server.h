@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "core/chardev/char_backend.h"
-#include "core/chardev/input_queue.h"
 #include "core/chardev/output_queue.h"
 #include "machines/gdb/packet.h"
 #include "machines/gdb/session.h"
@@ -65,11 +64,13 @@ class GdbServer final : public qom::Object, private CharFrontend, public Monitor
   std::unique_ptr<GdbSession> session_;
   MonitorTasks tasks_;
   OutputQueue output_;
-  InputQueue input_{4 * GdbPacketReader::kMost};  // two packets of the longest kind
+  std::string input_;  ///< not looked at yet
   GdbPacketReader reader_;
   std::deque<std::string> packets_;  ///< of ours; the first has been sent and is not acknowledged yet
   bool first_sent_ = false;
   bool acknowledge_ = true, ending_acknowledging_ = false;
+  bool busy_ = false;
+  unsigned connection_ = 0;
 };
 
 }  // namespace machina

@@ -103,16 +103,17 @@ void QmpServer::unrealize() {
 
 std::size_t QmpServer::can_receive() {
   if (output_.size() > kOutputHigh) return 0;
-  return input_.room();
+  return kInputLimit - std::min(kInputLimit, input_.size());
 }
 
 void QmpServer::receive(std::span<const std::byte> bytes) {
-  input_.push(bytes);
+  input_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   carry_out();
 }
 
 void QmpServer::event(Event event) {
   if (event == Event::Break) return;
+  ++connection_;
   negotiated_ = false;
   input_.clear();
   stream_.reset();
@@ -133,9 +134,20 @@ void QmpServer::writable() {
 }
 
 void QmpServer::carry_out() {
-  input_.carry_out([this](std::string_view& rest) { return stream_.next(rest); },
-                   [this](const JsonStream::Item& item) { answer(item); },
-                   [this] { return output_.size() <= kOutputHigh; });
+  if (busy_) return;  // what is said to the backend may come back as its answer
+  busy_ = true;
+  while (!input_.empty() && output_.size() <= kOutputHigh) {
+    const std::string bytes = std::exchange(input_, {});
+    std::string_view rest = bytes;
+    const unsigned connection = connection_;
+    while (auto item = stream_.next(rest)) {
+      answer(*item);
+      if (connection_ != connection || output_.size() > kOutputHigh) break;
+    }
+    // What another client sends is not put behind the remains of this one's.
+    if (connection_ == connection && !rest.empty()) input_.insert(0, rest);
+  }
+  busy_ = false;
 }
 
 void QmpServer::send(const Value& message) {
@@ -149,7 +161,7 @@ void QmpServer::answer(const JsonStream::Item& item) {
   ValueMap message;
   Value id;
   bool has_id = false;
-  const unsigned connection = input_.connection();
+  const unsigned connection = connection_;
   try {
     if (!item.error.empty()) throw QmpError{QmpErrorClass::GenericError, item.error};
     const Value request = parse_json(item.text);
@@ -162,7 +174,7 @@ void QmpServer::answer(const JsonStream::Item& item) {
   } catch (const std::exception& e) {  // no memory for the answer, say: that is no reason to lose the guest
     message = {{"error", error_answer({QmpErrorClass::GenericError, e.what()})}};
   }
-  if (input_.connection() != connection) return;  // nobody is there to hear it
+  if (connection_ != connection) return;  // nobody is there to hear it
   if (has_id) message.emplace_back("id", std::move(id));
   send(message);
 }

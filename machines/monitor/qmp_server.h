@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "core/chardev/char_backend.h"
-#include "core/chardev/input_queue.h"
 #include "core/chardev/output_queue.h"
 #include "machines/monitor/json_stream.h"
 #include "machines/monitor/qmp_command.h"
@@ -71,9 +70,11 @@ class QmpServer final : public qom::Object, private CharFrontend, private Monito
   Machine* machine_ = nullptr;
   int observer_ = 0;
   OutputQueue output_;
-  InputQueue input_{kInputLimit};
+  std::string input_;  ///< not looked at yet
   JsonStream stream_;
   bool negotiated_ = false;
+  bool busy_ = false;
+  unsigned connection_ = 0;
   std::uint64_t dropped_events_ = 0;
   struct Limited {
     std::string_view name;

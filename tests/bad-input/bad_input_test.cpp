@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,6 @@
 #include <regex>
 #include <sstream>
 
-#include "core/chardev/unix_socket_file.h"
 #include "core/config/yaml.h"
 #include "qom/property.h"
 #include "tests/support/child_process.h"
@@ -193,9 +193,10 @@ class Case {
     fds_.push_back(fd);
   }
   void listen_unix(const fs::path& path) {
-    const sockaddr_un address = unix_address(path);
-    listen_on(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), reinterpret_cast<const sockaddr*>(&address),
-              sizeof address);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    listen_on(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), reinterpret_cast<sockaddr*>(&address), sizeof address);
   }
   void listen_tcp() {
     sockaddr_in address{};

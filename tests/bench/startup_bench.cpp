@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "core/chardev/unix_socket_file.h"
 #include "tests/support/child_process.h"
 #include "tests/support/guest_machine.h"
 #include "tests/support/test_paths.h"
@@ -103,9 +103,10 @@ void QmpGreeting(benchmark::State& state) {
     const std::string path = fmt::format("/tmp/machina-bench-{}", ::getpid());
     ::unlink(path.c_str());
     const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    const sockaddr_un address = unix_address(path);
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener, 1) != 0)
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 1) != 0)
       return state.SkipWithError("cannot listen");
     std::vector<std::string> arguments = machine_arguments(kvm ? "kvm" : "qtest");
     arguments.insert(arguments.end(), {"-S", "-qmp", "unix:" + path});

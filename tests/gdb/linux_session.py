@@ -18,10 +18,9 @@ START_LIMIT = 900  # seconds: a KVM that emulates kernel mode unpacks the kernel
 
 
 def linux(program, accel, guests, *arguments):
-    # AVX-512: emulated_kvm.py of tests/linux says why.
     return machine(program, "-M", "pc", "-accel", accel, "-m", "128", "-smp", "2", "-nic", "none", "-display", "none",
                    "-no-reboot", "-serial", "stdio", "-kernel", f"{guests}/cloud.vmlinuz", "-initrd",
-                   f"{guests}/cloud.shell.cpio.gz", "-append", "console=ttyS0 loglevel=3 nokaslr clearcpuid=avx512f",
+                   f"{guests}/cloud.shell.cpio.gz", "-append", "console=ttyS0 loglevel=3 nokaslr",
                    "-gdb", "unix:{dir}/gdb", "-monitor", "unix:{dir}/hmp,server=on,wait=off", *arguments,
                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

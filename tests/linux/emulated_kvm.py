@@ -5,9 +5,7 @@ usage: emulated_kvm.py MACHINE_RUN GUESTS [--limit S] [--image FILE]
 
 Takes many minutes: such a KVM executes about a million instructions of the kernel a second. So what the kernel calls a
 lockup takes longer, and its self-tests of cryptography, which raise numbers of 8192 bits to the power of each other, are
-left out. Such a KVM also shows guests AVX-512 where the host has it, whatever CPU model was asked for, and neither it nor
-the software CPU knows it in kernel mode; the kernel is told so. Exit status 77: this host has no such KVM, the last line
-says why.
+left out. Exit status 77: this host has no such KVM, the last line says why.
 """
 
 import argparse
@@ -28,7 +26,7 @@ MILESTONES = [
     ("init", r"^== uptime"),
 ]
 
-APPEND = ("console=ttyS0,115200 panic=-1 nokaslr watchdog_thresh=60 clearcpuid=avx512f cryptomgr.notests "
+APPEND = ("console=ttyS0,115200 panic=-1 nokaslr watchdog_thresh=60 cryptomgr.notests "
           "highres=off nohz=off lapic=notscdeadline tsc=reliable no-steal-acc")
 
 

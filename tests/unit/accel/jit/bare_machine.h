@@ -20,6 +20,7 @@
 #include "accel/jit/cpu.h"
 #include "accel/jit/cpu_group.h"
 #include "accel/jit/environment.h"
+#include "accel/jit/features.h"
 #include "accel/jit/guest_ram.h"
 #include "accel/jit/run.h"
 
@@ -211,6 +212,7 @@ class BareMachine : public Environment {
   explicit BareMachine(std::shared_ptr<Common> common)
       : common_(std::move(common)), ram_(common_->ram), cpu_(std::make_unique<Cpu>(*this, common_->blocks)) {
     cpu_->features.fill(~0U);
+    set(cpu_->features, feature::kAvx512f, false);
     common_->group.add(*cpu_);
     real_mode();
   }

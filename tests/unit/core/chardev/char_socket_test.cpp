@@ -3,13 +3,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <thread>
 
 #include "core/chardev/fd_stream.h"
-#include "core/chardev/unix_socket_file.h"
 #include "tests/support/no_more_descriptors.h"
 #include "tests/support/trace_capture.h"
 #include "tests/unit/core/chardev/chardev_fixture.h"
@@ -20,8 +21,10 @@ namespace {
 struct CharSocketTest : test::ChardevTest {
   static OwnedFd connect_unix(const std::string& path) {
     OwnedFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_un a = unix_address(path);
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0) fd.reset();
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    strncpy(a.sun_path, path.c_str(), sizeof a.sun_path - 1);
+    if (connect(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) != 0) fd.reset();
     return fd;
   }
   static OwnedFd connect_tcp(int port) {
@@ -253,8 +256,10 @@ TEST_F(CharSocketTest, WaitBlocksUntilAClientIsThereThread) {
 TEST_F(CharSocketTest, StaleSocketIsReplacedAndALiveOneOrAFileIsNot) {
   {
     const OwnedFd left_behind(socket(AF_UNIX, SOCK_STREAM, 0));
-    const sockaddr_un a = unix_address(path("s"));
-    ASSERT_EQ(bind(left_behind.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a), 0);
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    strncpy(a.sun_path, path("s").c_str(), sizeof a.sun_path - 1);
+    ASSERT_EQ(bind(left_behind.get(), reinterpret_cast<sockaddr*>(&a), sizeof a), 0);
   }
   const Properties server{{"path", path("s")}, {"server", "on"}, {"wait", "off"}};
   const auto chr = realize("chardev-socket", server);

@@ -4,13 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <thread>
 
-#include "core/chardev/unix_socket_file.h"
 #include "core/error.h"
 
 namespace machina {
@@ -23,7 +24,7 @@ class QmpClientTest : public testing::Test {
   QmpClientTest() : path_(testing::TempDir() + "machina-ctl-" + std::to_string(::getpid())) {
     ::unlink(path_.c_str());
     listener_ = new_socket();
-    const sockaddr_un a = unix_address(path_);
+    const sockaddr_un a = address();
     EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a), 0);
     EXPECT_EQ(::listen(listener_.get(), 1), 0);
   }
@@ -32,6 +33,12 @@ class QmpClientTest : public testing::Test {
     ::unlink(path_.c_str());
   }
   static OwnedFd new_socket() { return OwnedFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+  sockaddr_un address() const {
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    std::memcpy(a.sun_path, path_.data(), path_.size());
+    return a;
+  }
   /// One client: the greeting, then an answer to each line, until they are at an end.
   void serve(std::vector<std::string> answers) {
     server_ = std::thread([this, answers = std::move(answers)] {
@@ -68,7 +75,7 @@ class QmpClientTest : public testing::Test {
 /// The kernel lets connect() wait as long as others wait to be served, whatever that takes.
 TEST_F(QmpClientTest, AQueueThatIsFullIsNoReasonToWaitForEver) {
   std::vector<OwnedFd> waiting;
-  const sockaddr_un a = unix_address(path_);
+  const sockaddr_un a = address();
   for (;;) {
     OwnedFd one(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (::connect(one.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0) break;
