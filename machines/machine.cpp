@@ -81,6 +81,7 @@ X86Cpu& Machine::plug_cpu(unsigned index, const std::string& id) {
   if (cpus_.cpus().empty()) throw Error("a machine without CPUs has no place for one");
   const X86Cpu& first = *cpus_.cpus().front();
   const auto cpu = make_cpu(index);
+  if (moved_) cpu->show_as(first);
   // What the board says of its CPUs stands in the first: which interrupt controllers they are wired to.
   for (const qom::Property& p : first.object_class().properties()) {
     if (p.read_only || p.name == "index" || p.name == "apic-id") continue;
@@ -97,16 +98,20 @@ X86Cpu& Machine::plug_cpu(unsigned index, const std::string& id) {
     if (!parent) parent = &add_new_child<qom::Container>("peripheral");
   }
   parent->add_child(id.empty() ? fmt::format("cpu[{}]", index) : id, cpu);
+  const bool run = !cpus_.parked();
+  cpus_.park_all();  // the time of the first is read
   try {
     qom::realize_tree(*cpu);
     cpu->set_debug({cpus_.breakpoints(), false, false});
+    reset_tree(*cpu);
+    cpu->join_time(first);
   } catch (...) {
     parent->remove_child(*cpu);
+    if (run) cpus_.unpark_all();
     throw;
   }
   cpus_.add(*cpu);
-  reset_tree(*cpu);
-  if (!cpus_.parked()) cpu->unpark();
+  if (run && !has_requests()) cpus_.unpark_all();
   return *cpu;
 }
 

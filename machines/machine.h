@@ -146,6 +146,7 @@ class Machine final : public qom::Object,
   CpuSet cpus_{system_};
   std::vector<qom::Ref<Device>> order_;
   bool powered_ = false;
+  bool moved_ = false;  ///< its CPUs were made by another accelerator
 
   RunState state_ = RunState::Prelaunch;
   bool asleep_ = false;  ///< paused while it was suspended

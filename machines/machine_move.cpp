@@ -54,6 +54,7 @@ void Machine::change_accelerator(qom::Ref<Accelerator> fresh) {
   vcpus.clear();  // now those of before
   remove_child(*accelerator_);
   accelerator_ = std::move(fresh);
+  moved_ = true;
   add_child("accel", accelerator_);
   qom::realize_tree(*accelerator_);
   accelerator_->take_over();

@@ -36,6 +36,7 @@ class JitAccelerator final : public Accelerator, public CpuidSource, private Mem
   void init_machine(System& system, unsigned max_cpus) override;
   std::unique_ptr<Vcpu> create_vcpu(X86Cpu& cpu) override;
   CpuidTable supported_cpuid() const override;
+  bool has_smm() const override { return true; }
   std::optional<std::uint64_t> guest_clock() override;
   void go_on_from(std::optional<std::uint64_t> guest_clock) override { clock_before_ = guest_clock; }
   void take_over() override;

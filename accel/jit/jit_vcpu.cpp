@@ -55,7 +55,7 @@ JitVcpu::~JitVcpu() {
 void JitVcpu::set_cpu_model() {
   if (x86_.has_cpuid()) {
     require_supported(x86_.cpuid, supported_cpuid(), "the software CPU");
-    if (const std::uint64_t khz = x86_.vcpu()->tsc_khz(); khz != 0) tsc_hz_ = khz * 1000;
+    if (const std::uint64_t khz = x86_.shown_tsc_khz(); khz != 0) tsc_hz_ = khz * 1000;
     set_cpuid(*cpu_, x86_.cpuid);
     cpu_->tsc_khz = tsc_hz_ / 1000;
     return;
@@ -160,6 +160,10 @@ void JitVcpu::load_state(const X86State& state) {
     update_kvmclock(*cpu_);
   }
   take_pending(state.events);
+  if (state.mp_state == MpState::Halted) {  // as an SMI's handler is told
+    cpu_->wait.halt_instructions = cpu_->instructions;
+    cpu_->wait.halt_rip = cpu_->rip;
+  }
   apic_page_ = ~std::uint64_t{0};
   if (x86_.local_apic() && (state.apic_base & apic::kBaseEnable) && !(state.apic_base & apic::kBaseExtended))
     apic_page_ = state.apic_base & apic::kBaseAddress;
@@ -210,6 +214,13 @@ void JitVcpu::set_tsc_offset(std::uint64_t offset) {
   const MachineLock::Guard guard(accelerator_.system().lock);
   tsc_offset_ = offset;
   x86_.local_apic()->tsc_changed();
+}
+
+void JitVcpu::join_time(const Vcpu& other) {
+  const auto& from = static_cast<const JitVcpu&>(other);
+  set_tsc_offset(from.tsc_offset_ - from.cpu_->msrs.tsc_adjust + cpu_->msrs.tsc_adjust);
+  cpu_->kvmclock = from.cpu_->kvmclock;
+  update_kvmclock(*cpu_);
 }
 
 // --- physical memory ---

@@ -39,6 +39,7 @@ class JitVcpu final : public Vcpu, public Environment {
   std::uint64_t tsc() const override;
   std::uint64_t tsc_frequency() const override { return tsc_hz_; }
   std::uint64_t tsc_khz() const override { return tsc_hz_ / 1000; }
+  void join_time(const Vcpu& other) override;
   /// Accelerator::guest_clock(). While parked.
   std::uint64_t guest_clock() { return kvmclock_now(*cpu_); }
 

@@ -233,6 +233,13 @@ std::unique_ptr<Vcpu> KvmAccelerator::create_vcpu(X86Cpu& cpu) {
   return std::make_unique<kvm::KvmVcpu>(*this, cpu);
 }
 
+kvm::Fd KvmAccelerator::open_vcpu(std::uint32_t apic_id, bool& again) {
+  auto kept = kept_vcpus_.extract(apic_id);
+  again = !kept.empty();
+  if (again) return std::move(kept.mapped());
+  return {*calls_, vm_.must(KVM_CREATE_VCPU, apic_id, "KVM_CREATE_VCPU")};
+}
+
 std::unique_ptr<InterruptEvent> KvmAccelerator::connect_event(IrqIn& sink, int fd, int resample_fd) {
   return irqchip_parts_->connect_line(sink, fd, resample_fd);
 }
@@ -245,7 +252,7 @@ void KvmAccelerator::clock_running(bool running) {
   patched_memory_->running(running);
   held_pages_->running(running);
   irqchip_parts_->clock_running(running);
-  if (running) msrs_->tsc().guest_runs();
+  running ? msrs_->tsc().guest_runs() : msrs_->tsc().guest_stands();
   if (capability(KVM_CAP_ADJUST_CLOCK) <= 0) return;
   kvm_clock_data data{};
   if (!running) {

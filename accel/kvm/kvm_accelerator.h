@@ -2,9 +2,11 @@
 /// The KVM accelerator: the system and VM descriptors, what this kernel's KVM can do, and what follows from it.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
@@ -87,7 +89,10 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::string details() override;
   std::string statistics() override;
   kvm::Irqchip& irqchip_parts() const { return *irqchip_parts_; }
-  // Called by vCPUs as they come and go; machine lock held.
+  // Called by vCPUs as they come and go; machine lock held. KVM knows no end of a vCPU but the VM's: one that is
+  // plugged in again is the one that was there.
+  kvm::Fd open_vcpu(std::uint32_t apic_id, bool& again);
+  void keep_vcpu(std::uint32_t apic_id, kvm::Fd vcpu) { kept_vcpus_.insert_or_assign(apic_id, std::move(vcpu)); }
   void add_vcpu(kvm::KvmVcpu& vcpu) { vcpus_.push_back(&vcpu); }
   void remove_vcpu(kvm::KvmVcpu& vcpu) { std::erase(vcpus_, &vcpu); }
 
@@ -119,6 +124,7 @@ class KvmAccelerator final : public Accelerator, public CpuidSource {
   std::unique_ptr<kvm::IoEventFds> memory_events_, port_events_;
   CpuidTable supported_cpuid_;
   std::vector<kvm::KvmVcpu*> vcpus_;
+  std::map<std::uint32_t, kvm::Fd> kept_vcpus_;  ///< by APIC ID
   kvm::SharedSteps steps_;
   TripleFaults triple_faults_;
   std::size_t vcpu_map_size_ = 0;

@@ -226,7 +226,8 @@ void MsrSet::load(const Fd& vcpu, const X86State& state, std::optional<std::uint
 
 void MsrSet::store(const Fd& vcpu, X86State& state) {
   state.msrs.clear();
-  for (const X86Msr& m : get_msrs(vcpu, indices())) state.set_msr(m.index, m.value);
+  for (const X86Msr& m : get_msrs(vcpu, indices()))
+    state.set_msr(m.index, m.index == kMsrTsc ? tsc_.as_stored(vcpu, m.value) : m.value);
 }
 
 bool MsrSet::comparable(std::uint32_t index) const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "accel/kvm/kvm_calls.h"
@@ -29,13 +30,25 @@ class TscOffsets {
   /// This KVM ignores offsets: the guest reads the host's TSC. Then KVM, too, is to think so (its paravirtual clock is
   /// told by TSC and offset), and set() sets an offset of 0 whatever the value.
   void leave_to_host();
+  /// Makes the TSC of a vCPU, less IA32_TSC_ADJUST, that of another, which has run. Neither is in KVM_RUN.
+  void join(const Fd& vcpu, const Fd& other);
+  /// What a state that is read now has for a vCPU's TSC, which reads `value`. While the guest stands still it is that
+  /// of one moment for all vCPUs, although their TSCs go on from one reading to the next.
+  std::uint64_t as_stored(const Fd& vcpu, std::uint64_t value);
   /// The guest goes on: what is set from now on is a new moment.
   void guest_runs();
+  /// It has stopped.
+  void guest_stands();
 
  private:
   std::mutex mutex_;
   bool of_host_ = false;
-  bool standing_ = false;  ///< value_, offset_ and done_ are of this standstill
+  bool runs_ = false;
+  struct Moment {
+    std::uint64_t value, offset;
+  };
+  std::optional<Moment> read_;  ///< of the vCPU that was read first in this standstill
+  bool standing_ = false;       ///< value_, offset_ and done_ are of this standstill
   std::uint64_t value_ = 0, offset_ = 0;
   std::vector<int> done_;  ///< descriptors of the vCPUs that have it
 };

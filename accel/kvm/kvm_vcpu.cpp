@@ -40,20 +40,19 @@ void KvmVcpu::install_kick_signal() {
 KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu)
     : accelerator_(accelerator),
       cpu_(cpu),
-      fd_(accelerator.vm().calls(), accelerator.vm().must(KVM_CREATE_VCPU, cpu.apic_id(), "KVM_CREATE_VCPU")),
+      fd_(accelerator.open_vcpu(cpu.apic_id(), again_)),
       transfer_(fd_, accelerator.state_support(), accelerator.msrs()),
       debug_(fd_, accelerator.patched_memory(), accelerator.debug_flags()),
       watched_(accelerator.held_pages()) {
-  Calls& calls = accelerator.vm().calls();
-  run_size_ = accelerator.vcpu_map_size();
-  void* mapped = calls.map(fd_.get(), run_size_);
-  if (mapped == MAP_FAILED) throw Error("cannot map the vCPU's shared page").why(std::strerror(errno));
-  run_ = static_cast<kvm_run*>(mapped);
   try {
+    run_size_ = accelerator.vcpu_map_size();
+    void* mapped = fd_.calls().map(fd_.get(), run_size_);
+    if (mapped == MAP_FAILED) throw Error("cannot map the vCPU's shared page").why(std::strerror(errno));
+    run_ = static_cast<kvm_run*>(mapped);
     set_cpu_model();
     accelerator.msrs().learn(fd_);
   } catch (...) {
-    calls.unmap(run_, run_size_);
+    put_away();
     throw;
   }
   accelerator.add_vcpu(*this);
@@ -61,15 +60,29 @@ KvmVcpu::KvmVcpu(KvmAccelerator& accelerator, X86Cpu& cpu)
 
 KvmVcpu::~KvmVcpu() {
   accelerator_.remove_vcpu(*this);
+  put_away();
+}
+
+void KvmVcpu::put_away() {
   if (run_) fd_.calls().unmap(run_, run_size_);
+  accelerator_.keep_vcpu(cpu_.apic_id(), std::move(fd_));
+}
+
+// Once it has run, KVM takes no CPUID any more, not even the same; and it is the same.
+void KvmVcpu::tell_cpuid() {
+  try {
+    kvm::set_cpuid(fd_, cpu_.cpuid);
+  } catch (const Error&) {
+    if (!again_) throw;
+  }
 }
 
 // The guest has seen its CPU under another accelerator: it stays the same to the bit.
 void KvmVcpu::keep_cpu_model() {
   require_supported(cpu_.cpuid, accelerator_.supported_cpuid(), "KVM");
   host_khz_ = kvm::tsc_khz(fd_);
-  guest_khz_ = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, cpu_.vcpu()->tsc_khz());
-  kvm::set_cpuid(fd_, cpu_.cpuid);
+  guest_khz_ = set_tsc_khz(fd_, accelerator_.capability(KVM_CAP_TSC_CONTROL) > 0, cpu_.shown_tsc_khz());
+  tell_cpuid();
   CpuidTable table = cpu_.cpuid;
   const Fd& system = accelerator_.system_fd();
   bool changed = load_feature_msrs(system, fd_, accelerator_.msrs(), table, false);
@@ -99,12 +112,12 @@ void KvmVcpu::set_cpu_model() {
   for (const std::string& warning : made.warnings) log::warn_once(warning, warning);  // once for all CPUs
   cpu_.cpuid = std::move(made.table);
   drop_refused_features(accelerator_.msrs(), cpu_.cpuid);
-  kvm::set_cpuid(fd_, cpu_.cpuid);
+  tell_cpuid();
   const bool as_host = spec.name == "host" || spec.name == "max";
   const Fd& system = accelerator_.system_fd();
   bool changed = load_feature_msrs(system, fd_, accelerator_.msrs(), cpu_.cpuid, as_host);
   changed = set_up_machine_check(system, fd_, accelerator_.capability(KVM_CAP_MCE), cpu_.cpuid) || changed;
-  if (changed) kvm::set_cpuid(fd_, cpu_.cpuid);
+  if (changed) tell_cpuid();
 }
 
 void KvmVcpu::tell_paused() const {

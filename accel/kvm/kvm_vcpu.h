@@ -40,6 +40,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   std::uint64_t tsc() const override;            // kvm_vcpu_interrupts.cpp
   std::uint64_t tsc_frequency() const override;  // kvm_vcpu_interrupts.cpp
   std::uint64_t tsc_khz() const override { return guest_khz_; }
+  void join_time(const Vcpu& other) override;  // kvm_vcpu_interrupts.cpp
 
   /// The guest's watchdog is told that time passed without it (kvmclock); while parked, before running again.
   void tell_paused() const;
@@ -85,6 +86,8 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   void inject();
   void inject_interrupt();
   void note_injected(int vector);
+  void put_away();
+  void tell_cpuid();
   void set_cpu_model();
   void keep_cpu_model();
   void forget_interrupts(const X86State& state);
@@ -108,6 +111,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
 
   KvmAccelerator& accelerator_;
   X86Cpu& cpu_;
+  bool again_ = false;  ///< KVM has run this vCPU before
   Fd fd_;
   StateTransfer transfer_;
   GuestDebug debug_;

@@ -133,6 +133,11 @@ void KvmVcpu::note_tsc() {
   if (!now.empty()) guest_tsc_ = now.front().value;
 }
 
+void KvmVcpu::join_time(const Vcpu& other) {
+  accelerator_.msrs().tsc().join(fd_, static_cast<const KvmVcpu&>(other).fd_);
+  note_tsc();
+}
+
 std::uint64_t KvmVcpu::tsc() const { return guest_tsc_ + mul_div(__rdtsc() - host_tsc_, guest_khz_, host_khz_); }
 
 std::uint64_t KvmVcpu::tsc_frequency() const {

@@ -50,6 +50,9 @@ class Vcpu {
   virtual std::uint64_t tsc_frequency() const { return 0; }
   /// What the guest's time stamp counter runs at, in kHz, whoever has its local APIC; 0: not known.
   virtual std::uint64_t tsc_khz() const { return 0; }
+  /// This one joins a machine that has run: its time stamp counter, less IA32_TSC_ADJUST, and its paravirtual clock
+  /// are those of `other`, of the same accelerator, from now on. Both are parked.
+  virtual void join_time(const Vcpu& /*other*/) {}
 };
 
 /// An event descriptor that raises an interrupt without user space, as long as this object lives.
@@ -96,6 +99,8 @@ class Accelerator : public qom::Object {
   virtual bool manual_time() const { return false; }
   /// The accelerator's own HLT, INIT and SIPI handling: with an in-kernel local APIC, run() sleeps in it.
   virtual bool handles_mp_state() const { return false; }
+  /// Its CPUs have memory of their own in system management mode.
+  virtual bool has_smm() const { return false; }
   /// The virtual clock starts or stops; all vCPUs are parked.
   virtual void clock_running(bool /*running*/) {}
   /// Signalling `fd` raises the interrupt. With a `resample_fd` the line is level triggered: it stays raised until the

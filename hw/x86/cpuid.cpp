@@ -40,4 +40,24 @@ std::uint32_t CpuTopology::apic_id(unsigned index) const {
   return thread | core << threads_bits() | socket << (threads_bits() + cores_bits());
 }
 
+void set_apic_id(CpuidTable& table, const CpuTopology& topology, std::uint32_t apic_id) {
+  const unsigned thread_bits = topology.threads_bits(), core_bits = topology.cores_bits();
+  const std::vector<CpuidLeaf> leaves = table.leaves();
+  for (CpuidLeaf l : leaves) {
+    if (l.leaf == 1) {
+      l.ebx = (l.ebx & 0xffffff) | apic_id << 24;
+    } else if (l.leaf == 0xb || l.leaf == 0x1f) {
+      l.edx = apic_id;
+    } else if (l.leaf == 0x8000001e) {
+      const std::uint32_t core = (apic_id >> thread_bits) & ((1U << core_bits) - 1);
+      l.eax = apic_id;
+      l.ebx = (l.ebx & ~0xffU) | core;
+      l.ecx = (l.ecx & ~0xffU) | apic_id >> (thread_bits + core_bits);
+    } else {
+      continue;
+    }
+    table.set(l);
+  }
+}
+
 }  // namespace machina

@@ -37,4 +37,7 @@ struct CpuTopology {
   friend bool operator==(const CpuTopology&, const CpuTopology&) = default;
 };
 
+/// What of a table is of one CPU alone: its APIC ID in the leaves 1, Bh, 1Fh and 8000001Eh, where those are there.
+void set_apic_id(CpuidTable& table, const CpuTopology& topology, std::uint32_t apic_id);
+
 }  // namespace machina

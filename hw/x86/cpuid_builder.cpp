@@ -233,7 +233,7 @@ class Builder {
     CpuidTable& t = result_.table;
     const unsigned cpus = std::min(platform_.topology.cores * platform_.topology.threads, 255U);
     constexpr std::uint32_t kClflushQuadwords = 8;  // 64 bytes
-    t.set({1, 0, false, signature_, kClflushQuadwords << 8 | cpus << 16 | (platform_.apic_id & 0xff) << 24, 0, 0});
+    t.set({1, 0, false, signature_, kClflushQuadwords << 8 | cpus << 16, 0, 0});
     t.set({0x80000001, 0, false, signature_, 0, 0, 0});
     if (model_.everything) {
       // Besides the bits that have names: what the host says of its packages, stepping and microarchitecture.
@@ -298,15 +298,12 @@ class Builder {
     // Level types 1: SMT, 2: core. SDM vol. 2, CPUID leaves Bh and 1Fh.
     for (const std::uint32_t leaf : {0xbU, 0x1fU}) {
       if (leaf > level_) continue;
-      t.set({leaf, 0, true, thread_bits, p.threads, 0 | 1U << 8, platform_.apic_id});
-      t.set({leaf, 1, true, package_bits, p.threads * p.cores, 1 | 2U << 8, platform_.apic_id});
-      t.set({leaf, 2, true, 0, 0, 2, platform_.apic_id});
+      t.set({leaf, 0, true, thread_bits, p.threads, 0 | 1U << 8, 0});
+      t.set({leaf, 1, true, package_bits, p.threads * p.cores, 1 | 2U << 8, 0});
+      t.set({leaf, 2, true, 0, 0, 2, 0});
     }
-    if (amd() && has_feature(set_, "topoext")) {
-      const std::uint32_t core = (platform_.apic_id >> thread_bits) & ((1U << p.cores_bits()) - 1);
-      const std::uint32_t socket = platform_.apic_id >> package_bits;
-      t.set({0x8000001e, 0, false, platform_.apic_id, core | (p.threads - 1) << 8, socket, 0});
-    }
+    if (amd() && has_feature(set_, "topoext")) t.set({0x8000001e, 0, false, 0, (p.threads - 1) << 8, 0, 0});
+    set_apic_id(t, p, platform_.apic_id);
   }
 
   void addresses() {

@@ -92,6 +92,13 @@ void X86Cpu::realize() {
   }
 }
 
+void X86Cpu::show_as(const X86Cpu& other) {
+  cpuid = other.cpuid;
+  set_apic_id(cpuid, topology_, apic_id_);
+  shown_tsc_khz_ = other.shown_tsc_khz();
+  shown_as_ = true;
+}
+
 int X86Cpu::thread_id() {
   const MachineLock::Guard guard(system().lock);
   while (thread_.joinable() && thread_id_ == 0) thread_started_.wait(system().lock);
@@ -278,6 +285,10 @@ std::unique_ptr<Vcpu> X86Cpu::make_vcpu(Accelerator& accelerator) {
   const X86State now = state();
   if (now.events.triple_fault_pending)
     throw Error("the CPU is in the middle of a triple fault").object(path()).hint("let the machine run, and try again");
+  if (now.events.smm && !accelerator.has_smm())
+    throw Error("the CPU is in system management mode, which the other accelerator does not have")
+        .object(path())
+        .hint("let the machine run, and try again");
   require_possible(now, cpuid, bootstrap());
   std::unique_ptr<Vcpu> made = accelerator.create_vcpu(*this);
   require_same_tsc(*vcpu_, *made, model_);

@@ -45,6 +45,8 @@ class X86Cpu final : public Device, public ApicCpu {
   // --- before realize, by the machine ---
   void set_accelerator(Accelerator& accelerator) { accelerator_ = &accelerator; }
   void set_topology(const CpuTopology& topology) { topology_ = topology; }
+  /// The guest knows `other`, and is shown the same processor here.
+  void show_as(const X86Cpu& other);
 
   /// What the guest sees; made by the accelerator's create_vcpu() from the model and what the accelerator supports,
   /// unless has_cpuid().
@@ -99,8 +101,11 @@ class X86Cpu final : public Device, public ApicCpu {
   // throws Error when the other one cannot have the CPU as it is; then change_vcpu(), which returns the vCPU of before.
   std::unique_ptr<Vcpu> make_vcpu(Accelerator& accelerator);
   std::unique_ptr<Vcpu> change_vcpu(Accelerator& accelerator, std::unique_ptr<Vcpu> vcpu);
-  /// The guest knows its CPUID: create_vcpu() takes `cpuid` as it is.
-  bool has_cpuid() const { return vcpu_ != nullptr; }
+  /// The guest knows its CPUID: create_vcpu() takes `cpuid` as it is, and this frequency of the time stamp counter.
+  bool has_cpuid() const { return vcpu_ != nullptr || shown_as_; }
+  std::uint64_t shown_tsc_khz() const { return vcpu_ ? vcpu_->tsc_khz() : shown_tsc_khz_; }
+  /// Both are parked: Vcpu::join_time().
+  void join_time(const X86Cpu& other) { vcpu_->join_time(*other.vcpu_); }
   /// What a debugger asks of this vCPU, which must be parked: Vcpu::set_debug(). It is in force until the next request,
   /// resets included.
   void set_debug(const DebugRequest& request) { vcpu_->set_debug(request); }
@@ -145,6 +150,8 @@ class X86Cpu final : public Device, public ApicCpu {
   std::uint32_t apic_id_ = 0;
   std::uint32_t index_ = 0;
   CpuTopology topology_;
+  bool shown_as_ = false;
+  std::uint64_t shown_tsc_khz_ = 0;
 
   // dependencies
   Accelerator* accelerator_ = nullptr;

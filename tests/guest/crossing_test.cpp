@@ -160,6 +160,10 @@ class Crossing : public testing::TestWithParam<Route> {
       if (const std::string wrong = g.go_to(crossing_accelerator(next)); !wrong.empty())
         return fmt::format("move {} to {}: {}", i, next, wrong);
       const std::vector<X86State> after = g.states();
+      for (unsigned n = 1; n < cpus; ++n)
+        if (after[n].msr(0x10) != after[0].msr(0x10))
+          return fmt::format("move {} to {}: TSC of cpu 0 {}, of cpu {} {}", i, next, after[0].msr(0x10), n,
+                             after[n].msr(0x10));
       for (unsigned n = 0; n < cpus; ++n)
         if (const std::string what = lost(before[n], after[n], !has_kvm()); !what.empty())
           return fmt::format("move {} to {}, cpu {}:{}", i, next, n, what);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -60,7 +61,8 @@ GuestMachine::GuestMachine(const GuestOptions& options, qom::Ref<Accelerator> ac
   const MachineLock::Guard guard(system().lock);
   if (!accelerator) accelerator = qom::TypeRegistry::global().create_as<Accelerator>(options.accelerator + "-accel");
   for (const auto& [name, value] : options.accel) accelerator->set_text(name, value);
-  machine_->set_accelerator(std::move(accelerator), options.cpus);
+  const unsigned max_cpus = std::max(options.cpus, options.max_cpus);
+  machine_->set_accelerator(std::move(accelerator), max_cpus);
   machine_->set_ram({options.ram});
 
   constexpr std::uint64_t kRomSize = 0x10000;
@@ -78,8 +80,8 @@ GuestMachine::GuestMachine(const GuestOptions& options, qom::Ref<Accelerator> ac
   }
   CpuConfig cpus;
   cpus.model = options.cpu_model;
-  cpus.count = cpus.max = options.cpus;
-  cpus.topology.sockets = options.cpus;
+  cpus.count = options.cpus;
+  cpus.max = cpus.topology.sockets = max_cpus;
   machine_->add_cpus(cpus);
   for (X86Cpu* cpu : machine_->cpus().cpus())
     for (const auto& [name, value] : options.cpu) cpu->set_text(name, value);

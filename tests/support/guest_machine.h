@@ -68,6 +68,7 @@ class GuestPort final : public Device {
 struct GuestOptions {
   std::string guest;  ///< tests/guest/asm/<guest>.S
   unsigned cpus = 1;
+  unsigned max_cpus = 0;  ///< places for CPUs; 0: as many as there are
   std::uint64_t ram = 16 << 20;
   std::string cpu_model = "host";
   std::string accelerator = "kvm";                              ///< or "jit"

@@ -56,6 +56,55 @@ TEST_F(KvmTsc, AResetIsANewMoment) {
   EXPECT_LT(read(a), 10'000U);
 }
 
+TEST_F(KvmTsc, OneThatComesLaterJoinsTheOthers) {
+  TscOffsets offsets;
+  offsets.set(a, 0);
+  offsets.guest_runs();
+  fake.host_tsc += 1'000'000;
+  offsets.set(b, 0);
+  EXPECT_NE(offset(a), offset(b));
+  offsets.join(b, a);
+  EXPECT_EQ(offset(a), offset(b));
+  fake.msrs[kMsrTscAdjust] = 5'000;
+  offsets.join(b, a);
+  EXPECT_EQ(offset(a) - 5'000, offset(b)) << "what the guest has added to the one is not of the other";
+  offsets.set(a, 0);
+  offsets.set(b, 0);
+  EXPECT_EQ(offset(a), offset(b)) << "a reset without a stop";
+  EXPECT_LT(read(a), 10'000U);
+}
+
+TEST_F(KvmTsc, WithoutTheAttributeOneThatJoinsIsGivenTheValue) {
+  fake.has_tsc_offset = false;
+  fake.msrs[kMsrTsc] = 123'456;
+  TscOffsets offsets;
+  offsets.join(b, a);
+  EXPECT_EQ(read(b), 123'456U);
+  EXPECT_EQ(fake.count(KVM_SET_MSRS), 1U);
+}
+
+TEST_F(KvmTsc, AStandstillIsStoredAsOneMoment) {
+  TscOffsets offsets;
+  offsets.set(a, 0);
+  offsets.set(b, 0);
+  fake.tsc_offsets[b.get()] += 700;  // by the guest
+  const std::uint64_t first = offsets.as_stored(a, read(a));
+  EXPECT_EQ(offsets.as_stored(b, read(b)), first + 700);
+  EXPECT_EQ(offsets.as_stored(a, read(a)), first);
+  offsets.set(a, 0);
+  offsets.set(b, 0);
+  EXPECT_LT(offsets.as_stored(a, read(a)), 10'000U) << "it was set since";
+  offsets.guest_runs();
+  const std::uint64_t running = offsets.as_stored(a, read(a));
+  EXPECT_GT(offsets.as_stored(a, read(a)), running) << "it runs";
+  offsets.guest_stands();
+  const std::uint64_t second = offsets.as_stored(a, read(a));
+  EXPECT_GT(second, running);
+  EXPECT_EQ(offsets.as_stored(b, read(b)), second);
+  fake.has_tsc_offset = false;
+  EXPECT_EQ(offsets.as_stored(b, 42), 42U) << "such a KVM does not tell";
+}
+
 TEST_F(KvmTsc, WhereTheGuestReadsTheHostsNoOffsetIsSet) {
   fake.tsc_offsets = {{a.get(), 5}, {b.get(), 123456}};
   TscOffsets offsets;
