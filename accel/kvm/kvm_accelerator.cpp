@@ -86,12 +86,14 @@ void KvmAccelerator::init_machine(System& system, unsigned max_cpus) {
   msrs_ = std::make_unique<kvm::MsrSet>(kvm_);
   enable_capabilities();
   const bool kernel_lapic = irqchip_ != KernelIrqchip::Off;
-  supported_cpuid_ =
-      kvm::usable_cpuid(kvm::read_supported_cpuid(kvm_),
-                        {.kernel_lapic = kernel_lapic,
-                         .x2apic = kernel_lapic || x2apic_msrs_,
-                         .tsc_deadline = kernel_lapic ? capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0 : deadline_msr_,
-                         .machine_check = capability(KVM_CAP_MCE) > 0});
+  const CpuidTable supported = kvm::read_supported_cpuid(kvm_);
+  supported_cpuid_ = kvm::usable_cpuid(
+      supported, {.kernel_lapic = kernel_lapic,
+                  .x2apic = kernel_lapic || x2apic_msrs_,
+                  .tsc_deadline = kernel_lapic ? capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0 : deadline_msr_,
+                  .machine_check = capability(KVM_CAP_MCE) > 0,
+                  // The guest sees it there in any case, and the software CPU carries out what KVM does not know of it.
+                  .smap = software_steps_ && kvm::hides_smap(supported) && emulates_kernel_mode()});
   const int slot_count = capability(KVM_CAP_NR_MEMSLOTS);
   slots_ = std::make_unique<kvm::MemorySlots>(vm_, slot_count > 0 ? static_cast<unsigned>(slot_count) : 32U,
                                               capability(KVM_CAP_READONLY_MEM) > 0);

@@ -29,6 +29,15 @@ CpuidTable read_supported_cpuid(const Fd& system) {
   }
 }
 
+bool hides_smap(const CpuidTable& supported) {
+  CpuidTable host;
+  CpuidLeaf l{7, 0, true, 0, 0, 0, 0};
+  if (__get_cpuid_count(7, 0, &l.eax, &l.ebx, &l.ecx, &l.edx)) host.set(l);
+  const CpuidLeaf known = supported.find(7, 0);
+  const bool lists_others = (known.ebx | known.ecx | known.edx) != 0;
+  return lists_others && has_feature(features_of(host), "smap") && !has_feature(features_of(supported), "smap");
+}
+
 CpuidTable usable_cpuid(CpuidTable table, const CpuidPolicy& policy) {
   for (std::uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {
     const CpuidLeaf l = table.find(leaf);
@@ -47,6 +56,7 @@ CpuidTable usable_cpuid(CpuidTable table, const CpuidPolicy& policy) {
   }
   if (!policy.machine_check)
     for (const char* name : {"mce", "mca"}) set_feature(set, name, false);
+  if (policy.smap) set_feature(set, "smap", true);
   put_features(table, set);
   return table;
 }

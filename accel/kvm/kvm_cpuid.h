@@ -16,7 +16,11 @@ struct CpuidPolicy {
   bool x2apic = true;         ///< the local APIC gets the MSRs of that mode, wherever it is
   bool tsc_deadline = true;   ///< the local APIC has that mode, wherever it is
   bool machine_check = true;  ///< KVM_CAP_MCE
+  bool smap = false;          ///< a guest may have it, although KVM does not say so: hides_smap()
 };
+/// The host has SMAP, and KVM leaves it out, which a KVM without hardware help does: it honours CR4.SMAP, but knows
+/// neither CLAC nor STAC.
+bool hides_smap(const CpuidTable& supported);
 CpuidTable usable_cpuid(CpuidTable supported, const CpuidPolicy& policy);
 
 /// KVM_SET_CPUID2; before the first KVM_RUN. Throws Error.

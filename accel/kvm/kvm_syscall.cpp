@@ -71,6 +71,15 @@ bool at_page_fault_handler(const X86State& s, const ReadPhysical& read) {
   return s.rip == ((low & 0xffff) | (low >> 48 << 16) | (*gate)[1] << 32);
 }
 
+/// The fetch that failed for want of the segments may have been noted already, and waits for its delivery.
+void withdraw_page_fault(const Fd& vcpu) {
+  kvm_vcpu_events events{};
+  vcpu.must(KVM_GET_VCPU_EVENTS, &events, "KVM_GET_VCPU_EVENTS");
+  if (events.exception.nr != kPageFault || !(events.exception.injected || events.exception.pending)) return;
+  events.exception = {};
+  vcpu.must(KVM_SET_VCPU_EVENTS, &events, "KVM_SET_VCPU_EVENTS");
+}
+
 }  // namespace
 
 bool finish_syscall(const Fd& vcpu) {
@@ -85,6 +94,7 @@ bool finish_syscall(const Fd& vcpu) {
   sregs.cs = to_kvm(kernel_code(star));
   sregs.ss = to_kvm(kernel_stack(star));
   vcpu.must(KVM_SET_SREGS, &sregs, "KVM_SET_SREGS");
+  withdraw_page_fault(vcpu);
   return true;
 }
 

@@ -186,6 +186,15 @@ TEST_F(KvmRefusals, WithoutMachineCheckBanksItsFeaturesGo) {
   EXPECT_EQ(usable_cpuid(table, {.machine_check = false}).find(1).edx, 1U);
 }
 
+TEST_F(KvmRefusals, SmapThatTheSoftwareCpuSeesToIsThere) {
+  CpuidTable table;
+  table.set({7, 0, true, 0, 1, 0, 0});
+  EXPECT_EQ(usable_cpuid(table, {}).find(7, 0).ebx, 1U);
+  EXPECT_EQ(usable_cpuid(table, {.smap = true}).find(7, 0).ebx, 1U << 20 | 1U);
+  table.set({7, 0, true, 0, 1U << 20, 0, 0});
+  EXPECT_FALSE(hides_smap(table));
+}
+
 TEST_F(KvmRefusals, TscFrequencyThatCannotBeSetIsToldOnce) {
   std::vector<std::string> lines;
   log::reset();

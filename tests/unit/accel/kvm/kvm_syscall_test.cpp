@@ -56,6 +56,28 @@ TEST_F(KvmSyscall, OneThatStoppedHalfwayGetsTheKernelsSegments) {
   EXPECT_FALSE(finish()) << "it is in the kernel now";
 }
 
+// The fetch from the kernel that it could not make is none of the kernel's.
+TEST_F(KvmSyscall, ItsPageFaultIsWithdrawn) {
+  kvm_vcpu_events events{};
+  events.exception.nr = 14;
+  events.exception.has_error_code = 1;
+  events.exception.error_code = 0x15;
+  events.nmi.pending = 1;
+  for (const bool injected : {true, false}) {
+    SCOPED_TRACE(injected);
+    events.exception.injected = injected;
+    events.exception.pending = !injected;
+    vcpu.must(KVM_SET_VCPU_EVENTS, &events, "KVM_SET_VCPU_EVENTS");
+    sregs.cs.dpl = 3;
+    ASSERT_TRUE(finish());
+    kvm_vcpu_events after{};
+    vcpu.must(KVM_GET_VCPU_EVENTS, &after, "KVM_GET_VCPU_EVENTS");
+    EXPECT_EQ(after.exception.injected, 0);
+    EXPECT_EQ(after.exception.pending, 0);
+    EXPECT_EQ(after.nmi.pending, 1) << "others wait on";
+  }
+}
+
 // A program that jumps there has its fault.
 TEST_F(KvmSyscall, WhatAProgramCanDoIsLeftAlone) {
   regs.rflags = 0x202;
