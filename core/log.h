@@ -24,7 +24,7 @@ enum class Category : std::uint32_t {
   Unimp = 1U << 1,        ///< unimp: the guest uses what is not modelled
   Int = 1U << 2,          ///< int: interrupts and exceptions
   Exit = 1U << 3,         ///< exit: each exit of a vCPU from guest mode
-  CpuReset = 1U << 4,     ///< cpu_reset: CPU state before resets
+  CpuReset = 1U << 4,     ///< cpu_reset: why a CPU ended in a triple fault
   Mmu = 1U << 5,          ///< mmu: page faults, flushes, changes of the memory map
   InAsm = 1U << 6,        ///< in_asm: guest code as it is decoded
 };

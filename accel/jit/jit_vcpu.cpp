@@ -178,7 +178,10 @@ void JitVcpu::load_state(const X86State& state) {
 void JitVcpu::take_pending(const X86Events& events) {
   accepted_vector_.reset();
   if (events.interrupt_injected) accepted_vector_ = events.interrupt_vector;
-  nmi_pending_ = events.nmi_pending || events.nmi_injected;
+  nmi_injected_ = events.nmi_injected;
+  // Some KVMs say already that NMIs are blocked, by the one that is to be delivered.
+  if (nmi_injected_) cpu_->nmi_masked = false;
+  nmi_pending_ = events.nmi_pending;
   smi_pending_ = events.smi_pending;
 }
 
@@ -186,6 +189,7 @@ void JitVcpu::store_state(X86State& state) {
   jit::store_state(*cpu_, state);
   state.events.interrupt_injected = accepted_vector_.has_value();
   state.events.interrupt_vector = accepted_vector_.value_or(0);
+  state.events.nmi_injected = nmi_injected_;
   state.events.nmi_pending = nmi_pending_;
   state.events.smi_pending = smi_pending_;
   stored_tsc_ = state.msr(kMsrTsc);
@@ -332,7 +336,7 @@ int JitVcpu::acknowledge_interrupt() {
   return vector;
 }
 bool JitVcpu::take_nmi() {
-  const bool taken = std::exchange(nmi_pending_, false) || x86_.take_nmi();
+  const bool taken = std::exchange(nmi_injected_, false) || std::exchange(nmi_pending_, false) || x86_.take_nmi();
   if (taken) note({.kind = ExitRecord::Kind::Nmi});
   return taken;
 }

@@ -106,7 +106,7 @@ class JitVcpu final : public Vcpu, public Environment {
 
   // Events of a state that came from elsewhere, which an interrupt controller has handed over already.
   std::optional<std::uint8_t> accepted_vector_;
-  bool nmi_pending_ = false, smi_pending_ = false;
+  bool nmi_injected_ = false, nmi_pending_ = false, smi_pending_ = false;
 
   // The memory map as of the last refresh(): it keeps the RAM alive that translations lead to.
   struct CachedPage {

@@ -4,7 +4,6 @@
 #include <x86intrin.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "accel/jit/guest_ram.h"
 #include "accel/jit/host_float.h"
@@ -72,14 +71,7 @@ SoftwareStep::SoftwareStep(AddressSpace& memory, ExitActions& actions, const Ker
       view_(memory.view()),
       stepper_(*this, shared.thunks, cpuid) {}
 
-ReadPhysical SoftwareStep::reader() const {
-  return [view = memory_.view()](std::uint64_t at, std::span<std::uint8_t> to) {
-    const FlatRange* range = view->find(at);
-    if (!range || !range->is_ram() || range->last - at < to.size() - 1) return false;
-    std::memcpy(to.data(), range->host + (at - range->first), to.size());
-    return true;
-  };
-}
+ReadPhysical SoftwareStep::reader() const { return ram_reader(memory_.view()); }
 
 void SoftwareStep::set_debug(const DebugRequest& request) {
   DebugRequest own = request;

@@ -107,6 +107,25 @@ TEST_P(CrossingRest, AnNmiThatWaitsGoesAlong) {
             "halted at 0x7c01, 1 after, 1 NMIs\n");
 }
 
+// As KVM on AMD's processors has it: NMIs are blocked already by the one that is to be delivered, and another waits.
+TEST(CrossingNmi, OneThatWasAboutToBeDeliveredAndTheNext) {
+  const IsolatedResult r = run_isolated(60, [] {
+    DebugSession s(crossing_options("hello", "jit"));
+    s.put(kCode, {0xf4, 0xeb, 0xfd});
+    s.put(2 * 4, {0x00, 0x7d, 0, 0});
+    s.put(0x7d00, {0xff, 0x06, 0x02, 0x90, 0xcf});  // inc word [9002h]; iret
+    s.enter(Mode::Real);
+    X86State state = s.state();
+    state.events.nmi_injected = state.events.nmi_masked = state.events.nmi_pending = true;
+    s.set(state);
+    const std::string error = s.go_to(crossing_accelerator("jit"));
+    s.go(0.2);
+    return fmt::format("{} {} {}", error, s.get(kNmis, 2), s.state().events.nmi_masked ? "blocked" : "open");
+  });
+  ASSERT_EQ(r.failure(), "");
+  EXPECT_EQ(r.result, "ok 2 open");
+}
+
 TEST_P(CrossingRest, ACpuThatWaitsForItsStartWaitsOn) {
   const std::string said = play(3, [](DebugSession& s, std::string& text) {
     const auto started = [&] {
