@@ -226,7 +226,9 @@ void Machine::reset(ShutdownCause cause) {
   request_.suspend = false;
   request_.wakeup.reset();
   qom::for_each<PciHotplug>(*this, [](PciHotplug& hotplug) { hotplug.finish_unplug(); });
+  if (running) system_.clock.stop();  // all is reset in one moment: time stamp counters count from it
   reset_tree(*this);
+  if (running) system_.clock.start();
   emit(Event::Reset, cause);
   if (running) {
     if (!has_requests()) cpus_.unpark_all();

@@ -46,6 +46,26 @@ TEST_P(GuestReset, EveryWayIsTheWholeMachines) {
   EXPECT_EQ(r.result, expected);
 }
 
+// Nobody stops virtual time for it.
+TEST_P(GuestReset, TimeStampCountersAreEqualAfterOneOfARunningMachine) {
+  const IsolatedResult r = run_isolated(30, [&] {
+    GuestMachine m(options("hello", 3));
+    m.machine().no_shutdown = true;
+    const MachineLock::Guard guard(m.system().lock);
+    m.machine().start();
+    m.machine().reset(ShutdownCause::HostQmpSystemReset);
+    m.machine().stop();
+    std::string text;
+    const std::uint64_t first = m.cpu(0).state().msr(0x10);
+    for (unsigned n = 1; n < 3; ++n)
+      if (const std::uint64_t tsc = m.cpu(n).state().msr(0x10); tsc != first)
+        text += fmt::format("cpu {}: {}, the first {}\n", n, tsc, first);
+    return text;
+  });
+  ASSERT_EQ(r.failure(), "");
+  EXPECT_EQ(r.result, "");
+}
+
 TEST_P(GuestReset, NoRebootEndsTheMachineInsteadOfEachReset) {
   GuestOptions o = options("reset_paths");
   o.no_reboot = true;
