@@ -48,7 +48,7 @@ check "a floppy is copied to another" floppy
 check "32-bit kernel" linux i686 -smp 2
 check "cloud kernel under KVM" linux cloud -smp 4 -accel kvm
 check "cloud kernel from one software CPU to another" move --route jit --smp 2 --moves 100 --stay 0.1
-check "cloud kernel between the software CPU and KVM, and back" move
+check "cloud kernel between the software CPU and KVM, and back" move --smp 2
 check "memtest86+" memtest memtest.bin -smp 2
 check "memtest86+ from its disc" memtest memtest.iso -smp 2
 check "memtest86+ from a floppy" memtest memtest.bin -floppy
