@@ -144,12 +144,13 @@ TEST_F(JitMachine, EventsThatAnotherAcceleratorHadTakenArePartOfItsState) {
   X86State back = cpu_->state();
   EXPECT_TRUE(back.events.interrupt_injected);
   EXPECT_EQ(back.events.interrupt_vector, 0x41);
-  EXPECT_TRUE(back.events.nmi_pending) << "not begun: it waits";
+  EXPECT_TRUE(back.events.nmi_injected);
+  EXPECT_FALSE(back.events.nmi_pending) << "it is one";
   EXPECT_TRUE(back.events.smi_pending);
   back.events = {};
   cpu_->set_state(back);
   EXPECT_FALSE(cpu_->state().events.interrupt_injected);
-  EXPECT_FALSE(cpu_->state().events.nmi_pending);
+  EXPECT_FALSE(cpu_->state().events.nmi_injected);
 }
 
 TEST_F(JitMachine, AnExceptionThatWaitedIsDelivered) {
