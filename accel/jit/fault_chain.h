@@ -11,25 +11,22 @@
 
 namespace machina::jit {
 
-struct Cpu;
-
 /// Rings, overwritten all the time; the CPU's thread.
 struct FaultChain {
   static constexpr unsigned kDeliveries = 16, kJumps = 8;
 
-  using Delivery = FaultRecord;
   /// From the block that begins at the one address to the other: jumps that a block does not know the way of yet.
   struct Jump {
     std::uint64_t from = 0, to = 0;
   };
 
-  std::array<Delivery, kDeliveries> deliveries{};
+  std::array<FaultRecord, kDeliveries> deliveries{};
   std::array<Jump, kJumps> jumps{};
   std::uint64_t delivery_count = 0, jump_count = 0;
   TableRead gate{}, descriptor{};  ///< read last, by INT n and loads of segments, too
 
-  Delivery& add_delivery() { return deliveries[delivery_count++ % kDeliveries] = {}; }
-  Delivery& last_delivery() { return deliveries[(delivery_count - 1) % kDeliveries]; }
+  FaultRecord& add_delivery() { return deliveries[delivery_count++ % kDeliveries] = {}; }
+  FaultRecord& last_delivery() { return deliveries[(delivery_count - 1) % kDeliveries]; }
   void add_jump(std::uint64_t from, std::uint64_t to) { jumps[jump_count++ % kJumps] = {from, to}; }
 
   /// The events that ended in a shutdown: the last one, and those before it that gave rise to it.
@@ -37,8 +34,5 @@ struct FaultChain {
   /// Those that are still known of before them, oldest first, and then the jumps, in words.
   std::vector<std::string> earlier() const;
 };
-
-/// The registers that decide about delivery and all that is remembered, as text of several lines.
-std::string describe(const Cpu& cpu);
 
 }  // namespace machina::jit

@@ -226,8 +226,9 @@ void KvmVcpu::request_panic() {
 void KvmVcpu::note(std::string_view what) { log::unimp(cpu_.path(), "{}", what); }
 
 StopReport KvmVcpu::report(const std::string& why, X86State& state) {
+  const bool no_help = stop_kind(*run_) == StopKind::NotEmulated && !no_help_.empty();
   StopReport stop{.cpu = cpu_.path(),
-                  .why = why,
+                  .why = no_help ? why + ";\n" + no_help_ : why,
                   .kind = stop_kind(*run_),
                   .state = &state,
                   .read = ram_reader(accelerator_.system().memory.view()),

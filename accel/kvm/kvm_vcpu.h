@@ -74,6 +74,10 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   bool port_in_kernel(std::uint16_t port) const override;
   std::string cpu_path() const override;
 
+  void put_away();
+  void tell_cpuid();
+  void set_cpu_model();
+  void keep_cpu_model();
   VcpuExit run_until_exit();
   StopReport report(const std::string& why, X86State& state);
   void note_exit(const KernelExit& exit);
@@ -86,10 +90,6 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   void inject();
   void inject_interrupt();
   void note_injected(int vector);
-  void put_away();
-  void tell_cpuid();
-  void set_cpu_model();
-  void keep_cpu_model();
   void forget_interrupts(const X86State& state);
   // A local APIC in user space: its page and MSRs, and what the kernel holds of it (CR8, IA32_APIC_BASE).
   void sync_local_apic();
@@ -126,6 +126,7 @@ class KvmVcpu final : public Vcpu, private ExitActions, private SoftwareStep::Ke
   pthread_t thread_{};                 ///< set at the first run(); valid once in_guest_ has been true
   bool bound_ = false;
   bool reported_ = false;  ///< a full report has been given
+  std::string no_help_;    ///< why the software CPU did not carry out what KVM gave up at, for the report
   ExitRing<KernelExit> last_exits_;
   std::atomic<std::uint64_t> exits_{0};
   int held_vector_ = -1;         ///< acknowledged, not yet taken by KVM

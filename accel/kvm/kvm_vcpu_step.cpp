@@ -31,7 +31,11 @@ SoftwareStep& KvmVcpu::software() {
 
 std::optional<ExitResult> KvmVcpu::carry_out() {
   using Outcome = jit::Stepper::Outcome;
-  if (!accelerator_.software_steps()) return std::nullopt;
+  no_help_.clear();
+  if (!accelerator_.software_steps()) {
+    no_help_ = "the software CPU is not to help: software-steps=off";
+    return std::nullopt;
+  }
   try {
     X86State before;
     transfer_.store(before);
@@ -42,8 +46,10 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
       return ExitResult{};
     }
     const SoftwareStep::Result result = software().step(after, SoftwareStep::kFollowing, &run_->immediate_exit);
-    if (!result.why_not.empty()) log::warn_once("kvm-step-xcr0", cpu_.path() + ": " + result.why_not);
-    if (result.instructions == 0) return std::nullopt;
+    if (result.instructions == 0) {
+      no_help_ = result.why_not.empty() ? "nor can the software CPU carry it out here" : result.why_not;
+      return std::nullopt;
+    }
     if (accelerator_.steps().counts.add(result.mnemonic, result.instructions))
       log::info(
           "KVM cannot emulate '{}', which the guest executes at {:#x}: the software CPU carries such instructions "
@@ -60,8 +66,7 @@ std::optional<ExitResult> KvmVcpu::carry_out() {
     if (result.outcome != Outcome::Halted || accelerator_.irqchip() != KernelIrqchip::Off) return ExitResult{};
     return ExitResult{false, (after.rflags & kInterruptFlag) ? VcpuExit::Halted : VcpuExit::HaltedMasked};
   } catch (const Error& e) {
-    // The host has no memory for it, or does not take the state: what KVM said remains.
-    log::warn_once("kvm-step", fmt::format("{}: the software CPU cannot help: {}", cpu_.path(), e.what()));
+    no_help_ = std::string("the software CPU cannot help: ") + e.what();  // the host has no memory, say
     return std::nullopt;
   }
 }

@@ -165,7 +165,8 @@ TEST_P(GuestModes, InstructionThatKvmCannotEmulateIsReported) {
   EXPECT_EQ(run.output, "1");
   EXPECT_EQ(run.exit_code, -1);
   EXPECT_EQ(run.run_state, "internal-error");
-  EXPECT_THAT(run.stderr_, HasSubstr("KVM cannot emulate an instruction"));
+  EXPECT_THAT(run.stderr_,
+              HasSubstr("KVM cannot emulate an instruction;\nthe software CPU is not to help: software-steps=off"));
   EXPECT_THAT(run.stderr_, HasSubstr("fld1"));
   EXPECT_THAT(run.stderr_, HasSubstr("CR0=00000011"));
   EXPECT_THAT(run.stderr_, HasSubstr("IO out 0x402 1 byte: 0x31"));

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 
+#include "accel/fault_text.h"
 #include "accel/jit/cpuid_leaf.h"
 #include "accel/jit/jit_state.h"
+#include "accel/stop_report.h"
 #include "tests/unit/accel/jit/bare_machine.h"
 
 namespace machina::jit {
@@ -80,7 +82,7 @@ void SystemCpu::written(std::uint64_t physical, unsigned size) {
   machine_->blocks().written(reinterpret_cast<std::uintptr_t>(machine_->ram() + physical), size);
 }
 
-const FaultChain::Delivery* SystemCpu::failed_delivery() const {
+const FaultRecord* SystemCpu::failed_delivery() const {
   const FaultChain& chain = machine_->cpu().fault_chain;
   const std::uint64_t count = std::min<std::uint64_t>(chain.delivery_count, FaultChain::kDeliveries);
   for (std::uint64_t i = 0; i < count; ++i)
@@ -88,7 +90,7 @@ const FaultChain::Delivery* SystemCpu::failed_delivery() const {
   return nullptr;
 }
 
-const FaultChain::Delivery* SystemCpu::last_delivery() const {
+const FaultRecord* SystemCpu::last_delivery() const {
   const FaultChain& chain = machine_->cpu().fault_chain;
   return chain.delivery_count == 0 ? nullptr : &chain.deliveries[(chain.delivery_count - 1) % FaultChain::kDeliveries];
 }
@@ -101,7 +103,14 @@ bool SystemCpu::strayed() const {
   return cpu.instructions > kMost + deliveries || deliveries > FaultChain::kDeliveries;
 }
 
-std::string SystemCpu::describe() const { return jit::describe(machine_->cpu()); }
+std::string SystemCpu::describe() const {
+  Cpu& cpu = machine_->cpu();
+  X86State state;
+  store_state(cpu, state);
+  std::string text = "events, oldest first:\n";
+  for (const std::string& line : cpu.fault_chain.earlier()) text += "  " + line + "\n";
+  return text + describe_chain(cpu.fault_chain.shutdown(), cpu.long_mode()) + describe_registers(state);
+}
 
 void SystemCpu::run(const SystemCase& c, SystemOutcome& outcome, unsigned patience) {
   outcome.ports.clear();

@@ -25,9 +25,9 @@ class SystemCpu {
   /// Of the last run: the vector of the first event that the instruction under test raised, -1 if it raised none.
   int first_vector() const { return first_vector_; }
   /// Of the last run: the first event whose handler could not be entered, or null.
-  const FaultChain::Delivery* failed_delivery() const;
+  const FaultRecord* failed_delivery() const;
   /// The last one that was delivered, or null.
-  const FaultChain::Delivery* last_delivery() const;
+  const FaultRecord* last_delivery() const;
   /// Did the last run go on into memory that holds no HLTs? What is compared then is not one instruction.
   bool strayed() const;
   /// The last lines of what was delivered, for reports.

@@ -288,7 +288,7 @@ class SystemOracle {
     std::copy(case_.code.begin(), case_.code.end(), start_.begin() + static_cast<std::ptrdiff_t>(case_.code_physical));
     SystemDifference d{case_, kvm_full_, software_full_, software_.first_vector(), {}, {}, kvm_.ram(), start_.data()};
     d.amd = kvm_.cpuid().find(0).ebx == kAuthenticAmd;
-    if (const FaultChain::Delivery* failed = software_.failed_delivery()) {
+    if (const FaultRecord* failed = software_.failed_delivery()) {
       d.failed = true;
       const auto done = [](const TableRead& r) { return r && r.result == TableRead::Result::Done; };
       const TableRead read = done(failed->descriptor) ? failed->descriptor
@@ -297,7 +297,7 @@ class SystemOracle {
       d.failed_at = read.linear;
       d.failed_entry = read.low;
     }
-    if (const FaultChain::Delivery* last = software_.last_delivery()) {
+    if (const FaultRecord* last = software_.last_delivery()) {
       d.last_vector = last->vector;
       d.last_rip = last->rip;
       d.last_address = last->address;

@@ -29,7 +29,6 @@ TEST(JitFaultChain, TellsHowAMachineCameToReset) {
             "     read IDT vector 0x08 at 0x2080: 0000000000000000 0000000000000000: empty\n"
             "  3. #GP error code 0x43 (vector 0x08 of the IDT, while an event was delivered), general protection: "
             "triple fault\n");
-  EXPECT_THAT(describe(m.cpu()), HasSubstr("IDT=2000 limit fff"));
   EXPECT_EQ(m.cpu().fault_chain.delivery_count, 3U);
 }
 
@@ -46,12 +45,12 @@ TEST(JitFaultChain, KeepsTheLastOnesOnly) {
   run_blocks(m.cpu());
   EXPECT_EQ(m.cpu().rip, BareMachine::kCode + 81);
   EXPECT_EQ(m.cpu().fault_chain.delivery_count, 40U);
-  const std::string text = describe(m.cpu());
-  EXPECT_THAT(text, HasSubstr("#UD at 0008:1004e"));
-  EXPECT_THAT(text, HasSubstr("#UD at 0008:10030"));
-  EXPECT_THAT(text, testing::Not(HasSubstr("0008:1002e")));
-  EXPECT_EQ(m.cpu().fault_chain.shutdown().size(), 1U) << "none of them failed";
-  EXPECT_EQ(m.cpu().fault_chain.earlier().size(), FaultChain::kDeliveries) << "all others, and the jumps";
+  const FaultRecords last = m.cpu().fault_chain.shutdown();
+  ASSERT_EQ(last.size(), 1U) << "none of them failed";
+  EXPECT_THAT(describe_event(last[0]), HasSubstr("#UD at 0008:1004e"));
+  const std::vector<std::string> earlier = m.cpu().fault_chain.earlier();
+  EXPECT_EQ(earlier.size(), FaultChain::kDeliveries) << "all others, and the jumps";
+  EXPECT_THAT(earlier.front(), HasSubstr("#UD at 0008:10030"));
 }
 
 TEST(JitFaultChain, TellsWhatAnErrorCodeNames) {
