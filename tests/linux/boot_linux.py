@@ -19,7 +19,7 @@ from guest import HEADLESS, Guest, linux, report, usable_here
 ALLOWED = {
     r"fail to add MMCONFIG information": "the i440FX has no memory-mapped configuration space",
     r"PCI: Fatal: No config space access function found|PCI: System does not support PCI": "microvm has no PCI",
-    r"hpet: Lost \d+ RTC interrupts": "a host that is busy while the kernel boots",
+    r"hpet: Lost \d+ RTC interrupts|hrtimer: interrupt took": "a host that is busy while the kernel boots",
     r"^\s*#\d+$": "one line, 'CPUs: #1 #2', that another processor's message cut in two",
 }
 
