@@ -113,7 +113,12 @@ constexpr Explanation kExplanations[] = {
      },
      "SDM vol. 3, 6.12.1: the handler's segments may be of the LDT", "KVM's delivery finds no segments in the LDT"},
     {"handler-of-another-cpl",
-     [](const SystemDifference& d) { return goes_elsewhere(d, d.first_vector) || goes_elsewhere(d, d.last_vector); },
+     [](const SystemDifference& d) {
+       // In user mode the port that ends a case may be a #GP, which is neither.
+       const bool ends_by_it = cpl(d) == 3 && d.last_vector >= 0;
+       return goes_elsewhere(d, d.first_vector) || goes_elsewhere(d, d.last_vector) ||
+              (ends_by_it && goes_elsewhere(d, kProtection));
+     },
      "SDM vol. 3, 6.12.1: a handler in conforming code keeps CPL; vol. 2, INT n: the selector's RPL is not looked at",
      "KVM's delivery goes to the DPL of any code segment, with the selector's RPL"},
 };

@@ -98,7 +98,10 @@ constexpr Explanation kExplanations[] = {
      "KVM reads two bytes of what a selector is popped from, the software CPU all, which may be on another page"},
     {"store-selector-width",
      [](const SystemDifference& d) {
-       return (is(d, "str") || is(d, "sldt") || is(d, "smsw")) && only(d, {}) && d.memory.size() <= 6 &&
+       constexpr std::size_t kMore = 6,
+                             kPageMarks = 2;  // bytes; and what becomes of the entry of a page that they reach
+       return (is(d, "str") || is(d, "sldt") || is(d, "smsw")) && only(d, {}) &&
+              d.memory.size() <= kMore + kPageMarks &&
               memory_is(d, [](const MemoryDifference& m) { return m.software == m.before; });
      },
      "SDM vol. 2, STR and SLDT: in memory always 16 bits", "KVM stores as many bytes as the operand size says"},
